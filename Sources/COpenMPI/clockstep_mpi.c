@@ -1,0 +1,1 @@
+#include "clockstep_mpi.h"
