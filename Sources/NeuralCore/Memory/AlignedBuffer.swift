@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// A fixed-size array on a 64-byte boundary that never moves.
+///
+/// Weights, gradients, optimizer moments and batches live in these: SIMD loads start on cache
+/// lines, and a pointer handed to MPI stays good for as long as the buffer is referenced.
+public final class AlignedBuffer<Element: BitwiseCopyable> {
+  /// How many elements the buffer holds.
+  public let count: Int
+  /// The first element. Valid as long as the buffer is.
+  public let base: UnsafeMutablePointer<Element>
+
+  /// Makes a buffer of `count` elements whose bytes are all zero.
+  public init(count: Int) {
+    let bytes = Swift.max(count * MemoryLayout<Element>.stride, 64)
+    let raw = UnsafeMutableRawPointer.allocate(byteCount: bytes, alignment: 64)
+    raw.initializeMemory(as: UInt8.self, repeating: 0, count: bytes)
+    self.count = count
+    self.base = raw.bindMemory(to: Element.self, capacity: count)
+  }
+
+  /// Makes a buffer that holds a copy of `elements`.
+  public convenience init(_ elements: some Collection<Element>) {
+    self.init(count: elements.count)
+    _ = UnsafeMutableBufferPointer(start: base, count: count).update(fromContentsOf: elements)
+  }
+
+  deinit {
+    UnsafeMutableRawPointer(base).deallocate()
+  }
+
+  /// All elements, for reading.
+  @inlinable
+  public var elements: UnsafeBufferPointer<Element> {
+    UnsafeBufferPointer(start: base, count: count)
+  }
+
+  /// All elements, for writing.
+  @inlinable
+  public var mutableElements: UnsafeMutableBufferPointer<Element> {
+    UnsafeMutableBufferPointer(start: base, count: count)
+  }
+
+  /// Sets every element to `value`.
+  public func fill(with value: Element) {
+    base.update(repeating: value, count: count)
+  }
+
+  /// The element at `index`, which must be within the buffer.
+  @inlinable
+  public subscript(index: Int) -> Element {
+    get {
+      precondition(index >= 0 && index < count, "index outside the buffer")
+      return base[index]
+    }
+    set {
+      precondition(index >= 0 && index < count, "index outside the buffer")
+      base[index] = newValue
+    }
+  }
+}

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// What the outputs of some rows should have been, in memory that someone else owns.
+public enum TargetView {
+  /// One class index a row.
+  case classes(UnsafeBufferPointer<Int32>)
+  /// One row of values a row: numeric targets, one-hot or soft labels.
+  case values(MatrixView)
+
+  /// How many rows there are targets for.
+  public var rows: Int {
+    switch self {
+    case .classes(let indices): indices.count
+    case .values(let matrix): matrix.rows
+    }
+  }
+
+  /// The targets of some of the rows.
+  public func rows(_ range: Range<Int>) -> TargetView {
+    switch self {
+    case .classes(let indices): .classes(UnsafeBufferPointer(rebasing: indices[range]))
+    case .values(let matrix): .values(matrix.rows(range))
+    }
+  }
+}
+
+/// This replica's rows of a global batch.
+///
+/// The rows are those of the slices that the replica owns, in order; a replica may have none.
+public struct Batch {
+  /// How many rows the batch has over all replicas: the B of the formulas.
+  public let globalRows: Int
+  /// This replica's rows, one sample a row.
+  public let inputs: MatrixView
+  /// The targets of the same rows.
+  public let targets: TargetView
+
+  /// Puts a batch together; inputs and targets must have the same number of rows.
+  public init(globalRows: Int, inputs: MatrixView, targets: TargetView) {
+    precondition(inputs.rows == targets.rows, "inputs and targets differ in rows")
+    self.globalRows = globalRows
+    self.inputs = inputs
+    self.targets = targets
+  }
+
+  /// A batch of which this process has all rows.
+  public init(inputs: MatrixView, targets: TargetView) {
+    self.init(globalRows: inputs.rows, inputs: inputs, targets: targets)
+  }
+}
