@@ -7,7 +7,7 @@
 public final class AlignedBuffer<Element: BitwiseCopyable> {
   /// How many elements the buffer holds.
   public let count: Int
-  /// The first element. Valid as long as the buffer is.
+  /// The first element; valid as long as the buffer is.
   public let base: UnsafeMutablePointer<Element>
 
   /// Makes a buffer of `count` elements whose bytes are all zero.
