@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import COneDNN
+
+/// Matrix products of row-major Float32 matrices, by oneDNN on one thread.
+///
+/// A product's bits depend on its shape and operands, not on where these lie in memory. So products
+/// are made slice by slice, in shapes that do not depend on who makes them.
+enum MatrixProduct {
+  /// An operand: its first element, the distance from one row to the next, how it is read.
+  struct Operand {
+    let base: UnsafePointer<Float>
+    let stride: Int
+    var transposed = false
+  }
+
+  /// C = A * B, with A as `rows x inner` and B as `inner x columns` after the transpositions.
+  static func multiply(
+    _ a: Operand, by b: Operand, into c: UnsafeMutablePointer<Float>, stride: Int, rows: Int,
+    columns: Int, inner: Int
+  ) throws {
+    guard rows > 0 && columns > 0 else { return }
+    clockstep_onednn_use_one_thread()
+    let status = dnnl_sgemm(
+      letter(a.transposed), letter(b.transposed), dnnl_dim_t(rows), dnnl_dim_t(columns),
+      dnnl_dim_t(inner), 1, a.base, dnnl_dim_t(a.stride), b.base, dnnl_dim_t(b.stride), 0, c,
+      dnnl_dim_t(stride))
+    guard status == dnnl_success else {
+      throw NeuralCoreError.productFailed(
+        rows: rows, columns: columns, inner: inner, status: Int(status.rawValue))
+    }
+  }
+
+  private static func letter(_ transposed: Bool) -> CChar {
+    CChar(UInt8(ascii: transposed ? "T" : "N"))
+  }
+}
+
+/// Which oneDNN the products come from.
+public enum ProductLibrary {
+  /// The version, such as `2.6.3`.
+  public static var version: String {
+    guard let version = dnnl_version()?.pointee else { return "unknown" }
+    return "\(version.major).\(version.minor).\(version.patch)"
+  }
+
+  /// The instruction set that its kernels are made for on this machine, as oneDNN numbers it.
+  public static var instructionSet: UInt32 {
+    UInt32(dnnl_get_effective_cpu_isa().rawValue)
+  }
+}

@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+
+extension FullyConnectedLayer {
+  /// The gradient, by way of G = dZ^T Ahat (`m x n`), which is made slice by slice.
+  ///
+  /// dW = G * diag(gamma) + db beta^T, dgamma_j = sum over k of W_kj G_kj and dbeta_j = sum over k
+  /// of W_kj db_k: the parameters' gradients need one product, and the first layer, whose input
+  /// gradient nobody needs, no second one.
+  func propagate(
+    _ outputGradient: MutableMatrixView, into inputGradient: MutableMatrixView?,
+    _ pass: LayerPass
+  ) throws {
+    differentiateActivation(outputGradient, pass)
+    try accumulateWeights(outputGradient.readOnly, pass)
+    try accumulateVectors(pass)
+    try pass.gradientsReady()
+    if let inputGradient {
+      try passOn(outputGradient.readOnly, into: inputGradient, pass)
+    }
+  }
+
+  /// dZ = dOut * act'(Z) in place, and db of each slice as the column sums of dZ.
+  private func differentiateActivation(_ gradient: MutableMatrixView, _ pass: LayerPass) {
+    let needed = pass.slices.localRows.count * outputs
+    if biasGradients.count < needed { biasGradients = AlignedBuffer(count: needed) }
+    let rowsAtOnce = Swift.max(1, 4096 / outputs)
+    for (item, slice) in pass.slices.localRows.enumerated() {
+      let sums = biasGradients.base + item * outputs
+      sums.update(repeating: 0, count: outputs)
+      var first = slice.lowerBound
+      while first < slice.upperBound {
+        let rows = first..<Swift.min(first + rowsAtOnce, slice.upperBound)
+        let z = MatrixView(
+          preActivations.base + first * outputs, rows: rows.count, columns: outputs)
+        let part = gradient.rows(rows)
+        activation.derivative(z.elements, times: part.elements)
+        for row in 0..<rows.count {
+          Reductions.add(part.base + row * outputs, to: sums, outputs)
+        }
+        first = rows.upperBound
+      }
+    }
+  }
+
+  /// Weights are worked on in panels of about a million elements, which stay in the cache.
+  private static let panelElements = 1 << 20
+
+  /// Adds up dW, and leaves each slice's dgamma and dbeta in `sums`.
+  private func accumulateWeights(_ gradient: MatrixView, _ pass: LayerPass) throws {
+    if normalization != nil {
+      sums.begin(pass.slices)
+      for item in pass.slices.localRows.indices {
+        sums.row(item).update(repeating: 0, count: 2 * inputs)
+      }
+    }
+    let panelRows = Swift.max(16, Self.panelElements / inputs)
+    var first = 0
+    while first < outputs {
+      let panel = first..<Swift.min(first + panelRows, outputs)
+      try pass.accumulateGradient(
+        of: Tensor.weight, elements: panel.lowerBound * inputs..<panel.upperBound * inputs
+      ) { item, rows, g in
+        try MatrixProduct.multiply(
+          .init(base: gradient.row(rows.lowerBound) + first, stride: outputs, transposed: true),
+          by: .init(base: normalized.base + rows.lowerBound * inputs, stride: inputs), into: g,
+          stride: inputs, rows: panel.count, columns: inputs, inner: rows.count)
+        if normalization != nil { scalePanel(g, panel, item: item, pass) }
+      }
+      first = panel.upperBound
+    }
+  }
+
+  /// Turns rows of G into rows of dW, and adds what they contribute to dgamma and dbeta.
+  private func scalePanel(
+    _ g: UnsafeMutablePointer<Float>, _ panel: Range<Int>, item: Int, _ pass: LayerPass
+  ) {
+    let n = inputs
+    let gamma = pass.memory.tensor(Tensor.gamma)
+    let beta = pass.memory.tensor(Tensor.beta)
+    let weights = pass.memory.tensor(Tensor.weight)
+    let biasGradient = biasGradients.base + item * outputs
+    let (gammaSums, betaSums) = (scratch.base, scratch.base + n)
+    scratch.base.update(repeating: 0, count: 2 * n)
+    for k in panel {
+      let row = g + (k - panel.lowerBound) * n
+      let w = weights + k * n
+      let db = biasGradient[k]
+      for j in 0..<n {
+        gammaSums[j] += w[j] * row[j]
+        betaSums[j] += w[j] * db
+        row[j] = row[j] * gamma[j] + db * beta[j]
+      }
+    }
+    let totals = sums.row(item)
+    for j in 0..<2 * n { totals[j] += Double(scratch.base[j]) }
+  }
+
+  /// Adds up db, dgamma and dbeta.
+  private func accumulateVectors(_ pass: LayerPass) throws {
+    try pass.accumulateGradient(of: Tensor.bias, elements: 0..<outputs) { item, _, target in
+      target.update(from: biasGradients.base + item * outputs, count: outputs)
+    }
+    guard normalization != nil else { return }
+    for (tensor, offset) in [(Tensor.gamma, 0), (Tensor.beta, inputs)] {
+      try pass.accumulateGradient(of: tensor, elements: 0..<inputs) { item, _, target in
+        let source = sums.row(item) + offset
+        for j in 0..<inputs { target[j] = Float(source[j]) }
+      }
+    }
+  }
+
+  /// dA from dAbar = dZ W, through the normalisation.
+  private func passOn(
+    _ gradient: MatrixView, into inputGradient: MutableMatrixView, _ pass: LayerPass
+  ) throws {
+    if normalization?.backward == .exact { try pass.replicas.sumOverBatch(sums) }
+    let factor = scratch.base
+    let meanOfGradient = factor + inputs
+    let meanOfProduct = factor + 2 * inputs
+    if normalization != nil {
+      let gamma = pass.memory.tensor(Tensor.gamma)
+      let batchRows = Double(pass.slices.batchRows)
+      for j in 0..<inputs {
+        factor[j] = gamma[j] * scales.reciprocalDeviation[j]
+        meanOfProduct[j] = Float(sums.whole.base[j] / batchRows)
+        meanOfGradient[j] = Float(sums.whole.base[inputs + j] / batchRows)
+      }
+    }
+    for rows in pass.slices.localRows {
+      let target = inputGradient.rows(rows)
+      try MatrixProduct.multiply(
+        .init(base: gradient.row(rows.lowerBound), stride: outputs),
+        by: .init(base: pass.memory.tensor(Tensor.weight), stride: inputs), into: target.base,
+        stride: inputs, rows: rows.count, columns: inputs, inner: outputs)
+      switch normalization?.backward {
+      case .exact:
+        BatchStatistics.inputGradient(
+          target, normalized: normalized.base + rows.lowerBound * inputs, factor: factor,
+          meanOfGradient: meanOfGradient, meanOfProduct: meanOfProduct)
+      case .frozenStatistics:
+        BatchStatistics.scaleColumns(target, by: factor)
+      case nil:
+        break
+      }
+    }
+  }
+}

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Adds the gradients of a replica's slices up in the order of the slice tree.
+///
+/// Runs a ``ReductionPlan`` with memory as its stack. Place i from the bottom ends as node i, so the
+/// places below the number of nodes are the gradient buffers themselves; the rest is scratch.
+final class GradientAccumulator {
+  private var scratch = AlignedBuffer<Float>(count: 0)
+
+  func accumulate(
+    _ span: Range<Int>, of slices: BatchSlices, in store: ParameterStore,
+    _ compute: (Int, Range<Int>, UnsafeMutablePointer<Float>) throws -> Void
+  ) throws {
+    let plan = slices.plan
+    let nodes = plan.nodes
+    precondition(nodes <= store.gradients.count, "fewer gradient buffers than nodes")
+    let scratchNeeded = (plan.depth - nodes) * span.count
+    if scratch.count < scratchNeeded { scratch = AlignedBuffer(count: scratchNeeded) }
+    func place(_ index: Int) -> UnsafeMutablePointer<Float> {
+      index < nodes
+        ? store.gradients[index].base + span.lowerBound
+        : scratch.base + (index - nodes) * span.count
+    }
+    var height = 0
+    for item in plan.items.indices {
+      try compute(item, slices.localRows[item], place(height))
+      height += 1
+      for _ in 0..<plan.mergesAfter[item] {
+        height -= 1
+        Reductions.add(place(height), to: place(height - 1), span.count)
+      }
+    }
+  }
+}

@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// The backbone: layers, a loss function and an optimizer.
+///
+/// ```swift
+/// let network = try NeuralNetwork(
+///   layers: [
+///     FullyConnectedLayer(inputs: 64, outputs: 32, activation: Relu()),
+///     FullyConnectedLayer(inputs: 32, outputs: 10, activation: Identity()),
+///   ],
+///   loss: CrossEntropy(), optimizer: AdamOptimizer(), seed: 0)
+/// let result = try network.train(batch)
+/// ```
+///
+/// It trains alone until ``replicas`` is replaced by a group that reaches over processes.
+public final class NeuralNetwork {
+  /// The layers, first to last.
+  public let layers: [Layer]
+  /// What the outputs cost.
+  public let loss: any LossFunction
+  /// How gradients become new parameters.
+  public let optimizer: any Optimizer
+  /// The learning rate of each step.
+  public var schedule: LearningRateSchedule
+  /// The greatest global gradient norm, or nil for no limit.
+  public var clipNorm: Double?
+  /// Parameters, gradients and statistics.
+  public let store: ParameterStore
+  /// The group of replicas that trains this network together.
+  public var replicas: any Replicas {
+    didSet { sliceCache.removeAll() }
+  }
+  /// How many updates the parameters have had.
+  public var stepsDone = 0
+
+  let memories: [LayerMemory]
+  var activations: [AlignedBuffer<Float>] = []
+  private let accumulator = GradientAccumulator()
+  private let totals = SliceSums(count: 2)
+  private var sliceCache: [Int: BatchSlices] = [:]
+
+  /// Makes a network with the initial parameters of `seed`.
+  ///
+  /// - Throws: ``NeuralCoreError/shapeMismatch(what:expected:found:)`` when a layer's inputs are not
+  ///   the outputs of the one before.
+  public init(
+    layers: [Layer], loss: any LossFunction, optimizer: any Optimizer,
+    schedule: LearningRateSchedule = LearningRateSchedule(base: 1e-3), clipNorm: Double? = nil,
+    seed: UInt64
+  ) throws {
+    for (index, (before, after)) in zip(layers, layers.dropFirst()).enumerated()
+    where before.outputs != after.inputs {
+      throw NeuralCoreError.shapeMismatch(
+        what: "inputs of layer \(index + 1)", expected: before.outputs, found: after.inputs)
+    }
+    self.layers = layers
+    self.loss = loss
+    self.optimizer = optimizer
+    self.schedule = schedule
+    self.clipNorm = clipNorm
+    let store = ParameterStore(ParameterTable(layers: layers.map(\.tensors)), seed: seed)
+    self.store = store
+    memories = layers.indices.map { LayerMemory(store, layer: $0) }
+    replicas = SoleReplica(store, optimizer: optimizer)
+  }
+
+  /// The number of columns of the first layer's input.
+  public var inputs: Int { layers.first?.inputs ?? 0 }
+  /// The number of columns of the last layer's output.
+  public var outputs: Int { layers.last?.outputs ?? 0 }
+
+  /// One step: forward, loss, backward, update. All replicas.
+  ///
+  /// - Returns: loss and accuracy of the whole batch before the update, and the gradient's norm.
+  /// - Throws: ``NeuralCoreError/notFinite(_:)`` on every replica, before any parameter changes,
+  ///   when loss or gradient are not finite; whatever the group throws.
+  public func train(_ batch: Batch) throws -> StepResult {
+    let outputs = try forward(batch)
+    let total = try measure(outputs.readOnly, batch)
+    guard total.loss.isFinite else { throw notFinite(.loss, batch) }
+    try backward(outputs, batch)
+    let rate = schedule.rate(at: stepsDone)
+    let outcome = try replicas.updateParameters(
+      ParameterUpdate(
+        optimizer: optimizer, number: stepsDone + 1, learningRate: rate, clipNorm: clipNorm))
+    guard outcome.applied else { throw notFinite(.gradient, batch) }
+    stepsDone += 1
+    return StepResult(
+      loss: total.loss, accuracy: total.accuracy, learningRate: rate,
+      gradientNorm: outcome.gradientNorm)
+  }
+
+  /// Training's forward pass: the outputs of this replica's rows. All replicas.
+  ///
+  /// The result lies in the network's own memory, valid until the next call. Running statistics
+  /// take the batch in.
+  public func forward(_ batch: Batch) throws -> MutableMatrixView {
+    let slices = try begin(batch)
+    var input = batch.inputs
+    var output = MutableMatrixView(activations[0].base, rows: slices.rows, columns: 0)
+    for (index, layer) in layers.enumerated() {
+      output = activations[index % 2].mutableMatrix(rows: slices.rows, columns: layer.outputs)
+      try layer.forward(input, into: output, pass(index, slices))
+      input = output.readOnly
+    }
+    store.noteChange()
+    return output
+  }
+
+  /// The backward pass for the outputs of the last forward pass. All replicas.
+  ///
+  /// Leaves this replica's part of the gradient in ``store``.
+  public func backward(_ outputs: MutableMatrixView, _ batch: Batch) throws {
+    let slices = slices(of: batch.globalRows)
+    var place = layers.count % 2
+    var gradient = activations[place].mutableMatrix(rows: slices.rows, columns: self.outputs)
+    try loss.derivative(
+      outputs.readOnly, batch.targets, batchRows: batch.globalRows, into: gradient)
+    for (index, layer) in layers.enumerated().reversed() {
+      place = 1 - place
+      let next = activations[place].mutableMatrix(rows: slices.rows, columns: layer.inputs)
+      try layer.backward(gradient, into: index > 0 ? next : nil, pass(index, slices))
+      gradient = next
+    }
+  }
+
+  /// Loss and accuracy of the whole batch, from the outputs of this replica's rows. All replicas.
+  public func measure(_ outputs: MatrixView, _ batch: Batch) throws -> BatchTotals {
+    let slices = slices(of: batch.globalRows)
+    totals.begin(slices)
+    for (item, rows) in slices.localRows.enumerated() {
+      let (part, targets) = (outputs.rows(rows), batch.targets.rows(rows))
+      totals.row(item)[0] = try loss.compute(part, targets)
+      totals.row(item)[1] = Double(Targets.correctRows(part, targets))
+    }
+    try replicas.sumOverBatch(totals)
+    return BatchTotals(
+      rows: batch.globalRows, lossSum: totals.whole[0],
+      correctRows: Int(exactly: totals.whole[1]) ?? 0)
+  }
+
+  /// The slices of a batch with that many rows; made once for each size.
+  public func slices(of batchRows: Int) -> BatchSlices {
+    if let known = sliceCache[batchRows] { return known }
+    let made = BatchSlices(replicas.slices, batchRows: batchRows)
+    sliceCache[batchRows] = made
+    return made
+  }
+
+  private func begin(_ batch: Batch) throws -> BatchSlices {
+    let slices = slices(of: batch.globalRows)
+    guard batch.inputs.columns == inputs else {
+      throw NeuralCoreError.shapeMismatch(
+        what: "columns of the batch", expected: inputs, found: batch.inputs.columns)
+    }
+    guard batch.inputs.rows == slices.rows else {
+      throw NeuralCoreError.shapeMismatch(
+        what: "this replica's rows of the batch", expected: slices.rows, found: batch.inputs.rows)
+    }
+    reserve(rows: slices.rows)
+    return slices
+  }
+
+  /// Makes room for batches with at most that many of this replica's rows.
+  public func reserve(rows: Int) {
+    let widest = layers.map { Swift.max($0.inputs, $0.outputs) }.max() ?? 0
+    guard activations.count < 2 || activations[0].count < rows * widest else { return }
+    activations = (0..<2).map { _ in AlignedBuffer(count: rows * widest) }
+    layers.forEach { $0.reserve(rows: rows) }
+  }
+
+  private func pass(_ layer: Int, _ slices: BatchSlices) -> LayerPass {
+    LayerPass(
+      memory: memories[layer], slices: slices, replicas: replicas, accumulator: accumulator)
+  }
+
+  private func notFinite(_ quantity: NotFiniteFinding.Quantity, _ batch: Batch) -> NeuralCoreError {
+    let rows = slices(of: batch.globalRows).rows
+    return .notFinite(
+      NotFiniteFinding(
+        quantity: quantity, layer: layers.firstIndex { !$0.isFinite(rows: rows) },
+        largestParameter: store.parameters.elements.lazy.map(abs).max() ?? 0,
+        largestInput: batch.inputs.elements.lazy.map(abs).max() ?? 0))
+  }
+}

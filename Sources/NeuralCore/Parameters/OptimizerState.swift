@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// The optimizer's moments for the parameters that this replica updates.
+///
+/// With a sharded optimizer these are the replica's shards only: 1/P of the memory and of the work
+/// (Rajbhandari et al., "ZeRO", SC 2020, stage 1).
+public final class OptimizerState {
+  /// The ranges of the parameter buffer that this replica updates, ascending.
+  public let ranges: [Range<Int>]
+  /// The moments: all elements of the first, then all of the second.
+  public let moments: AlignedBuffer<Float>
+  /// How many moments each parameter has.
+  public let momentCount: Int
+  /// How many elements each moment has: those of all ranges, one after the other.
+  public let elementCount: Int
+
+  private struct Piece {
+    let parameters: Range<Int>
+    let stateOffset: Int
+    let decays: Bool
+  }
+  private var pieces: [Piece] = []
+
+  /// Makes zero moments for ranges of the parameter buffer.
+  public init(_ table: ParameterTable, ranges: [Range<Int>], moments: Int) {
+    self.ranges = ranges
+    elementCount = ranges.reduce(0) { $0 + $1.count }
+    momentCount = moments
+    self.moments = AlignedBuffer(count: elementCount * moments)
+    var offset = 0
+    for range in ranges {
+      for entry in table.entries where !entry.isStatistic && entry.span.overlaps(range) {
+        let part = entry.span.clamped(to: range)
+        pieces.append(
+          Piece(
+            parameters: part, stateOffset: offset + part.lowerBound - range.lowerBound,
+            decays: entry.specification.role == .weight))
+      }
+      offset += range.count
+    }
+  }
+
+  /// The elements of moment `index`, in the order of the ranges.
+  public func moment(_ index: Int) -> UnsafeMutableBufferPointer<Float> {
+    UnsafeMutableBufferPointer(
+      rebasing: moments.mutableElements[index * elementCount..<(index + 1) * elementCount])
+  }
+
+  /// Updates the parameters of this replica's ranges.
+  ///
+  /// - Parameter gradients: the whole batch's gradient, laid out as the parameter buffer; only
+  ///   the ranges are read.
+  public func apply(
+    _ update: ParameterUpdate, gradientNorm: Double, to store: ParameterStore,
+    gradients: UnsafePointer<Float>
+  ) {
+    let scale = update.gradientScale(norm: gradientNorm)
+    for piece in pieces {
+      update.optimizer.updateGradients(
+        OptimizerShard(
+          parameters: store.parameters.base + piece.parameters.lowerBound,
+          gradients: gradients + piece.parameters.lowerBound,
+          moments: moments.base + piece.stateOffset, momentStride: elementCount,
+          count: piece.parameters.count, decays: piece.decays, gradientScale: scale),
+        update)
+    }
+    store.noteChange()
+  }
+}
+
+/// A run of parameters of one tensor with their gradients and moments.
+public struct OptimizerShard {
+  /// The parameters, read and written.
+  public let parameters: UnsafeMutablePointer<Float>
+  /// The whole batch's gradient of each parameter.
+  public let gradients: UnsafePointer<Float>
+  /// How many parameters there are.
+  public let count: Int
+  /// Whether weight decay concerns them.
+  public let decays: Bool
+  /// What each gradient is multiplied by first: less than 1 when the global norm is clipped.
+  public let gradientScale: Float
+  private let moments: UnsafeMutablePointer<Float>
+  private let momentStride: Int
+
+  init(
+    parameters: UnsafeMutablePointer<Float>, gradients: UnsafePointer<Float>,
+    moments: UnsafeMutablePointer<Float>, momentStride: Int, count: Int, decays: Bool,
+    gradientScale: Float
+  ) {
+    self.parameters = parameters
+    self.gradients = gradients
+    self.moments = moments
+    self.momentStride = momentStride
+    self.count = count
+    self.decays = decays
+    self.gradientScale = gradientScale
+  }
+
+  /// Moment `index` of each parameter, in the order of the optimizer's `momentNames`.
+  public func moment(_ index: Int) -> UnsafeMutablePointer<Float> {
+    moments + index * momentStride
+  }
+}

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// A piece of the slice tree as a program for a stack: push an item, then merge the top pairs.
+///
+/// Run it so: for each item in order, push its partial result; then `mergesAfter` times replace
+/// the two topmost results by their merge (the lower one is the left child). What is left on the
+/// stack, from the bottom, are the nodes.
+public struct ReductionPlan: Sendable {
+  /// The blocks of slices whose partial results are pushed, in slice order.
+  public private(set) var items: [Range<Int>] = []
+  /// How many rows each item stands for.
+  public private(set) var rows: [Int] = []
+  /// How many merges follow each item.
+  public private(set) var mergesAfter: [Int] = []
+  /// The rows of the nodes that are left at the end, from the bottom of the stack.
+  public private(set) var nodeRows: [Int] = []
+  /// The greatest number of results on the stack at any time.
+  public private(set) var depth = 0
+
+  /// How many nodes are left at the end.
+  public var nodes: Int { nodeRows.count }
+
+  mutating func append(_ block: Range<Int>, rows count: Int) {
+    items.append(block)
+    rows.append(count)
+    mergesAfter.append(0)
+  }
+
+  mutating func mergeLastTwo() {
+    mergesAfter[mergesAfter.count - 1] += 1
+  }
+
+  mutating func finish() {
+    var stack: [Int] = []
+    for (itemRows, merges) in zip(rows, mergesAfter) {
+      stack.append(itemRows)
+      depth = Swift.max(depth, stack.count)
+      for _ in 0..<merges {
+        let right = stack.removeLast()
+        stack[stack.count - 1] += right
+      }
+    }
+    nodeRows = stack
+  }
+}
+
+/// The merges that finish the tree, and which rank brings which item.
+public struct FinishingPlan: Sendable {
+  /// The merges; at the end one node is left, the root.
+  public let plan: ReductionPlan
+  /// The rank that brings each item, in item order.
+  public let rankOfItem: [Int]
+  /// The items that each rank brings.
+  public let itemsOfRank: [Range<Int>]
+
+  init(plan: ReductionPlan, rankOfItem: [Int], ranks: Int) {
+    self.plan = plan
+    self.rankOfItem = rankOfItem
+    var ranges: [Range<Int>] = []
+    var next = 0
+    for rank in 0..<ranks {
+      let end = next + rankOfItem.count { $0 == rank }
+      ranges.append(next..<end)
+      next = end
+    }
+    itemsOfRank = ranges
+  }
+}

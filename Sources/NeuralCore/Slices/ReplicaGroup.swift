@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// What the training loop asks of the group of replicas, beside ``Replicas``.
+///
+/// All replicas call all functions, in the same order. ``SoleGroup`` is a group of one; other
+/// implementations reach over processes.
+public protocol ReplicaGroup: AnyObject {
+  /// This replica's number, 0 for the one that writes files and reports.
+  var rank: Int { get }
+  /// How many replicas there are.
+  var size: Int { get }
+  /// The host of each replica, in rank order.
+  var hosts: [String] { get }
+
+  /// The first verdict that any replica gives, lowest rank first; nil if none has a quarrel.
+  func agree(_ verdict: Verdict?) throws -> Verdict?
+
+  /// The smallest of the replicas' numbers.
+  func minimum(_ value: Int) throws -> Int
+
+  /// Rank 0's bytes, on every replica.
+  func broadcast(_ bytes: [UInt8]) throws -> [UInt8]
+
+  /// Makes this group the one that trains `network`, on batches cut into `slices`.
+  func join(_ network: NeuralNetwork, slices: Int, exchange: ExchangeOptions) throws
+
+  /// The optimizer's moments of all parameters of the joined network, from their owners.
+  ///
+  /// - Returns: on rank 0 one buffer a moment, laid out as the parameters; elsewhere nothing.
+  func gatherMoments() throws -> [AlignedBuffer<Float>]
+
+  /// What this replica has spent its time on since it joined, outside of computing.
+  var communicationTimes: CommunicationTimes { get }
+}
+
+/// Why a replica can't go on: an exit status and one sentence.
+public struct Verdict: Hashable, Sendable, Error, CustomStringConvertible {
+  /// The exit status, as sysexits.h numbers them.
+  public let status: Int32
+  /// What is wrong, where, and what to do.
+  public let message: String
+
+  /// A verdict with its status and words.
+  public init(status: Int32, message: String) {
+    self.status = status
+    self.message = message
+  }
+
+  /// The message.
+  public var description: String { message }
+}
+
+/// How gradients are exchanged; the bits of the results don't depend on it.
+public struct ExchangeOptions: Hashable, Sendable {
+  /// Who updates which parameters.
+  public enum Mode: String, CaseIterable, Sendable {
+    /// Each replica updates its shard and sends the new parameters to the others.
+    case sharded
+    /// Each replica gets the whole gradient and updates all parameters.
+    case allReduce = "all-reduce"
+  }
+
+  /// Who updates which parameters.
+  public var mode: Mode
+  /// About how many bytes of gradients are sent at a time.
+  public var bucketBytes: Int
+
+  /// Sets how to exchange.
+  public init(mode: Mode = .sharded, bucketBytes: Int = 4 << 20) {
+    self.mode = mode
+    self.bucketBytes = bucketBytes
+  }
+}
+
+/// Seconds that a replica has spent on what is not computing.
+public struct CommunicationTimes: Sendable {
+  /// Waiting for the other replicas' statistics and sums.
+  public var wait = 0.0
+  /// Moving gradients and parameters.
+  public var exchange = 0.0
+  /// Adding shards up and updating parameters.
+  public var update = 0.0
+
+  /// No time spent yet.
+  public init() {}
+}

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Small partial results of a batch, one row of Float64 numbers a slice, and their merge.
+///
+/// The rows follow the items of a ``ReductionPlan``. Subclasses say how two rows are merged.
+public class SlicePartials {
+  /// How many numbers a row has.
+  public let width: Int
+  /// The slices of the batch in hand.
+  public private(set) var slices: BatchSlices
+  /// The merged row of the whole batch, once the replicas have merged.
+  public let whole: AlignedBuffer<Double>
+  private var storage: AlignedBuffer<Double>
+  private var stack: [Int] = []
+  private var stackRows: [Int] = []
+
+  init(width: Int) {
+    self.width = width
+    slices = BatchSlices(SlicePartition(count: 1, owned: 0..<0), batchRows: 0)
+    whole = AlignedBuffer(count: width)
+    storage = AlignedBuffer(count: 0)
+  }
+
+  /// Makes room for the slices of a batch; rows keep whatever they held.
+  public func begin(_ slices: BatchSlices) {
+    self.slices = slices
+    let needed = slices.plan.items.count * width
+    if storage.count < needed {
+      storage = AlignedBuffer(count: needed)
+    }
+    stack.reserveCapacity(slices.plan.depth)
+    stackRows.reserveCapacity(slices.plan.depth)
+  }
+
+  /// The numbers of the plan's item `index`.
+  public func row(_ index: Int) -> UnsafeMutablePointer<Double> {
+    precondition(index >= 0 && (index + 1) * width <= storage.count, "row outside the partials")
+    return storage.base + index * width
+  }
+
+  /// Merges rows of any memory as `plan` says, in place.
+  ///
+  /// Row i starts at `base + i * width` and stands for `plan.rows[i]` rows of the batch.
+  ///
+  /// - Returns: the index of the row that holds each node, in order, valid until the next call.
+  public func merge(_ base: UnsafeMutablePointer<Double>, as plan: ReductionPlan) -> [Int] {
+    stack.removeAll(keepingCapacity: true)
+    stackRows.removeAll(keepingCapacity: true)
+    for item in plan.items.indices {
+      stack.append(item)
+      stackRows.append(plan.rows[item])
+      for _ in 0..<plan.mergesAfter[item] {
+        let right = stack.removeLast()
+        let rightRows = stackRows.removeLast()
+        let left = stack.count - 1
+        merge(
+          base + stack[left] * width, rows: stackRows[left], with: base + right * width,
+          rows: rightRows)
+        stackRows[left] += rightRows
+      }
+    }
+    return stack
+  }
+
+  /// Merges this replica's own slices, in place, and returns the rows that hold the nodes.
+  public func mergeOwn() -> [Int] {
+    merge(storage.base, as: slices.plan)
+  }
+
+  /// Replaces the left row by the merge of both.
+  func merge(
+    _ left: UnsafeMutablePointer<Double>, rows leftRows: Int,
+    with right: UnsafePointer<Double>, rows rightRows: Int
+  ) {
+    for index in 0..<width {
+      left[index] += right[index]
+    }
+  }
+}
+
+/// Sums over the batch: a row holds plain sums over a slice, and merging adds.
+public final class SliceSums: SlicePartials {
+  /// Sums of `count` quantities.
+  public init(count: Int) {
+    super.init(width: count)
+  }
+}
+
+/// Mean and variance over the batch, feature by feature.
+///
+/// A row holds the means of all features over a slice, then their M2, the sums of squared
+/// deviations from the mean. Rows are merged by Chan's rule, which never subtracts large squares:
+/// Chan, Golub, LeVeque, "Updating Formulae and a Pairwise Algorithm for Computing Sample
+/// Variances", COMPSTAT 1982.
+public final class SliceMoments: SlicePartials {
+  /// How many features there are.
+  public let features: Int
+
+  /// Moments of `features` features.
+  public init(features: Int) {
+    self.features = features
+    super.init(width: 2 * features)
+  }
+
+  /// The means over the whole batch, once merged.
+  public var mean: UnsafePointer<Double> { UnsafePointer(whole.base) }
+  /// The sums of squared deviations over the whole batch, once merged.
+  public var sumOfSquares: UnsafePointer<Double> { UnsafePointer(whole.base + features) }
+
+  override func merge(
+    _ left: UnsafeMutablePointer<Double>, rows leftRows: Int,
+    with right: UnsafePointer<Double>, rows rightRows: Int
+  ) {
+    let rightShare = Double(rightRows) / Double(leftRows + rightRows)
+    let weight = Double(leftRows) * rightShare
+    let leftM2 = left + features
+    let rightM2 = right + features
+    for feature in 0..<features {
+      let delta = right[feature] - left[feature]
+      left[feature] += delta * rightShare
+      leftM2[feature] += rightM2[feature] + delta * delta * weight
+    }
+  }
+}

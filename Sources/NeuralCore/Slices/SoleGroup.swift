@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// A group of one replica: agrees with itself.
+public final class SoleGroup: ReplicaGroup {
+  public let rank = 0
+  public let size = 1
+  public let hosts: [String]
+  private var replica: SoleReplica?
+
+  /// A group of this process, which runs on `host`.
+  public init(host: String = "localhost") {
+    hosts = [host]
+  }
+
+  public func agree(_ verdict: Verdict?) throws -> Verdict? { verdict }
+
+  public func minimum(_ value: Int) throws -> Int { value }
+
+  public func broadcast(_ bytes: [UInt8]) throws -> [UInt8] { bytes }
+
+  public func join(_ network: NeuralNetwork, slices: Int, exchange: ExchangeOptions) throws {
+    let sole = SoleReplica(network.store, slices: slices, optimizer: network.optimizer)
+    replica = sole
+    network.replicas = sole
+  }
+
+  public func gatherMoments() throws -> [AlignedBuffer<Float>] {
+    replica?.moments ?? []
+  }
+
+  public var communicationTimes: CommunicationTimes { CommunicationTimes() }
+}

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// The only replica: it owns every slice and communicates with nobody.
+public final class SoleReplica: Replicas {
+  public let slices: SlicePartition
+  private let store: ParameterStore
+  private let state: OptimizerState
+
+  /// A replica that trains the parameters in `store` alone, on batches cut into `slices`.
+  public init(_ store: ParameterStore, slices: Int = 1, optimizer: any Optimizer) {
+    self.slices = SlicePartition(count: slices)
+    self.store = store
+    store.allocateGradients(nodes: 1)
+    state = OptimizerState(
+      store.table, ranges: [0..<store.table.parameterCount], moments: optimizer.momentNames.count)
+  }
+
+  /// Copies of the optimizer's moments, laid out as the parameters.
+  public var moments: [AlignedBuffer<Float>] {
+    (0..<state.momentCount).map { AlignedBuffer(state.moment($0)) }
+  }
+
+  public func mergeMoments(_ moments: SliceMoments) throws {
+    keepRoot(of: moments)
+  }
+
+  public func sumOverBatch(_ sums: SliceSums) throws {
+    keepRoot(of: sums)
+  }
+
+  private func keepRoot(of partials: SlicePartials) {
+    guard let root = partials.mergeOwn().first else { return }
+    partials.whole.base.update(from: partials.row(root), count: partials.width)
+  }
+
+  public func gradientsReady(_ span: Range<Int>, of slices: BatchSlices) throws {}
+
+  public func updateParameters(_ update: ParameterUpdate) throws -> UpdateOutcome {
+    let gradients = store.gradients[0]
+    var sumOfSquares = 0.0
+    for block in 0..<store.table.blocks.count {
+      let range = store.table.blocks.range(block)
+      sumOfSquares += Reductions.sumOfSquares(gradients.base + range.lowerBound, range.count)
+    }
+    let outcome = UpdateOutcome(gradientNorm: sumOfSquares.squareRoot())
+    if outcome.applied {
+      state.apply(update, gradientNorm: outcome.gradientNorm, to: store, gradients: gradients.base)
+    }
+    return outcome
+  }
+}
