@@ -69,7 +69,7 @@ public final class NeuralNetwork {
   /// The number of columns of the last layer's output.
   public var outputs: Int { layers.last?.outputs ?? 0 }
 
-  /// One step: forward, loss, backward, update. All replicas.
+  /// One step of all replicas: forward, loss, backward, update.
   ///
   /// - Returns: loss and accuracy of the whole batch before the update, and the gradient's norm.
   /// - Throws: ``NeuralCoreError/notFinite(_:)`` on every replica, before any parameter changes,
@@ -90,7 +90,7 @@ public final class NeuralNetwork {
       gradientNorm: outcome.gradientNorm)
   }
 
-  /// Training's forward pass: the outputs of this replica's rows. All replicas.
+  /// Training's forward pass of all replicas: the outputs of this replica's rows.
   ///
   /// The result lies in the network's own memory, valid until the next call. Running statistics
   /// take the batch in.
@@ -107,7 +107,7 @@ public final class NeuralNetwork {
     return output
   }
 
-  /// The backward pass for the outputs of the last forward pass. All replicas.
+  /// The backward pass of all replicas for the outputs of the last forward pass.
   ///
   /// Leaves this replica's part of the gradient in ``store``.
   public func backward(_ outputs: MutableMatrixView, _ batch: Batch) throws {
@@ -124,7 +124,7 @@ public final class NeuralNetwork {
     }
   }
 
-  /// Loss and accuracy of the whole batch, from the outputs of this replica's rows. All replicas.
+  /// Loss and accuracy of the whole batch, from all replicas' outputs of their rows.
   public func measure(_ outputs: MatrixView, _ batch: Batch) throws -> BatchTotals {
     let slices = slices(of: batch.globalRows)
     totals.begin(slices)

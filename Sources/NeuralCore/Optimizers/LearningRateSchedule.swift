@@ -19,7 +19,9 @@ public struct LearningRateSchedule: Hashable, Sendable {
   public let base: Double
   /// How the rate goes on.
   public let shape: Shape
-  /// Over how many steps the rate rises linearly to `base`: `base / n`, `2 * base / n`, …
+  /// Over how many steps the rate rises linearly to `base`.
+  ///
+  /// With n of them the first step has `base / n`, the second `2 * base / n`.
   public let warmupSteps: Int
 
   /// Makes a schedule; steps are counted over the whole run.
