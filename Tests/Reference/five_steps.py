@@ -29,6 +29,12 @@ Prints, for each tensor, the largest difference and how far the run moved it,
 both relative to its largest magnitude.  Tensors named optimizer.* are passed
 over.
 
+Adam divides a gradient by its own size, so where a true gradient happens to
+be almost zero, Float32 rounding decides more of its steps.  Of twelve seeds
+of the run above, PyTorch in Float32 ends within 1e-5 with nine (the worst is
+4e-5 off, always in a bias or a beta); with SGD and momentum all twelve end
+within 5e-7.  A check with Adam should name a seed that leaves room.
+
 Exit status: 0 if every difference is at most the tolerance, 1 if one isn't,
 2 if the arguments or files can't be used.
 """
