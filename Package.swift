@@ -50,12 +50,15 @@ let package = Package(
 
     // Tests: one target a module; RankChecks is what mpirun starts at 1 to 4 ranks.
     .target(name: "TestSupport", path: "Tests/TestSupport"),
+    .target(
+      name: "GoldenSupport", dependencies: ["NeuralCore"], path: "Tests/GoldenSupport"),
     .executableTarget(
-      name: "RankChecks", dependencies: ["MessagePassing", "NeuralCore", "DataParallel"],
+      name: "RankChecks",
+      dependencies: ["MessagePassing", "NeuralCore", "DataParallel", "GoldenSupport"],
       path: "Tests/RankChecks"),
     .testTarget(name: "MessagePassingTests", dependencies: ["MessagePassing", "TestSupport"]),
     .testTarget(
-      name: "NeuralCoreTests", dependencies: ["NeuralCore", "TestSupport"],
+      name: "NeuralCoreTests", dependencies: ["NeuralCore", "GoldenSupport", "TestSupport"],
       resources: [.copy("Resources")]),
     .testTarget(name: "DatasetsTests", dependencies: ["Datasets", "NeuralCore", "TestSupport"]),
     .testTarget(

@@ -77,6 +77,29 @@ enum BatchStatistics {
     }
   }
 
+  /// The column sums of dAbar * Ahat, then those of dAbar; `scratch` holds 2 numbers a column.
+  static func gradientSums(
+    _ gradient: MatrixView, normalized: UnsafePointer<Float>,
+    into sums: UnsafeMutablePointer<Double>, scratch: UnsafeMutablePointer<Float>
+  ) {
+    let n = gradient.columns
+    var first = 0
+    while first < gradient.rows {
+      let end = Swift.min(first + rowsAtOnce, gradient.rows)
+      scratch.update(repeating: 0, count: 2 * n)
+      for row in first..<end {
+        let g = gradient.base + row * n
+        let hat = normalized + row * n
+        for j in 0..<n {
+          scratch[j] += g[j] * hat[j]
+          scratch[n + j] += g[j]
+        }
+      }
+      for j in 0..<2 * n { sums[j] += Double(scratch[j]) }
+      first = end
+    }
+  }
+
   /// dA = factor * (dAbar - meanOfGradient - Ahat * meanOfProduct), in place over dAbar.
   static func inputGradient(
     _ gradient: MutableMatrixView, normalized: UnsafePointer<Float>,

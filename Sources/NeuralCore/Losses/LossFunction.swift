@@ -71,14 +71,14 @@ public struct CrossEntropy: LossFunction {
     for row in 0..<outputs.rows {
       let z = outputs.row(row)
       let (maximum, total) = Softmax.maximumAndSum(z, outputs.columns)
-      let logSum = Double(maximum) + Softmax.log(total)
+      let logTotal = Softmax.log(total)
       switch targets {
       case .classes(let classes):
-        sum += logSum - Double(z[Int(classes[row])])
+        sum += (Double(maximum) - Double(z[Int(classes[row])])) + logTotal
       case .values(let values):
         let y = values.row(row)
         for j in 0..<outputs.columns where y[j] != 0 {
-          sum += Double(y[j]) * (logSum - Double(z[j]))
+          sum += Double(y[j]) * ((Double(maximum) - Double(z[j])) + logTotal)
         }
       }
     }

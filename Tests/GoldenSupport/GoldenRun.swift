@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+package import NeuralCore
+
+/// A case of the references, run on the network, and how far the results are off.
+package struct GoldenRun {
+  private let golden: GoldenFile.Case
+  private let file: GoldenFile
+  package let network: NeuralNetwork
+
+  package init(_ golden: GoldenFile.Case, of file: GoldenFile) throws {
+    self.golden = golden
+    self.file = file
+    network = try Self.makeNetwork(golden)
+    guard let initial = file.initials[golden.initial] else { throw GoldenError.missing("initial") }
+    for entry in network.store.table.entries where !entry.isStatistic {
+      let values = Self.values(of: entry, in: initial[entry.layer])
+      _ = network.store.elements(of: entry).update(fromContentsOf: values.map(Float.init))
+    }
+    network.store.noteChange()
+  }
+
+  private static func makeNetwork(_ golden: GoldenFile.Case) throws -> NeuralNetwork {
+    let norm = BatchNormalization(
+      backward: golden.mode == "exact" ? .exact : .frozenStatistics,
+      momentum: golden.batchNormMomentum, epsilon: golden.batchNormEpsilon)
+    let hidden: any ActivationFunction =
+      switch golden.activation {
+      case "relu": Relu()
+      case "sigmoid": Sigmoid()
+      default: Identity()
+      }
+    let last = golden.widths.count - 2
+    let layers = (0...last).map { index in
+      FullyConnectedLayer(
+        inputs: golden.widths[index], outputs: golden.widths[index + 1],
+        activation: index == last ? Identity() : hidden, normalization: norm)
+    }
+    let o = golden.optimizer
+    let optimizer: any Optimizer =
+      o.kind == "adam"
+      ? AdamOptimizer(
+        beta1: o.beta1, beta2: o.beta2, epsilon: o.epsilon, weightDecay: o.weightDecay)
+      : VanillaSGDOptimizer(
+        momentum: Float(o.momentum), nesterov: o.nesterov, weightDecay: Float(o.weightDecay))
+    return try NeuralNetwork(
+      layers: layers, loss: golden.loss == "mse" ? MeanSquaredError() : CrossEntropy(),
+      optimizer: optimizer, clipNorm: golden.clip, seed: 0)
+  }
+
+  /// Trains all steps with whatever group `network.replicas` is, and lists what is off.
+  ///
+  /// - Parameter compareGradients: whether this replica's first gradients are the whole batch's.
+  package func run(compareGradients: Bool) throws -> [String] {
+    var misses: [String] = []
+    guard let inputs = file.inputs[golden.inputs], let targets = file.targets[golden.targets] else {
+      throw GoldenError.missing("inputs or targets")
+    }
+    for step in inputs.indices {
+      network.schedule = LearningRateSchedule(base: golden.learningRates[step])
+      let rows = inputs[step].count
+      let owned = network.replicas.slices.ownedRows(batchRows: rows)
+      let x = AlignedBuffer(inputs[step][owned].flatMap { $0.map(Float.init) })
+      let classes = AlignedBuffer(targets.classes.map { Array($0[step][owned]) } ?? [])
+      let values = AlignedBuffer(
+        targets.rows.map { $0[step][owned].flatMap { $0.map(Float.init) } } ?? [])
+      let batch = Batch(
+        globalRows: rows, inputs: x.matrix(rows: owned.count, columns: golden.widths[0]),
+        targets: targets.classes != nil
+          ? .classes(classes.elements)
+          : .values(values.matrix(rows: owned.count, columns: network.outputs)))
+      let result = try network.train(batch)
+      misses += Self.compare("loss \(step)", [result.loss], [golden.expected.losses[step]])
+      misses += Self.compare(
+        "gradient norm \(step)", [result.gradientNorm], [golden.expected.gradientNorms[step]])
+      if step == 0 && compareGradients { misses += compareFirstGradients() }
+    }
+    misses += compareParameters()
+    misses += try compareInference(inputs[0])
+    return misses
+  }
+
+  private func compareFirstGradients() -> [String] {
+    let floor = 0.01 * (golden.expected.gradientNorms.max() ?? 0)
+    return network.store.table.entries.filter { !$0.isStatistic }.flatMap { entry in
+      Self.compare(
+        "gradient of \(entry.name)",
+        network.store.gradients[0].elements[entry.span].map(Double.init),
+        Self.values(of: entry, in: golden.expected.firstGradients[entry.layer]), floor: floor)
+    }
+  }
+
+  private func compareParameters() -> [String] {
+    network.store.table.entries.flatMap { entry in
+      let statistics = golden.expected.runningStatistics[entry.layer]
+      let expected =
+        switch entry.specification.name {
+        case "norm.running_mean": statistics.mean
+        case "norm.running_var": statistics.variance
+        default: Self.values(of: entry, in: golden.expected.finalParameters[entry.layer])
+        }
+      return Self.compare(
+        entry.name, network.store.elements(of: entry).map(Double.init), expected)
+    }
+  }
+
+  private func compareInference(_ rows: [[Double]]) throws -> [String] {
+    let x = AlignedBuffer(rows.flatMap { $0.map(Float.init) })
+    let outputs = try network.infer(x.matrix(rows: rows.count, columns: golden.widths[0]))
+    return Self.compare(
+      "inference", outputs.elements.map(Double.init), golden.expected.inference.flatMap { $0 },
+      tolerance: 1e-4)
+  }
+
+  private static func values(
+    of entry: ParameterTable.Entry, in layer: GoldenFile.Layer
+  ) -> [Double] {
+    switch entry.specification.name {
+    case "weight": layer.weight.flatMap { $0 }
+    case "bias": layer.bias
+    case "norm.gamma": layer.gamma
+    default: layer.beta
+    }
+  }
+
+  /// Compares with the largest expected magnitude as the unit.
+  package static func compare(
+    _ what: String, _ found: [Double], _ expected: [Double], floor: Double = 1e-2,
+    tolerance: Double = 2e-5
+  ) -> [String] {
+    guard found.count == expected.count else { return ["\(what): \(found.count) elements"] }
+    let unit = max(expected.map(abs).max() ?? 0, floor)
+    let worst = zip(found, expected).map { abs($0 - $1) / unit }.max() ?? 0
+    return worst <= tolerance ? [] : ["\(what): off by \(worst) of \(unit)"]
+  }
+}
+
+package enum GoldenError: Error {
+  case missing(String)
+}
