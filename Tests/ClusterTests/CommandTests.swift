@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+import TestSupport
+import Testing
+
+@Suite("Commands that tests start", .timeLimit(.minutes(1)))
+struct CommandTests {
+  @Test("status and both outputs come back, however long")
+  func result() throws {
+    let script = "head -c 300000 /dev/zero | tr '\\0' x; printf wrong >&2; exit 7"
+    let result = try run("sh", ["-c", script])
+    #expect(result.status == 7)
+    #expect(result.standardOutput.utf8.count == 300_000)
+    #expect(result.standardError == "wrong")
+  }
+
+  @Test("variables are added, and the folder is the one asked for")
+  func environment() throws {
+    let result = try run(
+      "/bin/sh", ["-c", "echo $ADDED $PWD; cat"], environment: ["ADDED": "here"],
+      currentDirectory: "/usr")
+    #expect(result.standardOutput == "here /usr\n")
+  }
+
+  @Test("a signal is reported as 128 plus its number")
+  func signal() throws {
+    #expect(try run("sh", ["-c", "kill -9 $$"]).status == 137)
+  }
+
+  @Test("a command that does not end is killed with everything it started")
+  func timeout() throws {
+    let mark = "31\(UInt32.random(in: 0..<1_000_000))"
+    let script = "setsid sleep \(mark) & sleep \(mark) & trap '' TERM; echo started; wait; wait"
+    let begin = ContinuousClock.now
+    #expect(throws: CommandError.self) {
+      try run("sh", ["-c", script], timeout: 1)
+    }
+    #expect(ContinuousClock.now - begin < .seconds(20))
+    #expect(try run("pgrep", ["-f", "sleep \(mark)"]).standardOutput == "")
+  }
+
+  @Test("an output that a grandchild holds open is no reason to wait")
+  func orphan() throws {
+    let begin = ContinuousClock.now
+    #expect(try run("sh", ["-c", "setsid sleep 20 & echo done"]).standardOutput == "done\n")
+    #expect(ContinuousClock.now - begin < .seconds(15))
+  }
+}
