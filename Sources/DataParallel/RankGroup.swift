@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+public import MessagePassing
+public import NeuralCore
+
+/// The ranks of a communicator as a group of replicas.
+public final class RankGroup: ReplicaGroup {
+  /// This rank's number.
+  public let rank: Int
+  /// How many ranks there are.
+  public let size: Int
+  /// The host of each rank.
+  public let hosts: [String]
+  private let communicator: Communicator
+  private var replicas: RankReplicas?
+
+  /// Makes the group; all ranks.
+  ///
+  /// - Parameters:
+  ///   - communicator: used by the group alone from now on.
+  ///   - host: the name of the host that this rank runs on.
+  /// - Throws: `MPIError` when the hosts can't be exchanged.
+  public init(_ communicator: Communicator, host: String) throws {
+    self.communicator = communicator
+    rank = communicator.rank
+    size = communicator.size
+    hosts = try communicator.allGather(bytes: Array(host.utf8)).map {
+      String(decoding: $0, as: UTF8.self)
+    }
+  }
+
+  public func agree(_ verdict: Verdict?) throws -> Verdict? {
+    let words = verdict.map { "\($0.status) \($0.message)" } ?? ""
+    for answer in try communicator.allGather(bytes: Array(words.utf8)) where !answer.isEmpty {
+      let parts = String(decoding: answer, as: UTF8.self).split(separator: " ", maxSplits: 1)
+      return Verdict(
+        status: parts.first.flatMap { Int32($0) } ?? 70, message: String(parts.last ?? ""))
+    }
+    return nil
+  }
+
+  public func minimum(_ value: Int) throws -> Int {
+    try communicator.allReduce(value, .minimum)
+  }
+
+  public func broadcast(_ bytes: [UInt8]) throws -> [UInt8] {
+    try communicator.broadcast(bytes: bytes, root: 0)
+  }
+
+  public func join(_ network: NeuralNetwork, slices: Int, exchange: ExchangeOptions) throws {
+    let joined = try RankReplicas(
+      communicator, store: network.store, slices: slices, optimizer: network.optimizer,
+      options: exchange)
+    replicas = joined
+    network.replicas = joined
+  }
+
+  public func gatherMoments() throws -> [AlignedBuffer<Float>] {
+    try replicas?.gatherMoments() ?? []
+  }
+
+  public var communicationTimes: CommunicationTimes {
+    replicas?.times ?? CommunicationTimes()
+  }
+}

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import MessagePassing
+internal import NeuralCore
+
+/// The replicas of a network on the ranks of a communicator.
+///
+/// Each rank owns a contiguous run of slices. Statistics and sums travel as nodes of the slice tree
+/// and are finished on every rank; gradients travel as nodes too and are finished by the owner of
+/// each shard. MPI only moves bytes: all additions are ours, in the order of the tree.
+final class RankReplicas: Replicas {
+  let slices: SlicePartition
+  /// What this rank has spent its time on.
+  private(set) var times = CommunicationTimes()
+
+  private let store: ParameterStore
+  private let shards: ShardTable
+  private let state: OptimizerState
+  private let partials: PartialsExchange
+  private let gradients: GradientExchange
+  private let moments: MomentGather
+  private let mode: ExchangeOptions.Mode
+
+  init(
+    _ communicator: Communicator, store: ParameterStore, slices count: Int,
+    optimizer: any Optimizer, options: ExchangeOptions
+  ) throws {
+    let (rank, ranks) = (communicator.rank, communicator.size)
+    slices = SlicePartition(count: count, rank: rank, of: ranks)
+    self.store = store
+    mode = options.mode
+    let owners = (0..<ranks).map { SlicePartition(count: count, rank: $0, of: ranks).owned }
+    let plans = FinishingPlans(slices, owners: owners)
+    // A batch with rows in every slice has the most nodes.
+    let mostItems = plans.plan(batchRows: count).itemsOfRank.map(\.count)
+    store.allocateGradients(nodes: Swift.max(mostItems[rank], 1))
+    shards = ShardTable(
+      store.table.blocks, ranks: ranks, rank: rank, bucketBytes: options.bucketBytes)
+    state = OptimizerState(
+      store.table,
+      ranges: options.mode == .sharded ? shards.ownRanges : [0..<store.table.parameterCount],
+      moments: optimizer.momentNames.count)
+    partials = PartialsExchange(communicator, plans)
+    gradients = try GradientExchange(communicator, store, shards, plans, mostItems: mostItems)
+    moments = MomentGather(communicator, store.table, shards)
+  }
+
+  func mergeMoments(_ moments: SliceMoments) throws {
+    try timed(\.wait) { try partials.merge(moments) }
+  }
+
+  func sumOverBatch(_ sums: SliceSums) throws {
+    try timed(\.wait) { try partials.merge(sums) }
+  }
+
+  func gradientsReady(_ span: Range<Int>, of slices: BatchSlices) throws {
+    try timed(\.exchange) { try gradients.ready(span, batchRows: slices.batchRows) }
+  }
+
+  func updateParameters(_ update: ParameterUpdate) throws -> UpdateOutcome {
+    try timed(\.exchange) { try gradients.wait() }
+    timed(\.update) { gradients.finishTrees() }
+    if mode == .allReduce {
+      try timed(\.exchange) { try gradients.gatherShards(of: store.gradients[0]) }
+    }
+    let norm = try timed(\.wait) { try gradients.norm() }
+    let outcome = UpdateOutcome(gradientNorm: norm)
+    guard outcome.applied else { return outcome }
+    timed(\.update) {
+      state.apply(update, gradientNorm: norm, to: store, gradients: store.gradients[0].base)
+    }
+    if mode == .sharded {
+      try timed(\.exchange) { try gradients.gatherShards(of: store.parameters) }
+    }
+    return outcome
+  }
+
+  /// The moments of all parameters on rank 0; all ranks.
+  func gatherMoments() throws -> [AlignedBuffer<Float>] {
+    try moments.gather(state, sharded: mode == .sharded)
+  }
+
+  private func timed<Result>(
+    _ kind: WritableKeyPath<CommunicationTimes, Double>, _ body: () throws -> Result
+  ) rethrows -> Result {
+    let start = Stopwatch.seconds
+    defer { times[keyPath: kind] += Stopwatch.seconds - start }
+    return try body()
+  }
+}

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import NeuralCore
+
+/// Adds long rows of numbers up in the order of a plan, a piece at a time.
+final class TreeSum {
+  private static let piece = 2048
+  private var scratch = AlignedBuffer<Float>(count: 0)
+  private var stack: [UnsafePointer<Float>] = []
+
+  /// result = the root of `plan` over `items`, element by element.
+  ///
+  /// The result may be one of the items: a piece is read before it is written.
+  func add(
+    _ items: [UnsafePointer<Float>], as plan: ReductionPlan, count: Int,
+    into result: UnsafeMutablePointer<Float>
+  ) {
+    if scratch.count < plan.depth * Self.piece {
+      scratch = AlignedBuffer(count: plan.depth * Self.piece)
+    }
+    stack.reserveCapacity(plan.depth)
+    var first = 0
+    while first < count {
+      let length = Swift.min(Self.piece, count - first)
+      addPiece(items, as: plan, at: first, length: length, into: result + first)
+      first += length
+    }
+  }
+
+  private func addPiece(
+    _ items: [UnsafePointer<Float>], as plan: ReductionPlan, at first: Int, length: Int,
+    into result: UnsafeMutablePointer<Float>
+  ) {
+    stack.removeAll(keepingCapacity: true)
+    for item in items.indices {
+      stack.append(items[item] + first)
+      for _ in 0..<plan.mergesAfter[item] {
+        let right = stack.removeLast()
+        let place = stack.count - 1
+        let left = stack[place]
+        let sum = scratch.base + place * Self.piece
+        for i in 0..<length { sum[i] = left[i] + right[i] }
+        stack[place] = UnsafePointer(sum)
+      }
+    }
+    if let root = stack.first, root != UnsafePointer(result) {
+      result.update(from: root, count: length)
+    }
+  }
+}

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+import TestSupport
+import Testing
+
+@Suite("Training on several ranks")
+struct GoldenRankTests {
+  @Test(
+    "agrees with PyTorch in Float64, and to the bit with one replica of as many slices",
+    .timeLimit(.minutes(2)), arguments: 1...5)
+  func goldens(ranks: Int) throws {
+    let goldens = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+      .deletingLastPathComponent()
+      .appendingPathComponent("NeuralCoreTests/Resources/goldens.json")
+    let result = try mpirun(
+      ranks: ranks, productURL(named: "RankChecks").path, ["goldens"],
+      environment: ["LOCKSTEP_GOLDENS": goldens.path])
+    #expect(result.status == 0, "\(result.standardOutput)\(result.standardError)")
+  }
+}

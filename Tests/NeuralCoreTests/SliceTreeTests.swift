@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+import NeuralCore
+import Testing
+
+@Suite("The slice tree")
+struct SliceTreeTests {
+  /// The tree by its definition, as a bracketed expression over the slices that hold rows.
+  static func expression(_ lower: Int, _ size: Int, _ v: Int, _ rows: Int) -> String? {
+    guard lower < v else { return nil }
+    if size == 1 {
+      return SlicePartition(count: v).rows(of: lower, batchRows: rows).isEmpty ? nil : "\(lower)"
+    }
+    let left = expression(lower, size / 2, v, rows)
+    let right = expression(lower + size / 2, size / 2, v, rows)
+    guard let left, let right else { return left ?? right }
+    return "(\(left)+\(right))"
+  }
+
+  static func expression(_ v: Int, _ rows: Int) -> String? {
+    var size = 1
+    while size < v { size *= 2 }
+    return expression(0, size, v, rows)
+  }
+
+  /// Runs a plan on expressions.
+  static func run(_ plan: ReductionPlan, _ items: [String]) -> [String] {
+    var stack: [String] = []
+    for (item, merges) in zip(items, plan.mergesAfter) {
+      stack.append(item)
+      for _ in 0..<merges {
+        let right = stack.removeLast()
+        stack[stack.count - 1] = "(\(stack[stack.count - 1])+\(right))"
+      }
+      #expect(stack.count <= plan.depth)
+    }
+    return stack
+  }
+
+  @Test("is the same whatever the number of ranks, for every batch size and slice count")
+  func sameTree() {
+    for v in 1...17 {
+      for rows in 1...(2 * v + 1) {
+        for ranks in 1...v {
+          let parts = (0..<ranks).map { SlicePartition(count: v, rank: $0, of: ranks) }
+          let nodes = parts.map { part in
+            let plan = SliceTree(part, batchRows: rows).planOfOwnSlices()
+            return Self.run(plan, plan.items.map { "\($0.lowerBound)" })
+          }
+          let finishing = SliceTree(parts[0], batchRows: rows).finishingPlan(
+            owners: parts.map(\.owned))
+          #expect(finishing.itemsOfRank.map(\.count) == nodes.map(\.count))
+          #expect(
+            Self.run(finishing.plan, nodes.flatMap { $0 })
+              == [Self.expression(v, rows)].compactMap { $0 })
+          #expect(finishing.plan.nodeRows == [rows])
+        }
+      }
+    }
+  }
+
+  @Test("cuts a batch into contiguous slices whose sizes differ by at most one")
+  func slices() {
+    for v in 1...9 {
+      for rows in 0...40 {
+        let partition = SlicePartition(count: v)
+        let sizes = (0..<v).map { partition.rows(of: $0, batchRows: rows).count }
+        #expect(sizes.reduce(0, +) == rows)
+        #expect((sizes.max() ?? 0) - (sizes.min() ?? 0) <= 1)
+      }
+    }
+  }
+}

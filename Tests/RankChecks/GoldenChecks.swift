@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+import DataParallel
+import Foundation
+import GoldenSupport
+import MessagePassing
+import NeuralCore
+
+/// What must hold of training over several ranks, against the Float64 references.
+enum GoldenChecks {
+  /// Trains every case on all ranks, and compares with the references and with the bits that one
+  /// replica gets with the same slices.
+  ///
+  /// The environment variable `LOCKSTEP_GOLDENS` names the file of references.
+  static func run(_ environment: MPIEnvironment) throws {
+    let path = ProcessInfo.processInfo.environment["LOCKSTEP_GOLDENS"] ?? ""
+    let file = try GoldenFile.load(URL(fileURLWithPath: path))
+    let group = try RankGroup(environment.world.duplicate(), host: environment.host)
+    for (index, golden) in file.cases.enumerated() {
+      // Slices, exchange and bucket size go round, so that all meet with all kinds of cases.
+      let slices = [group.size, group.size + 3, 16][index % 3]
+      let exchange = ExchangeOptions(
+        mode: index % 2 == 0 ? .sharded : .allReduce, bucketBytes: [1, 4096, 1 << 20][index / 3 % 3])
+      let run = try GoldenRun(golden, of: file)
+      try group.join(run.network, slices: slices, exchange: exchange)
+      let misses = try run.run(compareGradients: false)
+      try require(misses.isEmpty, "\(golden.name) with \(slices) slices: \(misses)")
+      let alone = try GoldenRun(golden, of: file)
+      alone.network.replicas = SoleReplica(
+        alone.network.store, slices: slices, optimizer: alone.network.optimizer)
+      _ = try alone.run(compareGradients: false)
+      try require(
+        alone.network.store.digest() == run.network.store.digest(),
+        "\(golden.name) with \(slices) slices: other bits than on one replica")
+      try compareMoments(group, alone.network, golden.name)
+    }
+  }
+
+  private static func compareMoments(
+    _ group: RankGroup, _ alone: NeuralNetwork, _ name: String
+  ) throws {
+    let gathered = try group.gatherMoments()
+    guard group.rank == 0, let sole = alone.replicas as? SoleReplica else { return }
+    try require(
+      gathered.map { Array($0.elements) } == sole.moments.map { Array($0.elements) },
+      "\(name): other moments than on one replica")
+  }
+}
+
+struct CheckFailure: Error, CustomStringConvertible {
+  let description: String
+}
+
+func require(_ condition: Bool, _ message: @autoclosure () -> String) throws {
+  if !condition { throw CheckFailure(description: message()) }
+}
