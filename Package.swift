@@ -24,13 +24,14 @@ let package = Package(
     .target(name: "COpenMPI", dependencies: ["COpenMPILibrary"]),
     .target(
       name: "COneDNN", linkerSettings: [.linkedLibrary("dnnl"), .linkedLibrary("gomp")]),
+    .target(name: "CVectorMath"),
     .systemLibrary(
       name: "CXXHash", pkgConfig: "libxxhash", providers: [.apt(["libxxhash-dev"])]),
     .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
 
     // The libraries, lowest first.
     .target(name: "MessagePassing", dependencies: ["COpenMPI"]),
-    .target(name: "NeuralCore", dependencies: ["COneDNN", "CXXHash"]),
+    .target(name: "NeuralCore", dependencies: ["COneDNN", "CVectorMath", "CXXHash"]),
     .target(
       name: "Datasets", dependencies: ["NeuralCore", "CZlib"],
       resources: [.copy("Resources/digits")]),

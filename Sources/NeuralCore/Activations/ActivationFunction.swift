@@ -92,7 +92,7 @@ public struct Sigmoid: ActivationFunction {
   public func apply(
     _ z: UnsafeBufferPointer<Float>, into output: UnsafeMutableBufferPointer<Float>
   ) {
-    Exponential.map(z, into: output) { z in
+    Vectors.map(z, into: output) { z in
       // exp of -|z| can't overflow: sigmoid(z) = 1/(1+e) for z >= 0 and e/(1+e) for z < 0.
       let e = Exponential.exp(-z.replacing(with: -z, where: z .< 0))
       return SIMD16(repeating: 1).replacing(with: e, where: z .< 0) / (1 + e)
@@ -102,7 +102,7 @@ public struct Sigmoid: ActivationFunction {
   public func derivative(
     _ z: UnsafeBufferPointer<Float>, times gradient: UnsafeMutableBufferPointer<Float>
   ) {
-    Exponential.multiply(gradient, byMapping: z) { z in
+    Vectors.multiply(gradient, byMapping: z) { z in
       // sigmoid'(z) = e / (1 + e)^2 with e = exp(-|z|), which is even in z.
       let e = Exponential.exp(-z.replacing(with: -z, where: z .< 0))
       let d = 1 + e

@@ -16,7 +16,7 @@ public enum Softmax {
     var j = 0
     while j < count {
       let lanes = Swift.min(16, count - j)
-      let e = Exponential.exp(Exponential.load(z + j, count: lanes) - maximum)
+      let e = Exponential.exp(Vectors.load(z + j, count: lanes) - maximum)
       for lane in 0..<lanes { total += Double(e[lane]) }
       j += lanes
     }
@@ -28,7 +28,7 @@ public enum Softmax {
     _ z: UnsafePointer<Float>, _ count: Int, into result: UnsafeMutablePointer<Float>
   ) -> Double {
     let maximum = maximum(z, count)
-    Exponential.map(
+    Vectors.map(
       UnsafeBufferPointer(start: z, count: count),
       into: UnsafeMutableBufferPointer(start: result, count: count)
     ) { Exponential.exp($0 - maximum) }

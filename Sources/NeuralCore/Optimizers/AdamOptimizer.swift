@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import CVectorMath
 internal import Foundation
 
 /// Adam with bias correction, and AdamW when weight decay is set.
@@ -32,22 +33,49 @@ public struct AdamOptimizer: Optimizer {
   public var momentNames: [String] { ["first_moment", "second_moment"] }
 
   public func updateGradients(_ shard: OptimizerShard, _ update: ParameterUpdate) {
-    let t = Double(update.number)
-    let secondCorrection = Float(1 / (1 - pow(beta2, t)))
-    let rate = Float(update.learningRate / (1 - pow(beta1, t)))
-    let keep = Float(1 - (shard.decays ? update.learningRate * weightDecay : 0))
-    let (b1, c1) = (Float(beta1), Float(1 - beta1))
-    let (b2, c2) = (Float(beta2), Float(1 - beta2))
-    let (scale, eps) = (shard.gradientScale, Float(epsilon))
+    let factors = Factors(self, update, decays: shard.decays, scale: shard.gradientScale)
     let (w, g) = (shard.parameters, shard.gradients)
     let (m, v) = (shard.moment(0), shard.moment(1))
-    for i in 0..<shard.count {
-      let gradient = g[i] * scale
-      let first = b1 * m[i] + c1 * gradient
-      let second = b2 * v[i] + c2 * (gradient * gradient)
-      m[i] = first
-      v[i] = second
-      w[i] = keep * w[i] - rate * first / ((second * secondCorrection).squareRoot() + eps)
+    Vectors.forEach(shard.count) { i in
+      let new = factors.step(
+        Vectors.load(w + i), Vectors.load(g + i), Vectors.load(m + i), Vectors.load(v + i))
+      Vectors.store(new.w, to: w + i)
+      Vectors.store(new.m, to: m + i)
+      Vectors.store(new.v, to: v + i)
+    } rest: { i, count in
+      let new = factors.step(
+        Vectors.load(w + i, count: count), Vectors.load(g + i, count: count),
+        Vectors.load(m + i, count: count), Vectors.load(v + i, count: count))
+      Vectors.store(new.w, to: w + i, count: count)
+      Vectors.store(new.m, to: m + i, count: count)
+      Vectors.store(new.v, to: v + i, count: count)
+    }
+  }
+
+  /// The numbers of one update, rounded to Float32 once.
+  private struct Factors {
+    let keep, rate, b1, c1, b2, c2, secondCorrection, epsilon, scale: Float
+
+    init(_ adam: AdamOptimizer, _ update: ParameterUpdate, decays: Bool, scale: Float) {
+      let t = Double(update.number)
+      secondCorrection = Float(1 / (1 - pow(adam.beta2, t)))
+      rate = Float(update.learningRate / (1 - pow(adam.beta1, t)))
+      keep = Float(1 - (decays ? update.learningRate * adam.weightDecay : 0))
+      (b1, c1) = (Float(adam.beta1), Float(1 - adam.beta1))
+      (b2, c2) = (Float(adam.beta2), Float(1 - adam.beta2))
+      epsilon = Float(adam.epsilon)
+      self.scale = scale
+    }
+
+    @inline(__always)
+    func step(
+      _ w: Vectors.Vector, _ g: Vectors.Vector, _ m: Vectors.Vector, _ v: Vectors.Vector
+    ) -> (w: Vectors.Vector, m: Vectors.Vector, v: Vectors.Vector) {
+      let gradient = g * scale
+      let first = b1 * m + c1 * gradient
+      let second = b2 * v + c2 * (gradient * gradient)
+      let root = clockstep_square_root(second * secondCorrection) + epsilon
+      return (keep * w - rate * first / root, first, second)
     }
   }
 }
