@@ -5,6 +5,9 @@ import GoldenSupport
 import MessagePassing
 import NeuralCore
 
+/// What must hold of training, by name.
+let trainingChecks: [String: RankCheck] = ["goldens": GoldenChecks.run]
+
 /// What must hold of training over several ranks, against the Float64 references.
 enum GoldenChecks {
   /// Trains every case on all ranks, and compares with the references and with the bits that one
@@ -19,7 +22,8 @@ enum GoldenChecks {
       // Slices, exchange and bucket size go round, so that all meet with all kinds of cases.
       let slices = [group.size, group.size + 3, 16][index % 3]
       let exchange = ExchangeOptions(
-        mode: index % 2 == 0 ? .sharded : .allReduce, bucketBytes: [1, 4096, 1 << 20][index / 3 % 3])
+        mode: index % 2 == 0 ? .sharded : .allReduce,
+        bucketBytes: [1, 4096, 1 << 20][index / 3 % 3])
       let run = try GoldenRun(golden, of: file)
       try group.join(run.network, slices: slices, exchange: exchange)
       let misses = try run.run(compareGradients: false)
@@ -44,12 +48,4 @@ enum GoldenChecks {
       gathered.map { Array($0.elements) } == sole.moments.map { Array($0.elements) },
       "\(name): other moments than on one replica")
   }
-}
-
-struct CheckFailure: Error, CustomStringConvertible {
-  let description: String
-}
-
-func require(_ condition: Bool, _ message: @autoclosure () -> String) throws {
-  if !condition { throw CheckFailure(description: message()) }
 }

@@ -10,10 +10,10 @@ static inline MPI_Comm _Nonnull clockstep_comm_world(void) { return MPI_COMM_WOR
 static inline MPI_Comm _Nonnull clockstep_comm_self(void) { return MPI_COMM_SELF; }
 static inline MPI_Comm _Nonnull clockstep_comm_null(void) { return MPI_COMM_NULL; }
 static inline MPI_Errhandler _Nonnull clockstep_errors_return(void) { return MPI_ERRORS_RETURN; }
-static inline MPI_Info clockstep_info_null(void) { return MPI_INFO_NULL; }
+static inline MPI_Info _Nonnull clockstep_info_null(void) { return MPI_INFO_NULL; }
 static inline MPI_Request _Nonnull clockstep_request_null(void) { return MPI_REQUEST_NULL; }
-static inline MPI_Status *clockstep_status_ignore(void) { return MPI_STATUS_IGNORE; }
-static inline void *clockstep_in_place(void) { return MPI_IN_PLACE; }
+static inline MPI_Status *_Nullable clockstep_status_ignore(void) { return MPI_STATUS_IGNORE; }
+static inline void *_Nonnull clockstep_in_place(void) { return MPI_IN_PLACE; }
 
 static inline MPI_Datatype _Nonnull clockstep_float(void) { return MPI_FLOAT; }
 static inline MPI_Datatype _Nonnull clockstep_double(void) { return MPI_DOUBLE; }
