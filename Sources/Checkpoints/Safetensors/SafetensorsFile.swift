@@ -91,17 +91,23 @@ extension SafetensorsFile {
   ///
   /// - Throws: `CheckpointError.malformed` with the name of the first that does not match.
   public func verify() throws {
-    let piece = AlignedBuffer<UInt8>(count: 1 << 20)
+    var piece = [UInt8](repeating: 0, count: 1 << 20)
     for entry in tensors {
-      let hasher = ContentHasher()
+      try check(try hash(of: entry, through: &piece), of: entry)
+    }
+  }
+
+  private func hash(of entry: TensorEntry, through piece: inout [UInt8]) throws -> ContentHash {
+    let hasher = ContentHasher()
+    try piece.withUnsafeMutableBytes { piece in
       for start in stride(from: 0, to: entry.byteRange.count, by: piece.count) {
-        let part = UnsafeMutableRawBufferPointer(
-          start: piece.base, count: min(piece.count, entry.byteRange.count - start))
+        let count = min(piece.count, entry.byteRange.count - start)
+        let part = UnsafeMutableRawBufferPointer(rebasing: piece[..<count])
         try input.read(at: dataStart + entry.byteRange.lowerBound + start, into: part)
         hasher.update(UnsafeRawBufferPointer(part))
       }
-      try check(hasher.hash, of: entry)
     }
+    return hasher.hash
   }
 
   private func required(_ name: String) throws -> TensorEntry {

@@ -23,13 +23,16 @@ public enum SafetensorsWriter {
   ) throws {
     precondition(!tensors.contains { $0.name == "__metadata__" }, "a tensor has a reserved name")
     precondition(Set(tensors.map(\.name)).count == tensors.count, "two tensors have the same name")
-    var strings = metadata
-    strings[TensorChecksums.key] = TensorChecksums.encoded(TensorChecksums.computed(for: tensors))
-    let header = SafetensorsHeader(metadata: strings, laying: tensors).encoded()
-    try AtomicFile.publish(path, calls: calls) { output in
-      try header.withUnsafeBytes { try output.write($0) }
-      for tensor in tensors {
-        try output.write(UnsafeRawBufferPointer(tensor.values))
+    // The tensors may be all that keeps their values alive.
+    try withExtendedLifetime(tensors) {
+      var strings = metadata
+      strings[TensorChecksums.key] = TensorChecksums.encoded(TensorChecksums.computed(for: tensors))
+      let header = SafetensorsHeader(metadata: strings, laying: tensors).encoded()
+      try AtomicFile.publish(path, calls: calls) { output in
+        try header.withUnsafeBytes { try output.write($0) }
+        for tensor in tensors {
+          try output.write(UnsafeRawBufferPointer(tensor.values))
+        }
       }
     }
   }
