@@ -52,7 +52,8 @@ struct LogRecordTests {
   @Test(
     "numbers read back to the same bits",
     arguments: [
-      0, -0.0, 1, 0.1, 1 / 3, 1e-5, 1e16, 1e22, 123_456_789.123, .leastNonzeroMagnitude, 2.2250738585072014e-308,
+      0, -0.0, 1, 0.1, 1 / 3, 1e-5, 1e16, 1e22, 123_456_789.123, .leastNonzeroMagnitude,
+      2.2250738585072014e-308,
       .greatestFiniteMagnitude, .pi, -1e-100, Double(Float(0.1)),
     ])
   func exactNumbers(value: Double) throws {
