@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+public import NeuralCore
+
+/// A safetensors file of Float32 tensors that is open for reading.
+///
+/// Everything that the header claims is checked against the file before any memory is set aside
+/// for it, so a damaged or hostile file is an error, never a trap. Where the file has checksums (those
+/// that `SafetensorsWriter` wrote do), every tensor is held against its own when it is read.
+/// May be used from several threads.
+public final class SafetensorsFile: Sendable {
+  /// The string map of the file.
+  public var metadata: [String: String] { header.metadata }
+  /// The tensors in the order of their bytes.
+  public var tensors: [TensorEntry] { header.tensors }
+  /// The checksums that the file has of its tensors, by name; empty where it has none.
+  public let checksums: [String: ContentHash]
+
+  private let header: SafetensorsHeader
+  private let input: InputFile
+  private let dataStart: Int
+  private let indices: [String: Int]
+
+  /// Opens a file and checks its header.
+  ///
+  /// - Throws: `CheckpointError.missing`, `.malformed` or `.readFailed`.
+  public init(path: String) throws {
+    let input = try InputFile(path: path)
+    do {
+      let length = try Self.headerLength(input)
+      dataStart = 8 + length
+      header = try SafetensorsHeader(
+        parsing: try input.bytes(at: 8, count: length), dataLength: input.size - dataStart)
+      checksums =
+        try header.metadata[TensorChecksums.key].map { [header] text in
+          try TensorChecksums.decoded(text, tensors: header.tensors)
+        } ?? [:]
+    } catch let error as MalformedContent {
+      throw CheckpointError.malformed(path: path, what: error.what)
+    }
+    self.input = input
+    indices = Dictionary(
+      uniqueKeysWithValues: header.tensors.enumerated().map { ($1.name, $0) })
+  }
+
+  /// Where the file is.
+  public var path: String { input.path }
+
+  private static func headerLength(_ input: InputFile) throws -> Int {
+    guard input.size >= 8 else { throw MalformedContent("the file ends early") }
+    let length = try input.bytes(at: 0, count: 8).reversed().reduce(UInt64(0)) {
+      $0 << 8 | UInt64($1)
+    }
+    guard length <= UInt64(SafetensorsHeader.maximumLength) else {
+      throw MalformedContent("it does not begin like a safetensors file, or its header is too long")
+    }
+    guard length <= UInt64(input.size - 8) else { throw MalformedContent("the file ends early") }
+    return Int(length)
+  }
+}
+
+extension SafetensorsFile {
+  /// Where a tensor is, or nil if the file has none of that name.
+  public func entry(_ name: String) -> TensorEntry? {
+    indices[name].map { header.tensors[$0] }
+  }
+
+  /// Reads a tensor into memory of the caller's, which must have exactly its size.
+  ///
+  /// - Throws: `CheckpointError.malformed` where the file has no such tensor, one of another size,
+  ///   or one that does not match its checksum; the memory's content is then undefined.
+  public func read(_ name: String, into values: UnsafeMutableBufferPointer<Float>) throws {
+    let entry = try required(name)
+    guard entry.count == values.count else {
+      throw malformed("tensor '\(name)' has \(entry.count) values where \(values.count) are needed")
+    }
+    let bytes = UnsafeMutableRawBufferPointer(values)
+    try input.read(at: dataStart + entry.byteRange.lowerBound, into: bytes)
+    try check(ContentHash(of: UnsafeRawBufferPointer(bytes)), of: entry)
+  }
+
+  /// Reads a tensor into memory of its own.
+  ///
+  /// - Throws: As `read(_:into:)` does.
+  public func tensor(_ name: String) throws -> AlignedBuffer<Float> {
+    let buffer = AlignedBuffer<Float>(count: try required(name).count)
+    try read(name, into: buffer.mutableElements)
+    return buffer
+  }
+
+  /// Reads every tensor, a piece at a time, and holds it against its checksum.
+  ///
+  /// - Throws: `CheckpointError.malformed` with the name of the first that does not match.
+  public func verify() throws {
+    var piece = [UInt8](repeating: 0, count: 1 << 20)
+    for entry in tensors {
+      try check(try hash(of: entry, through: &piece), of: entry)
+    }
+  }
+
+  private func hash(of entry: TensorEntry, through piece: inout [UInt8]) throws -> ContentHash {
+    let hasher = ContentHasher()
+    try piece.withUnsafeMutableBytes { piece in
+      for start in stride(from: 0, to: entry.byteRange.count, by: piece.count) {
+        let count = min(piece.count, entry.byteRange.count - start)
+        let part = UnsafeMutableRawBufferPointer(rebasing: piece[..<count])
+        try input.read(at: dataStart + entry.byteRange.lowerBound + start, into: part)
+        hasher.update(UnsafeRawBufferPointer(part))
+      }
+    }
+    return hasher.hash
+  }
+
+  private func required(_ name: String) throws -> TensorEntry {
+    guard let entry = entry(name) else { throw malformed("it has no tensor '\(name)'") }
+    return entry
+  }
+
+  private func check(_ hash: ContentHash, of entry: TensorEntry) throws {
+    if let expected = checksums[entry.name], hash != expected {
+      throw malformed("tensor '\(printable(entry.name))' does not match its checksum")
+    }
+  }
+
+  private func malformed(_ what: String) -> CheckpointError {
+    .malformed(path: path, what: what)
+  }
+}

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import Glibc
+
+/// A file that is open for writing; the only place of this module that writes to disk.
+final class OutputFile {
+  let path: String
+  private var descriptor: Int32
+  /// How many bytes the file has.
+  private var size: off_t
+
+  /// Opens a file, made if need be; `truncating` empties it, otherwise bytes are added at its end.
+  init(path: String, truncating: Bool) throws {
+    let flags = O_WRONLY | O_CREAT | O_CLOEXEC | O_APPEND | (truncating ? O_TRUNC : 0)
+    self.path = path
+    descriptor = open(path, flags, 0o666)
+    var status = stat()
+    guard descriptor >= 0, fstat(descriptor, &status) == 0 else {
+      throw TelemetryError.writeFailed(path: path, reason: lastReason())
+    }
+    size = status.st_size
+  }
+
+  deinit {
+    if descriptor >= 0 { Glibc.close(descriptor) }
+  }
+
+  /// Writes all of the text; on failure, what was written of it is cut off again.
+  func write(_ text: String) throws {
+    var text = text
+    try text.withUTF8 { try write(UnsafeRawBufferPointer($0)) }
+  }
+
+  private func write(_ bytes: UnsafeRawBufferPointer) throws {
+    var rest = bytes[...]
+    while !rest.isEmpty {
+      let part = UnsafeRawBufferPointer(rebasing: rest)
+      let written = Glibc.write(descriptor, part.baseAddress, part.count)
+      if written < 0, errno == EINTR { continue }
+      guard written > 0 else {
+        let reason = lastReason()
+        _ = ftruncate(descriptor, size)
+        throw TelemetryError.writeFailed(path: path, reason: reason)
+      }
+      rest = rest.dropFirst(written)
+    }
+    size += off_t(bytes.count)
+  }
+
+  /// Waits until all is on the disk.
+  func synchronize() throws {
+    // Pipes and devices such as /dev/stdout have no disk to wait for: EINVAL.
+    guard fsync(descriptor) == 0 || errno == EINVAL else {
+      throw TelemetryError.writeFailed(path: path, reason: lastReason())
+    }
+  }
+
+  /// Waits until all is on the disk and closes the file; a second call does nothing.
+  func close() throws {
+    guard descriptor >= 0 else { return }
+    defer { descriptor = -1 }
+    do {
+      try synchronize()
+    } catch {
+      Glibc.close(descriptor)
+      throw error
+    }
+    guard Glibc.close(descriptor) == 0 else {
+      throw TelemetryError.writeFailed(path: path, reason: lastReason())
+    }
+  }
+
+  /// Writes a file beside its place and moves it there when it is complete and on the disk.
+  static func publish(_ path: String, content: (OutputFile) throws -> Void) throws {
+    let partial = path + ".partial"
+    do {
+      let file = try OutputFile(path: partial, truncating: true)
+      try content(file)
+      try file.close()
+      guard rename(partial, path) == 0 else {
+        throw TelemetryError.writeFailed(path: path, reason: lastReason())
+      }
+    } catch {
+      unlink(partial)
+      if case TelemetryError.writeFailed(partial, let reason) = error {
+        throw TelemetryError.writeFailed(path: path, reason: reason)
+      }
+      throw error
+    }
+    try synchronizeFolder(of: path)
+  }
+
+  private static func synchronizeFolder(of path: String) throws {
+    let slash = path.lastIndex(of: "/")
+    let folder = slash.map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
+    let descriptor = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+    defer { if descriptor >= 0 { Glibc.close(descriptor) } }
+    guard descriptor >= 0, fsync(descriptor) == 0 || errno == EINVAL else {
+      throw TelemetryError.writeFailed(path: path, reason: lastReason())
+    }
+  }
+}
+
+/// The system's text for the error that the last call left in `errno`.
+func lastReason() -> String {
+  let code = errno
+  return strerror(code).map { String(cString: $0) } ?? "error \(code)"
+}

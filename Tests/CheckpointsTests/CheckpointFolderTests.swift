@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+import Checkpoints
+import Foundation
+import Testing
+
+@Suite("Checkpoint folders")
+struct CheckpointFolderTests {
+  let temporary: TemporaryFolder
+  let folder: CheckpointFolder
+  let sample = SampleTensors()
+  let equalSample = SampleTensors()
+
+  init() throws {
+    temporary = try TemporaryFolder()
+    folder = try CheckpointFolder.open(temporary.file("run/checkpoints"))
+  }
+
+  private func write(_ steps: Int...) throws {
+    for step in steps {
+      try folder.write(tensors: sample.tensors, metadata: sample.metadata(step: step))
+    }
+  }
+
+  private var names: [String] {
+    get throws { try FileManager.default.contentsOfDirectory(atPath: folder.path).sorted() }
+  }
+
+  @Test("a new folder is empty, and one that is not there has no checkpoints")
+  func empty() throws {
+    #expect(try folder.entries().isEmpty)
+    #expect(try folder.latest() == nil)
+    let none = CheckpointFolder(path: temporary.file("none"))
+    #expect(try none.entries().isEmpty)
+    #expect(try none.newestIntact().checkpoint == nil)
+  }
+
+  @Test("checkpoints are listed by step, and latest names the newest")
+  func listing() throws {
+    try write(0, 1_000_000_000, 120)
+    #expect(try folder.entries().map(\.step) == [0, 120, 1_000_000_000])
+    #expect(folder.path(step: 120).hasSuffix("checkpoints/step-000000120.safetensors"))
+    #expect(try folder.latest()?.step == 120)
+    #expect(
+      try bytes(of: folder.path + "/latest") == Array("step-000000120.safetensors\n".utf8))
+    #expect(try folder.newestIntact().checkpoint?.metadata.step == 1_000_000_000)
+  }
+
+  @Test("the same state gives the same bytes, in any folder")
+  func deterministic() throws {
+    try write(5)
+    let other = try CheckpointFolder.open(temporary.file("other"))
+    var metadata = sample.metadata(step: 5)
+    metadata.extra = Dictionary(uniqueKeysWithValues: metadata.extra.reversed())
+    try other.write(tensors: equalSample.tensors, metadata: metadata)
+    #expect(try bytes(of: folder.path(step: 5)) == bytes(of: other.path(step: 5)))
+  }
+
+  @Test("damaged checkpoints are passed over, and each is named")
+  func skipping() throws {
+    try write(1, 2, 3, 4)
+    var content = try bytes(of: folder.path(step: 4))
+    content[content.count - 3] ^= 1
+    try place(content, at: folder.path(step: 4))
+    try place(Array(content.prefix(50)), at: folder.path(step: 3))
+    let search = try folder.newestIntact()
+    #expect(search.checkpoint?.metadata.step == 2)
+    #expect(search.skipped.map(\.kind) == [.content, .content])
+    #expect(search.skipped.first?.description.contains("step-000000004") == true)
+  }
+
+  @Test("a checkpoint under the name of another step is passed over")
+  func wrongName() throws {
+    try write(1)
+    try FileManager.default.copyItem(atPath: folder.path(step: 1), toPath: folder.path(step: 2))
+    let search = try folder.newestIntact()
+    #expect(search.checkpoint?.metadata.step == 1)
+    #expect(search.skipped.count == 1)
+  }
+
+  @Test("the newest K are kept, and the best")
+  func retention() throws {
+    try write(0, 10, 20, 30, 40)
+    #expect(try folder.keep(2, best: 10).map(\.step) == [0, 20])
+    #expect(try folder.entries().map(\.step) == [10, 30, 40])
+    #expect(try folder.keep(5).isEmpty)
+    #expect(try folder.keep(0).map(\.step) == [10, 30])
+    #expect(try folder.entries().map(\.step) == [40])
+  }
+
+  @Test("what latest names is never removed")
+  func retentionOfLatest() throws {
+    try write(50, 60, 40)
+    #expect(try folder.keep(1).map(\.step) == [50])
+    #expect(try folder.entries().map(\.step) == [40, 60])
+  }
+
+  @Test("opening removes what dead runs left, and nothing else")
+  func stalePartials() throws {
+    try write(1)
+    let others = ["notes.partial", "step-1.safetensors", "step-x.safetensors.partial", "readme"]
+    for name in others + ["step-000000002.safetensors.partial", "latest.partial"] {
+      try place([1], at: folder.path + "/" + name)
+    }
+    #expect(try folder.entries().map(\.step) == [1])
+    _ = CheckpointFolder(path: folder.path)
+    #expect(try names.count == 8)
+    _ = try CheckpointFolder.open(folder.path)
+    #expect(try names == (others + ["latest", "step-000000001.safetensors"]).sorted())
+  }
+
+  @Test("a latest that names something else is refused", arguments: ["", "../x", "step-1", "x\ny"])
+  func strangeLatest(content: String) throws {
+    try write(1)
+    try place(Array(content.utf8), at: folder.path + "/latest")
+    let error = #expect(throws: CheckpointError.self) { try folder.latest() }
+    #expect(error?.kind == .content)
+  }
+
+  @Test("a latest whose checkpoint is gone names none")
+  func danglingLatest() throws {
+    try write(1)
+    try FileManager.default.removeItem(atPath: folder.path(step: 1))
+    #expect(try folder.latest() == nil)
+  }
+}

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+import Checkpoints
+import Foundation
+import NeuralCore
+import Testing
+
+@Suite("Checkpoint metadata")
+struct CheckpointMetadataTests {
+  let folder: TemporaryFolder
+  let sample = SampleTensors()
+
+  init() throws {
+    folder = try TemporaryFolder()
+  }
+
+  /// Writes a file with a string map that is ours but for some entries.
+  private func write(changing changes: [String: String?]) throws -> String {
+    var strings = [
+      "format": "lockstep checkpoint", "format_version": "1", "step": "3", "epoch": "0",
+      "position_in_epoch": "3", "seed": "0", "slices": "1", "config": "{}", "model": "{}",
+      "digest": String(repeating: "0", count: 32),
+    ]
+    strings.merge(changes.compactMapValues { $0 }) { $1 }
+    for (key, value) in changes where value == nil { strings[key] = nil }
+    try SafetensorsWriter.write(sample.tensors, metadata: strings, to: folder.file("x"))
+    return folder.file("x")
+  }
+
+  @Test("every field is read back, and the checksums are those of the tensors")
+  func roundTrip() throws {
+    let checkpoints = CheckpointFolder(path: folder.path)
+    let written = sample.metadata()
+    let path = try checkpoints.write(tensors: sample.tensors, metadata: written)
+    let read = try Checkpoint(path: path).metadata
+    #expect(read.step == 120 && read.epoch == 2 && read.positionInEpoch == 7)
+    #expect(read.seed == .max && read.slices == 4 && read.formatVersion == 1)
+    #expect(read.config == written.config && read.model == written.model)
+    #expect(read.digest == written.digest && read.extra == written.extra)
+    #expect(Set(read.checksums.keys) == Set(sample.names))
+    for (name, buffer) in zip(sample.names, sample.buffers) {
+      let hash = ContentHash(of: UnsafeRawBufferPointer(buffer.elements))
+      #expect(read.checksums[name] == hash)
+    }
+  }
+
+  @Test("metadata goes through JSON as the string map that the file has")
+  func codable() throws {
+    let path = try CheckpointFolder(path: folder.path).write(
+      tensors: sample.tensors, metadata: sample.metadata())
+    let metadata = try Checkpoint(path: path).metadata
+    let json = try JSONEncoder().encode(metadata)
+    #expect(try JSONDecoder().decode(CheckpointMetadata.self, from: json) == metadata)
+    let strings = try JSONDecoder().decode([String: String].self, from: json)
+    #expect(strings["format"] == "lockstep checkpoint" && strings["position_in_epoch"] == "7")
+  }
+
+  @Test("a newer format is refused by its number")
+  func newerFormat() throws {
+    let path = try write(changing: ["format_version": "2", "step": nil])
+    let error = #expect(throws: CheckpointError.self) { try Checkpoint(path: path) }
+    #expect(error == .newerFormat(path: path, version: 2))
+    #expect(error?.kind == .content)
+  }
+
+  @Test("entries that are not known are passed over and kept")
+  func unknownKeys() throws {
+    let path = try write(changing: ["colour": "blue"])
+    #expect(try Checkpoint(path: path).metadata.extra == ["colour": "blue"])
+  }
+
+  @Test(
+    "an entry that is missing or nonsense is named",
+    arguments: [
+      ("format", nil, "not a Lockstep checkpoint"), ("format", "pt", "not a Lockstep checkpoint"),
+      ("step", nil, "lacks 'step'"), ("step", "-1", "'step' is negative"),
+      ("step", "+1", "'step' is '+1'"), ("epoch", "1.0", "'epoch' is '1.0'"),
+      ("seed", "18446744073709551616", "'seed'"), ("slices", "0", "'slices' is 0"),
+      ("position_in_epoch", "", "'position_in_epoch'"), ("digest", "12", "digest"),
+      ("config", nil, "lacks 'config'"), ("model", nil, "lacks 'model'"),
+      ("format_version", "0", "version"),
+    ] as [(String, String?, String)])
+  func nonsense(key: String, value: String?, what: String) throws {
+    let path = try write(changing: [key: value])
+    let error = #expect(throws: CheckpointError.self) { try Checkpoint(path: path) }
+    #expect(error?.kind == .content)
+    #expect(error?.description.contains(what) == true, "\(String(describing: error))")
+  }
+
+  @Test("extra entries can't stand in for fields")
+  func reservedExtra() throws {
+    var metadata = sample.metadata()
+    metadata.extra = ["step": "9", "header_checksum": "x", "mine": "y"]
+    let path = try CheckpointFolder(path: folder.path).write(
+      tensors: sample.tensors, metadata: metadata)
+    let read = try Checkpoint(path: path).metadata
+    #expect(read.step == 120 && read.extra == ["mine": "y"])
+  }
+}

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+import Checkpoints
+import NeuralCore
+
+/// Some tensors with memory of their own.
+struct SampleTensors {
+  let names = ["layers.0.weight", "layers.0.bias", "layers.0.norm.gamma"]
+  let shapes = [[2, 3], [2], [3]]
+  let buffers: [AlignedBuffer<Float>]
+
+  init(shift: Float = 0) {
+    buffers = shapes.map { shape in
+      let count = shape.reduce(1, *)
+      return AlignedBuffer((0..<count).map { Float($0) * 0.75 - 1 + shift })
+    }
+  }
+
+  var tensors: [NamedTensor] {
+    names.indices.map {
+      NamedTensor(name: names[$0], shape: shapes[$0], in: buffers[$0])
+    }
+  }
+
+  func metadata(step: Int = 120) -> CheckpointMetadata {
+    CheckpointMetadata(
+      step: step, epoch: 2, positionInEpoch: 7, seed: .max, slices: 4,
+      config: #"{"batch":128,"optimizer":"adam"}"#, model: #"{"widths":[3,2]}"#,
+      digest: ContentHash(high: 0x0123_4567_89AB_CDEF, low: 1), extra: ["note": "from a test"])
+  }
+
+  /// Whether a checkpoint holds these values.
+  func match(_ checkpoint: Checkpoint) throws -> Bool {
+    try names.indices.allSatisfy { index in
+      try values(of: checkpoint.tensor(names[index])) == values(of: buffers[index])
+    }
+  }
+}
+
+/// The content of a buffer; unlike `elements`, it does not need the buffer to go on living.
+func values(of buffer: AlignedBuffer<Float>) -> [Float] {
+  withExtendedLifetime(buffer) { Array(buffer.elements) }
+}
+
+/// SplitMix64, so that what a failing test did can be done again.
+struct SeededGenerator: RandomNumberGenerator {
+  var state: UInt64
+
+  mutating func next() -> UInt64 {
+    state &+= 0x9E37_79B9_7F4A_7C15
+    var z = state
+    z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
+    z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
+    return z ^ (z >> 31)
+  }
+}
