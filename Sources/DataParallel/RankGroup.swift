@@ -28,22 +28,8 @@ public final class RankGroup: ReplicaGroup {
     }
   }
 
-  public func agree(_ verdict: Verdict?) throws -> Verdict? {
-    let words = verdict.map { "\($0.status) \($0.message)" } ?? ""
-    for answer in try communicator.allGather(bytes: Array(words.utf8)) where !answer.isEmpty {
-      let parts = String(decoding: answer, as: UTF8.self).split(separator: " ", maxSplits: 1)
-      return Verdict(
-        status: parts.first.flatMap { Int32($0) } ?? 70, message: String(parts.last ?? ""))
-    }
-    return nil
-  }
-
-  public func minimum(_ value: Int) throws -> Int {
-    try communicator.allReduce(value, .minimum)
-  }
-
-  public func broadcast(_ bytes: [UInt8]) throws -> [UInt8] {
-    try communicator.broadcast(bytes: bytes, root: 0)
+  public func allGather(_ bytes: [UInt8]) throws -> [[UInt8]] {
+    try communicator.allGather(bytes: bytes)
   }
 
   public func join(_ network: NeuralNetwork, slices: Int, exchange: ExchangeOptions) throws {

@@ -30,8 +30,8 @@ struct ShardTable {
     }
     let shardBlocks = blockRanges.map { bucket in
       (0..<ranks).map { rank in
-        bucket.lowerBound + rank * bucket.count / ranks
-          ..< bucket.lowerBound + (rank + 1) * bucket.count / ranks
+        bucket.lowerBound + rank * bucket.count / ranks..<bucket.lowerBound + (rank + 1)
+          * bucket.count / ranks
       }
     }
     buckets = blockRanges.map(blocks.range)

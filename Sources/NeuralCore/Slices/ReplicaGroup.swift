@@ -12,14 +12,8 @@ public protocol ReplicaGroup: AnyObject {
   /// The host of each replica, in rank order.
   var hosts: [String] { get }
 
-  /// The first verdict that any replica gives, lowest rank first; nil if none has a quarrel.
-  func agree(_ verdict: Verdict?) throws -> Verdict?
-
-  /// The smallest of the replicas' numbers.
-  func minimum(_ value: Int) throws -> Int
-
-  /// Rank 0's bytes, on every replica.
-  func broadcast(_ bytes: [UInt8]) throws -> [UInt8]
+  /// Every replica's bytes, in rank order, on every replica.
+  func allGather(_ bytes: [UInt8]) throws -> [[UInt8]]
 
   /// Makes this group the one that trains `network`, on batches cut into `slices`.
   func join(_ network: NeuralNetwork, slices: Int, exchange: ExchangeOptions) throws

@@ -12,11 +12,7 @@ public final class SoleGroup: ReplicaGroup {
     hosts = [host]
   }
 
-  public func agree(_ verdict: Verdict?) throws -> Verdict? { verdict }
-
-  public func minimum(_ value: Int) throws -> Int { value }
-
-  public func broadcast(_ bytes: [UInt8]) throws -> [UInt8] { bytes }
+  public func allGather(_ bytes: [UInt8]) throws -> [[UInt8]] { [bytes] }
 
   public func join(_ network: NeuralNetwork, slices: Int, exchange: ExchangeOptions) throws {
     let sole = SoleReplica(network.store, slices: slices, optimizer: network.optimizer)
