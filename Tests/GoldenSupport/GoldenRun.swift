@@ -68,7 +68,7 @@ package struct GoldenRun {
         targets: targets.classes != nil
           ? .classes(classes.elements)
           : .values(values.matrix(rows: owned.count, columns: network.outputs)))
-      let result = try network.train(batch)
+      let result = try withExtendedLifetime((x, classes, values)) { try network.train(batch) }
       misses += Self.compare("loss \(step)", [result.loss], [golden.expected.losses[step]])
       misses += Self.compare(
         "gradient norm \(step)", [result.gradientNorm], [golden.expected.gradientNorms[step]])
@@ -105,7 +105,9 @@ package struct GoldenRun {
 
   private func compareInference(_ rows: [[Double]]) throws -> [String] {
     let x = AlignedBuffer(rows.flatMap { $0.map(Float.init) })
-    let outputs = try network.infer(x.matrix(rows: rows.count, columns: golden.widths[0]))
+    let outputs = try withExtendedLifetime(x) {
+      try network.infer(x.matrix(rows: rows.count, columns: golden.widths[0]))
+    }
     return Self.compare(
       "inference", outputs.elements.map(Double.init), golden.expected.inference.flatMap { $0 },
       tolerance: 1e-4)

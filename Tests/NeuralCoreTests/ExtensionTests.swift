@@ -118,10 +118,12 @@ struct ExtensionTests {
     }
     let batch = Batch(
       inputs: x.matrix(rows: 64, columns: 4), targets: .values(y.matrix(rows: 64, columns: 2)))
-    let first = try network.train(batch).loss
-    var last = first
-    for _ in 0..<200 { last = try network.train(batch).loss }
-    #expect(last < first / 4)
+    try withExtendedLifetime((x, y)) {
+      let first = try network.train(batch).loss
+      var last = first
+      for _ in 0..<200 { last = try network.train(batch).loss }
+      #expect(last < first / 4)
+    }
   }
 
   @Test("layers that do not fit together are refused")
@@ -141,7 +143,9 @@ struct ExtensionTests {
     let y = AlignedBuffer<Float>(count: 4)
     let batch = Batch(
       inputs: x.matrix(rows: 2, columns: 4), targets: .values(y.matrix(rows: 2, columns: 2)))
-    #expect(throws: NeuralCoreError.self) { try network.train(batch) }
+    _ = withExtendedLifetime((x, y)) {
+      #expect(throws: NeuralCoreError.self) { try network.train(batch) }
+    }
     #expect(Array(network.store.parameters.elements) == before)
     #expect(network.stepsDone == 0)
   }

@@ -32,10 +32,12 @@ struct LossTests {
       let loss: any LossFunction = one.loss == "mse" ? MeanSquaredError() : CrossEntropy()
       let gradient = AlignedBuffer<Float>(count: rows * columns)
       let matrix = outputs.matrix(rows: rows, columns: columns)
-      let value = try loss.compute(matrix, targets) / Double(rows)
-      try loss.derivative(
-        matrix, targets, batchRows: rows, into: gradient.mutableMatrix(rows: rows, columns: columns)
-      )
+      let value = try withExtendedLifetime((outputs, classes, values)) {
+        try loss.derivative(
+          matrix, targets, batchRows: rows,
+          into: gradient.mutableMatrix(rows: rows, columns: columns))
+        return try loss.compute(matrix, targets) / Double(rows)
+      }
       #expect(
         abs(value - one.value) <= 1e-6 * abs(one.value) + 1e-7, "\(one.name): \(value)")
       for (found, expected) in zip(gradient.elements, one.derivative.flatMap({ $0 })) {
@@ -50,8 +52,11 @@ struct LossTests {
   func classOutOfRange() {
     let outputs = AlignedBuffer<Float>(count: 3)
     let classes = AlignedBuffer<Int32>([3])
-    #expect(throws: NeuralCoreError.self) {
-      try CrossEntropy().compute(outputs.matrix(rows: 1, columns: 3), .classes(classes.elements))
+    _ = withExtendedLifetime((outputs, classes)) {
+      #expect(throws: NeuralCoreError.self) {
+        try CrossEntropy().compute(
+          outputs.matrix(rows: 1, columns: 3), .classes(classes.elements))
+      }
     }
   }
 }

@@ -3,7 +3,9 @@
 /// A fixed-size array on a 64-byte boundary that never moves.
 ///
 /// Weights, gradients, optimizer moments and batches live in these: SIMD loads start on cache
-/// lines, and a pointer handed to MPI stays good for as long as the buffer is referenced.
+/// lines, and a pointer handed to MPI stays good for as long as the buffer is referenced. Views and
+/// pointers do not keep a buffer alive, and Swift may release it after its last mention: where a
+/// local buffer is used through a view, wrap the use in `withExtendedLifetime`.
 public final class AlignedBuffer<Element: BitwiseCopyable> {
   /// How many elements the buffer holds.
   public let count: Int
