@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+import Testing
+
+@Suite("The import graph")
+struct ImportGraphTests {
+  /// The modules of this package that each module may import.
+  static let allowed: [String: Set<String>] = [
+    "MessagePassing": ["COpenMPI"],
+    "NeuralCore": ["COneDNN", "CVectorMath", "CXXHash"],
+    "Datasets": ["NeuralCore", "CZlib"],
+    "DataParallel": ["MessagePassing", "NeuralCore"],
+    "Checkpoints": ["NeuralCore"],
+    "Telemetry": [],
+    "Training": ["NeuralCore", "Datasets", "Checkpoints", "Telemetry"],
+    "LockstepCLI": [
+      "MessagePassing", "NeuralCore", "Datasets", "DataParallel", "Checkpoints", "Telemetry",
+      "Training",
+    ],
+  ]
+  static let ours = Set(allowed.keys).union(allowed.values.joined())
+
+  static let sources = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+    .deletingLastPathComponent().deletingLastPathComponent().appendingPathComponent("Sources")
+
+  /// Every Swift file of a module, as (path, text).
+  static func files(of module: String) throws -> [(String, String)] {
+    let folder = sources.appendingPathComponent(module)
+    let names = FileManager.default.enumerator(atPath: folder.path)?.compactMap { $0 as? String }
+    return try (names ?? []).filter { $0.hasSuffix(".swift") }.map {
+      (
+        "\(module)/\($0)",
+        try String(contentsOf: folder.appendingPathComponent($0), encoding: .utf8)
+      )
+    }
+  }
+
+  @Test("has no arrow but those that the design allows", arguments: allowed.keys.sorted())
+  func arrows(module: String) throws {
+    let files = try Self.files(of: module)
+    #expect(!files.isEmpty)
+    for (path, text) in files {
+      for line in text.split(separator: "\n") {
+        let words = line.split(separator: " ")
+        guard let place = words.firstIndex(of: "import"), place < 2, place + 1 < words.count else {
+          continue
+        }
+        let imported = String(words[place + 1])
+        guard Self.ours.contains(imported) else { continue }
+        #expect(
+          Self.allowed[module]?.contains(imported) == true, "\(path) imports \(imported)")
+      }
+    }
+  }
+
+  @Test("and nothing below the command line prints or exits")
+  func silence() throws {
+    for module in Self.allowed.keys where module != "LockstepCLI" {
+      for (path, text) in try Self.files(of: module) {
+        for (number, line) in text.split(separator: "\n", omittingEmptySubsequences: false)
+          .enumerated() where !line.contains("///")
+        {
+          #expect(
+            line.firstMatch(of: /(^|[^.\w])(print|exit|fatalError)\(/) == nil,
+            "\(path):\(number + 1): \(line)")
+        }
+      }
+    }
+  }
+}

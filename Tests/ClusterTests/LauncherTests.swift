@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+import TestSupport
+import Testing
+
+/// The root of the package.
+let packageRoot = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+  .deletingLastPathComponent().deletingLastPathComponent()
+
+func launch(
+  _ script: String, _ arguments: [String], environment: [String: String] = [:]
+) throws -> CommandResult {
+  try run(
+    packageRoot.appendingPathComponent("launch/\(script)").path, arguments,
+    environment: environment, currentDirectory: "/")
+}
+
+@Suite("The launch scripts", .timeLimit(.minutes(2)))
+struct LauncherTests {
+  @Test("tell how they are used", arguments: ["setup", "build", "run", "quickstart", "test"])
+  func help(script: String) throws {
+    let result = try launch(script, ["--help"])
+    #expect(result.status == 0)
+    #expect(result.standardOutput.hasPrefix("usage: launch/\(script)"))
+    #expect(result.standardOutput.contains("--help") || script == "quickstart")
+  }
+
+  @Test(
+    "name an unknown option in one line, with status 64",
+    arguments: ["setup", "build", "run", "quickstart", "test"])
+  func unknownOption(script: String) throws {
+    let result = try launch(script, ["--frobnicate"])
+    #expect(result.status == 64)
+    #expect(
+      result.standardError
+        == "launch/\(script): unknown option --frobnicate; see launch/\(script) --help\n")
+  }
+
+  @Test(
+    "refuse what can't be, in one line",
+    arguments: [
+      (["-n", "0", "--", "true"], Int32(64), "-n 0: must be a positive whole number"),
+      (["-n", "two", "--", "true"], 64, "-n two: must be a positive whole number"),
+      (["-n"], 64, "-n needs a value; see launch/run --help"),
+      (["-n", "2"], 64, "no command; see launch/run --help"),
+      (["--hosts", "a b", "--", "true"], 64, "--hosts a b: must look like node1:4,node2:4"),
+      (
+        ["--hosts", "a", "--hostfile", "/dev/null", "--", "true"], 64,
+        "--hosts and --hostfile exclude each other"
+      ),
+      (["--hostfile", "/no/such", "--", "true"], 66, "--hostfile /no/such: no such file"),
+      (["--hostfile", "/dev/null", "--", "true"], 65, "--hostfile /dev/null: names no host"),
+      (["--network", "eth0", "--", "true"], 64, "--network eth0: must look like 10.0.0.0/24"),
+      (["--bind", "socket", "--", "true"], 64, "--bind socket: must be core or none"),
+      (
+        ["--", "/no/such/program"], 66,
+        "/no/such/program: no such program, and no command of lockstep"
+      ),
+    ])
+  func refuse(arguments: [String], status: Int32, message: String) throws {
+    let result = try launch("run", arguments)
+    #expect(result.status == status)
+    #expect(result.standardError == "launch/run: \(message)\n")
+  }
+
+  @Test("show the mpirun line that hosts and a network make")
+  func dryRun() throws {
+    let result = try launch(
+      "run",
+      ["--hosts", "a:2,b:3", "--network", "10.1.0.0/16", "--dry-run", "--", "echo", "two words"])
+    #expect(result.status == 0)
+    for part in [
+      "-n 5 ", "--host a:2\\,b:3", "--bind-to core", "btl_tcp_if_include 10.1.0.0/16",
+      "oob_tcp_if_include 10.1.0.0/16", "echo two\\ words",
+    ] {
+      #expect(result.standardOutput.contains(part), "\(part) in \(result.standardOutput)")
+    }
+  }
+
+  @Test("oversubscribe when ranks outnumber cores, and yield while idle")
+  func oversubscribe() throws {
+    let result = try launch("run", ["-n", "999", "--dry-run", "--", "true"])
+    #expect(result.standardOutput.contains("--oversubscribe --mca mpi_yield_when_idle 1"))
+    #expect(result.standardOutput.contains("--bind-to none"))
+  }
+
+  @Test("pass a rank's status on, and add no word of their own", arguments: [1, 64, 76])
+  func status(status: Int32) throws {
+    let result = try launch("run", ["-n", "2", "--", "bash", "-c", "exit \(status)"])
+    #expect(result.status == status)
+    #expect(result.standardError.isEmpty)
+  }
+
+  @Test("say what to do when the program is not built")
+  func notBuilt() throws {
+    let result = try launch(
+      "run", ["--", "train", "digits"], environment: ["LOCKSTEP_BINARY": "/no/lockstep"])
+    #expect(result.status == 66)
+    #expect(
+      result.standardError == "launch/run: /no/lockstep is not built: run launch/build first\n")
+  }
+
+  @Test("setup names what it would install where nothing is there")
+  func setup() throws {
+    let tools = FileManager.default.temporaryDirectory
+      .appendingPathComponent("lockstep-tools-\(ProcessInfo.processInfo.processIdentifier)")
+    try FileManager.default.createDirectory(at: tools, withIntermediateDirectories: true)
+    defer { try? FileManager.default.removeItem(at: tools) }
+    for tool in ["basename", "dirname", "readlink", "sed", "id", "mktemp", "rm", "sort", "head"] {
+      try FileManager.default.createSymbolicLink(
+        atPath: tools.appendingPathComponent(tool).path,
+        withDestinationPath: try run("/usr/bin/which", [tool]).standardOutput
+          .trimmingCharacters(in: .newlines))
+    }
+    for (name, text) in [("swift", "echo Swift version 6.2"), ("apt-get", "true"), ("sudo", "")] {
+      let path = tools.appendingPathComponent(name).path
+      try "#!/bin/bash\n\(text)\n".write(toFile: path, atomically: true, encoding: .utf8)
+      try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: path)
+    }
+    let result = try run(
+      "/bin/bash", [packageRoot.appendingPathComponent("launch/setup").path, "--dry-run"],
+      environment: ["PATH": tools.path])
+    #expect(result.status == 0, "\(result.standardError)")
+    #expect(result.standardOutput.contains("apt-get install -y --no-install-recommends"))
+    #expect(result.standardOutput.contains("libopenmpi-dev"))
+    #expect(result.standardOutput.contains("pkg-config"))
+  }
+
+  @Test("setup refuses a Swift that is too old")
+  func oldSwift() throws {
+    let tools = FileManager.default.temporaryDirectory
+      .appendingPathComponent("lockstep-swift-\(ProcessInfo.processInfo.processIdentifier)")
+    try FileManager.default.createDirectory(at: tools, withIntermediateDirectories: true)
+    defer { try? FileManager.default.removeItem(at: tools) }
+    let path = tools.appendingPathComponent("swift").path
+    try "#!/bin/bash\necho Swift version 5.10\n".write(
+      toFile: path, atomically: true, encoding: .utf8)
+    try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: path)
+    let result = try launch(
+      "setup", [], environment: ["PATH": "\(tools.path):/usr/bin:/bin"])
+    #expect(result.status == 69)
+    #expect(result.standardError.contains("Swift 5.10 is too old"))
+  }
+}

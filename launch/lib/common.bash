@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: Apache-2.0
+# What the launch scripts share. Sourced, not run.
+# shellcheck shell=bash
+
+set -euo pipefail
+
+program="launch/$(basename "$0")"
+root=$(cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/../.." && pwd)
+export root
+
+# fail STATUS MESSAGE: one line on stderr, and out. Statuses are those of sysexits.h.
+fail() {
+  printf '%s: %s\n' "$program" "$2" >&2
+  exit "$1"
+}
+
+say() { printf '%s: %s\n' "$program" "$*"; }
+
+# The usage is the comment block at the top of the script, from its third line on.
+show_help() {
+  sed -n '3,/^[^#]/{ s/^# \{0,1\}//p; }' "$0"
+}
+
+need_value() {
+  [ "$2" -ge 2 ] || fail 64 "$1 needs a value; see $program --help"
+}
+
+use_swift() {
+  command -v swift >/dev/null && return
+  local folder
+  for folder in /opt/swift/usr/bin /usr/share/swift/usr/bin "$HOME/.local/share/swiftly/bin"; do
+    [ -x "$folder/swift" ] && export PATH="$folder:$PATH" && return
+  done
+  fail 69 "Swift is not installed: get version 6.1 or later from https://swift.org/install"
+}
+
+# The flags that make a build: the same for the program and its tests, so nothing is built twice.
+swift_flags() {
+  local arch=$1
+  case "$(uname -m)" in
+    x86_64) flags=(-c release -Xcc "-march=$arch") ;;
+    *) flags=(-c release -Xcc "-mcpu=$arch") ;;
+  esac
+}
