@@ -34,7 +34,8 @@ let package = Package(
     .target(name: "NeuralCore", dependencies: ["COneDNN", "CVectorMath", "CXXHash"]),
     .target(
       name: "Datasets", dependencies: ["NeuralCore", "CZlib"],
-      resources: [.copy("Resources/digits")]),
+      exclude: ["Resources/digits/README.md", "Resources/digits/LICENSE.scikit-learn.txt"],
+      resources: [.embedInCode("Resources/digits/digits.csv.gz")]),
     .target(name: "DataParallel", dependencies: ["MessagePassing", "NeuralCore"]),
     .target(name: "Checkpoints", dependencies: ["NeuralCore"]),
     .target(name: "Telemetry"),
