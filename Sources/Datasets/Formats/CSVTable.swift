@@ -4,7 +4,7 @@ internal import NeuralCore
 /// A table of comma-separated values: a row of numbers and targets a line, with a header or without.
 struct CSVTable {
   private let path: String
-  private let options: LoadOptions
+  private var options: LoadOptions
   private var parser: CSVParser
   private var record = CSVParser.Record()
   private var names: [String] = []
@@ -95,6 +95,12 @@ struct CSVTable {
     }
     for column in record.fields.indices where !isTarget[column] {
       features.append(try number(column))
+    }
+    // A target column that begins with text holds classes, whatever the loss.
+    if lines.isEmpty, options.targets == .numeric, targetColumns.count == 1,
+      parser.number(record.fields[targetColumns[0]]) == nil
+    {
+      options.targets = .classes
     }
     for column in targetColumns {
       if options.targets == .numeric {

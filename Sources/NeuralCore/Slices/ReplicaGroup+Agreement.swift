@@ -5,10 +5,13 @@ extension ReplicaGroup {
   /// The first verdict that any replica gives, lowest rank first; nil if none has a quarrel.
   public func agree(_ verdict: Verdict?) throws -> Verdict? {
     let words = verdict.map { "\($0.status) \($0.message)" } ?? ""
-    for answer in try allGather(Array(words.utf8)) where !answer.isEmpty {
+    let answers = try allGather(Array(words.utf8))
+    for (rank, answer) in answers.enumerated() where !answer.isEmpty {
       let parts = String(decoding: answer, as: UTF8.self).split(separator: " ", maxSplits: 1)
+      // What rank 0 finds concerns all; what only others find, their host must be named for.
+      let place = rank == 0 ? "" : "\(name(ofRank: rank)): "
       return Verdict(
-        status: parts.first.flatMap { Int32($0) } ?? 70, message: String(parts.last ?? ""))
+        status: parts.first.flatMap { Int32($0) } ?? 70, message: place + (parts.last ?? ""))
     }
     return nil
   }

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+import ArgumentParser
+import Datasets
+import Foundation
+import NeuralCore
+import Training
+
+/// `lockstep evaluate MODEL DATA`
+struct EvaluateCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "evaluate", abstract: "Measures a model's loss and accuracy on data.",
+    discussion: DataHelp.text)
+
+  @Argument(help: "A checkpoint file, or a run directory for its newest one.")
+  var model: String
+
+  @Argument(help: "What to measure on: all its rows, or those that it holds out for testing.")
+  var data: String
+
+  @Option(
+    help:
+      "The target column of a table, by name or number; several with commas. (default: the last)")
+  var target: String?
+
+  @Option(help: "Slices that rows are cut into. (default: the ranks)")
+  var slices: Int?
+
+  @Flag(help: "Print JSON.")
+  var json = false
+
+  func run() throws {
+    try Session.run { group in
+      let (loaded, dataset) = try Session.agreed(group) { try load(ranks: group.size) }
+      try group.join(
+        loaded.network, slices: slices ?? group.size, exchange: ExchangeOptions())
+      let rows = Array(0..<Int32(dataset.rows))
+      let totals = try Evaluator(loaded.network, dataset, rows: rows).run()
+      if group.rank == 0 { show(totals, hasClasses: !loaded.description.labels.isEmpty) }
+    }
+  }
+
+  private func load(ranks: Int) throws -> (LoadedModel, Dataset) {
+    if let slices, slices < ranks {
+      throw TrainingError.usage("--slices \(slices): fewer slices than the \(ranks) ranks")
+    }
+    let loaded = try LoadedModel(path: model)
+    let description = loaded.description
+    let data = try Dataset.load(
+      DataSource.parse(data),
+      LoadOptions(
+        targets: description.labels.isEmpty ? .numeric : .classes,
+        targetColumns: target?.split(separator: ",").map(String.init) ?? [],
+        knownLabels: description.labels.isEmpty ? nil : description.labels))
+    let dataset = data.heldOut ?? data.training
+    guard dataset.columns == loaded.network.inputs, dataset.outputs == loaded.network.outputs else {
+      throw TrainingError.unsuitableData(
+        "\(self.data): \(dataset.columns) features and \(dataset.outputs) outputs, but the model has "
+          + "\(loaded.network.inputs) and \(loaded.network.outputs)")
+    }
+    return (loaded, dataset)
+  }
+
+  private func show(_ totals: BatchTotals, hasClasses: Bool) {
+    let words: String
+    if json {
+      let accuracy = hasClasses ? ", \"accuracy\": \(totals.accuracy)" : ""
+      words = "{\"rows\": \(totals.rows), \"loss\": \(totals.loss)\(accuracy)}\n"
+    } else {
+      let accuracy =
+        hasClasses ? String(format: "accuracy  %.2f %%\n", 100 * totals.accuracy) : ""
+      words = "rows      \(totals.rows)\nloss      \(totals.loss)\n\(accuracy)"
+    }
+    Terminal.write(words, to: .standardOutput)
+  }
+}

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+import ArgumentParser
+import Checkpoints
+import Foundation
+import MessagePassing
+import NeuralCore
+import Telemetry
+import Training
+
+/// `lockstep inspect FILE`
+struct InspectCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "inspect", abstract: "Shows what a checkpoint holds, and verifies its checksums.")
+
+  @Argument(help: "A checkpoint file, or a run directory for its newest one.")
+  var file: String
+
+  @Flag(help: "Print JSON.")
+  var json = false
+
+  func run() throws {
+    guard LaunchEnvironment.current.isFirst else { return }
+    do {
+      let checkpoint = try LoadedModel.open(file)
+      try checkpoint.verify()
+      Terminal.write(json ? try asJSON(checkpoint) : asText(checkpoint), to: .standardOutput)
+    } catch {
+      let verdict = Verdict.of(error)
+      throw ExitStatus(status: verdict.status, message: verdict.message)
+    }
+  }
+
+  private func asText(_ checkpoint: Checkpoint) -> String {
+    let data = checkpoint.metadata
+    let head = ResolvedOptionsTable([
+      (name: "file", value: checkpoint.path), (name: "step", value: "\(data.step)"),
+      (name: "epoch", value: "\(data.epoch), \(data.positionInEpoch) steps into it"),
+      (name: "seed", value: "\(data.seed)"), (name: "slices", value: "\(data.slices)"),
+      (name: "digest", value: "\(data.digest)"), (name: "model", value: data.model),
+      (name: "config", value: data.config), (name: "checksums", value: "all right"),
+    ])
+    let tensors = checkpoint.tensors.map { tensor in
+      (
+        name: tensor.name,
+        value: tensor.shape.map(String.init).joined(separator: " x ")
+          + "  " + (data.checksums[tensor.name].map { "\($0)" } ?? "")
+      )
+    }
+    return head.text + "\n" + ResolvedOptionsTable(tensors).text
+  }
+
+  private func asJSON(_ checkpoint: Checkpoint) throws -> String {
+    struct Tensor: Encodable {
+      let name: String
+      let shape: [Int]
+      let checksum: String?
+    }
+    struct Report: Encodable {
+      let file: String
+      let step, epoch, position_in_epoch, slices: Int
+      let seed: UInt64
+      let digest, model, config: String
+      let tensors: [Tensor]
+    }
+    let data = checkpoint.metadata
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.sortedKeys, .prettyPrinted, .withoutEscapingSlashes]
+    let report = Report(
+      file: checkpoint.path, step: data.step, epoch: data.epoch,
+      position_in_epoch: data.positionInEpoch, slices: data.slices, seed: data.seed,
+      digest: "\(data.digest)", model: data.model, config: data.config,
+      tensors: checkpoint.tensors.map {
+        Tensor(
+          name: $0.name, shape: $0.shape, checksum: data.checksums[$0.name].map { "\($0)" })
+      })
+    return String(decoding: try encoder.encode(report), as: UTF8.self) + "\n"
+  }
+}

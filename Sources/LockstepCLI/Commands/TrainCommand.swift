@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+import ArgumentParser
+import Foundation
+import NeuralCore
+import Telemetry
+import Training
+
+/// `lockstep train DATA`
+struct TrainCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "train", abstract: "Trains a network; writes a run directory.",
+    discussion: DataHelp.text)
+
+  @Argument(help: "What to train on.")
+  var data: String
+
+  @OptionGroup(title: "Network")
+  var network: NetworkOptions
+
+  @OptionGroup(title: "Optimizer")
+  var optimizer: OptimizerOptions
+
+  @OptionGroup(title: "Run")
+  var runOptions: RunOptions
+
+  @Flag(help: "Show nothing while training.")
+  var quiet = false
+
+  @Flag(help: "Print the summary as JSON to standard output, and nothing else there.")
+  var json = false
+
+  func run() throws {
+    var options = TrainingOptions()
+    options.data = data
+    try network.apply(to: &options)
+    optimizer.apply(to: &options)
+    runOptions.apply(to: &options)
+    try Session.run { group in
+      var view = TrainingView(quiet: quiet)
+      let summary = try Trainer(
+        options, group: group, version: Version.current, facts: Session.facts
+      ).run { view.show($0) }
+      if json && group.rank == 0 { Terminal.write(summary.json, to: .standardOutput) }
+    }
+  }
+}
+
+/// How DATA is written.
+enum DataHelp {
+  static let text = """
+    DATA is one of
+      digits                  1,797 handwritten digits of 8 x 8 pixels, built in
+      FOLDER                  MNIST-style IDX files, .gz or not: train-images-idx3-ubyte and so on
+      FILE.csv, FILE.csv.gz   a row a line, with a header or without
+      FEATURES.npy,TARGETS.npy
+      synthetic:ROWSxFEATURESxCLASSES[:SEED]
+    """
+}

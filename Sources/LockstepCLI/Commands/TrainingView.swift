@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+import Telemetry
+import Training
+
+/// What a person sees of a training: options first, progress, and the summary.
+struct TrainingView {
+  private let quiet: Bool
+  private var display: ProgressDisplay
+
+  init(quiet: Bool) {
+    self.quiet = quiet
+    display = ProgressDisplay(
+      style: Terminal.width.map { .terminal(width: $0) } ?? .plain(interval: 10),
+      now: { ProcessInfo.processInfo.systemUptime },
+      output: { Terminal.write($0, to: .standardError) })
+  }
+
+  mutating func show(_ event: TrainingEvent) {
+    guard !quiet else { return }
+    switch event {
+    case .started(let options, let run):
+      let table = ResolvedOptionsTable(options + [(name: "run", value: run)]).text
+      Terminal.write(table + "\n", to: .standardError)
+    case .progress(let progress):
+      display.show(progress)
+    case .evaluated(let progress, let loss, let accuracy):
+      let percent = accuracy.map { String(format: ", accuracy %.2f %%", 100 * $0) } ?? ""
+      display.write(
+        "epoch \(progress.epoch), step \(progress.step): held-out loss "
+          + String(format: "%.4f", loss) + percent)
+    case .finished(let summary, let run, let checkpoint):
+      display.finish()
+      Terminal.write(
+        "\n"
+          + SummaryText.text(
+            summary, files: [(what: "run", path: run), (what: "weights", path: checkpoint)]),
+        to: .standardError)
+    }
+  }
+}

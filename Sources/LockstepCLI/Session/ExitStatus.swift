@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+import MessagePassing
+import NeuralCore
+import Training
+
+/// The end of the program with an error: a status, and what rank 0 says about it.
+struct ExitStatus: Error {
+  let status: Int32
+  let message: String?
+
+  func leave() -> Never {
+    if let message { Terminal.write("lockstep: \(message)\n", to: .standardError) }
+    exit(status)
+  }
+}
+
+extension Verdict {
+  /// What any error means, those of MPI and of the network included.
+  static func of(_ error: any Error) -> Verdict {
+    switch error {
+    case let error as MPIError: Verdict(status: 69, message: "\(error)")
+    case let error as NeuralCoreError: Verdict(status: 65, message: "\(error)")
+    default: Verdict(of: error)
+    }
+  }
+}

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import Datasets
+public import NeuralCore
+public import Telemetry
+
+/// Trains a network as options say, and writes a run directory.
+///
+/// All replicas make one and call ``run(_:)``; rank 0 writes and tells.
+public final class Trainer {
+  let options: TrainingOptions
+  let group: any ReplicaGroup
+  let version: String
+  private let facts: [Fact]
+
+  /// Prepares a run.
+  ///
+  /// - Parameters:
+  ///   - group: the replicas that train together.
+  ///   - version: the program's version, for the logs.
+  ///   - facts: what must be equal on all ranks beside options and data: build, machine.
+  public init(
+    _ options: TrainingOptions, group: any ReplicaGroup, version: String, facts: [Fact] = []
+  ) {
+    self.options = options
+    self.group = group
+    self.version = version
+    self.facts = facts
+  }
+
+  /// Runs from the first step to the last; all replicas.
+  ///
+  /// - Throws: `Verdict`, the same on all replicas, for everything that they can agree on; other
+  ///   errors concern this rank alone, and the others don't know of them.
+  public func run(_ observe: (TrainingEvent) -> Void) throws -> RunSummary {
+    let run = try start()
+    observeStart(run, observe)
+    while run.step < run.totalSteps {
+      let batch = run.nextBatch()
+      let result = try train(batch, run)
+      run.note(result)
+      let digest = try digestIfDue(run)
+      try log(result, digest, run)
+      if group.rank == 0 { observe(.progress(run.progress(result))) }
+      if run.isEvaluationDue { try evaluate(run, observe) }
+    }
+    return try finish(run, observe)
+  }
+
+  /// Does what may fail on some ranks only, and makes all ranks throw the same if any does.
+  func agreed<Result>(_ body: () throws -> Result) throws -> Result {
+    do {
+      let result = try body()
+      if let verdict = try group.agree(nil) { throw AgreedVerdict(verdict: verdict) }
+      return result
+    } catch let agreed as AgreedVerdict {
+      throw agreed.verdict
+    } catch {
+      let own = Verdict(of: error)
+      throw try group.agree(own) ?? own
+    }
+  }
+
+  private struct AgreedVerdict: Error {
+    let verdict: Verdict
+  }
+
+  /// Checks options, data and ranks, makes the network and the run directory, writes step 0.
+  private func start() throws -> TrainingRun {
+    try agreed { try options.validate(ranks: group.size) }
+    let data = try agreed { try TrainingData(options) }
+    let slices = options.slices ?? group.size
+    let own =
+      facts + options.determining(slices: slices).map { Fact("--\($0.name)", $0.value) }
+      + [Fact("the content of \(options.data)", data.contentHash)]
+    if let verdict = try group.disagreement(on: own) { throw verdict }
+    let run = try TrainingRun(options, data, group: group, slices: slices)
+    try agreed {
+      guard group.rank == 0 else { return }
+      run.directory = try RunDirectory(
+        create: options.run ?? RunDirectory.defaultPath(data: options.data),
+        overwrite: options.overwrite)
+    }
+    do {
+      try agreed { if group.rank == 0 { try run.openLogs(version: version) } }
+      try writeCheckpoint(run)
+    } catch {
+      run.directory?.discard()
+      throw error
+    }
+    return run
+  }
+
+  private func observeStart(_ run: TrainingRun, _ observe: (TrainingEvent) -> Void) {
+    guard group.rank == 0, let directory = run.directory else { return }
+    let rows =
+      [(name: "data", value: options.data), (name: "rows", value: run.rowsText)]
+      + options.determining(slices: run.slices) + [
+        (name: "ranks", value: "\(group.size)"),
+        (name: "exchange", value: options.exchange.rawValue),
+      ]
+    observe(.started(options: rows, run: directory.path))
+  }
+
+  /// One step; a loss or gradient that is not finite ends the run with the last good weights kept.
+  private func train(_ batch: Batch, _ run: TrainingRun) throws -> StepResult {
+    run.keepStatistics()
+    do {
+      return try run.network.train(batch)
+    } catch NeuralCoreError.notFinite(let finding) {
+      throw try divergence(finding, run)
+    }
+  }
+
+  private func digestIfDue(_ run: TrainingRun) throws -> ContentHash? {
+    guard run.isDigestDue else { return nil }
+    return try group.agreedDigest(of: run.network.store, step: run.step)
+  }
+
+  private func log(_ result: StepResult, _ digest: ContentHash?, _ run: TrainingRun) throws {
+    guard group.rank == 0, run.isLogDue || digest != nil else { return }
+    try run.metrics?.append(
+      MetricsRecord.step(
+        step: run.step, epoch: run.epoch, loss: result.loss, learningRate: result.learningRate,
+        gradientNorm: result.gradientNorm, digest: digest?.description))
+    try run.timing?.append(run.timingRecord(group.communicationTimes))
+  }
+
+  private func evaluate(_ run: TrainingRun, _ observe: (TrainingEvent) -> Void) throws {
+    guard let evaluator = run.evaluator else { return }
+    let totals = try evaluator.run()
+    run.lastEvaluation = totals
+    guard group.rank == 0 else { return }
+    let accuracy = run.hasClasses ? totals.accuracy : nil
+    try run.metrics?.append(
+      MetricsRecord.evaluation(
+        step: run.step, epoch: run.epoch, loss: totals.loss, accuracy: accuracy, digest: nil))
+    observe(.evaluated(run.progress(nil), loss: totals.loss, accuracy: accuracy))
+  }
+
+  /// Writes the last checkpoint and the summary.
+  private func finish(
+    _ run: TrainingRun, _ observe: (TrainingEvent) -> Void
+  ) throws -> RunSummary {
+    let seconds = Clock.seconds - run.startTime
+    let checkpoint = try writeCheckpoint(run)
+    let summary = run.summary(
+      ranks: group.size, seconds: seconds, version: version,
+      digest: run.network.store.digest().description)
+    try agreed {
+      guard group.rank == 0, let directory = run.directory else { return }
+      try run.metrics?.close()
+      try run.timing?.close()
+      try summary.write(to: directory.summary)
+      observe(.finished(summary, run: directory.path, checkpoint: checkpoint))
+    }
+    return summary
+  }
+}

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import Datasets
+internal import NeuralCore
+internal import Telemetry
+
+/// Where a run stands: its network, its rows, its files and its counters.
+final class TrainingRun {
+  let network: NeuralNetwork
+  let model: ModelDescription
+  let slices: Int
+  let totalSteps: Int
+  let evaluator: Evaluator?
+  let startTime = Clock.seconds
+  var directory: RunDirectory?
+  private(set) var metrics: JSONLinesLog?
+  private(set) var timing: JSONLinesLog?
+  /// How many steps are done.
+  private(set) var step = 0
+  var lastEvaluation: BatchTotals?
+  let dataHash: String
+
+  private let options: TrainingOptions
+  private let data: TrainingData
+  private let group: any ReplicaGroup
+  private let schedule: BatchSchedule
+  private let order: EpochOrder
+  private let buffer: BatchBuffer
+  private let statistics: AlignedBuffer<Float>
+  private var lastLoss: Double?
+  private var lastLog: (time: Double, step: Int, samples: Int, times: CommunicationTimes)
+  private var samples = 0
+
+  init(
+    _ options: TrainingOptions, _ data: TrainingData, group: any ReplicaGroup, slices: Int
+  ) throws {
+    self.options = options
+    self.data = data
+    self.group = group
+    self.slices = slices
+    dataHash = data.contentHash
+    let dataset = data.training
+    schedule = BatchSchedule(
+      rows: data.trainingRows.count, batchRows: options.batch, dropsLast: options.dropLast)
+    totalSteps = options.totalSteps(stepsPerEpoch: schedule.stepsPerEpoch)
+    model = ModelDescription(
+      options, inputs: dataset.columns, outputs: dataset.outputs, labels: dataset.labels)
+    network = try model.makeNetwork(
+      optimizer: options.makeOptimizer, schedule: options.makeSchedule(totalSteps: totalSteps),
+      clipNorm: options.clipNorm, seed: options.seed)
+    try group.join(
+      network, slices: slices,
+      exchange: ExchangeOptions(
+        mode: options.exchange, bucketBytes: Int(options.bucketMegabytes * 1_048_576)))
+    let most = Swift.min(options.batch, schedule.rows)
+    buffer = BatchBuffer(
+      dataset, capacity: network.replicas.slices.rowCapacity(batchRows: most))
+    order = EpochOrder(rows: data.trainingRows, seed: options.seed)
+    evaluator =
+      data.heldOutRows.isEmpty
+      ? nil : Evaluator(network, data.heldOut, rows: data.heldOutRows)
+    statistics = AlignedBuffer(count: network.store.statistics.count)
+    lastLog = (startTime, 0, 0, CommunicationTimes())
+  }
+
+  var stepsPerEpoch: Int { schedule.stepsPerEpoch }
+  var hasClasses: Bool { !model.labels.isEmpty }
+  /// The epoch of the step done last, 1 for the first.
+  var epoch: Int { Swift.max(step - 1, 0) / stepsPerEpoch + 1 }
+  var isLogDue: Bool { step == 1 || step % options.logEvery == 0 || step == totalSteps }
+  var isDigestDue: Bool {
+    guard let every = options.digestEvery else { return isLogDue }
+    return step % every == 0 || step == totalSteps
+  }
+  var isEvaluationDue: Bool {
+    step == totalSteps || step % (stepsPerEpoch * options.evaluateEvery) == 0
+  }
+  var rowsText: String {
+    "\(data.trainingRows.count) to train on, \(data.heldOutRows.count) held out"
+  }
+
+  func openLogs(version: String) throws {
+    guard let directory else { return }
+    metrics = try JSONLinesLog(path: directory.metrics, mode: .truncate)
+    timing = try JSONLinesLog(path: directory.timing, mode: .truncate)
+    try timing?.append(
+      TimingRecord.start(
+        startTime: Clock.date, ranks: group.size, hosts: group.hosts, slices: slices,
+        version: version))
+  }
+
+  /// This replica's rows of the next batch.
+  func nextBatch() -> Batch {
+    let rows = order.rows(ofEpoch: step / stepsPerEpoch)
+    let range = schedule.range(ofStep: step % stepsPerEpoch)
+    let owned = network.replicas.slices.ownedRows(batchRows: range.count)
+    let start = range.lowerBound + owned.lowerBound
+    buffer.gather(UnsafeBufferPointer(rebasing: rows[start..<start + owned.count]))
+    samples += range.count
+    return buffer.batch(globalRows: range.count)
+  }
+
+  func note(_ result: StepResult) {
+    step += 1
+    lastLoss = result.loss
+  }
+
+  /// A step takes its batch into the running statistics before it is known to be good.
+  func keepStatistics() {
+    statistics.base.update(from: network.store.statistics.base, count: statistics.count)
+  }
+
+  func restoreStatistics() {
+    network.store.statistics.base.update(from: statistics.base, count: statistics.count)
+    network.store.noteChange()
+  }
+
+  func progress(_ result: StepResult?) -> Progress {
+    let seconds = Clock.seconds - startTime
+    return Progress(
+      epoch: epoch, epochs: (totalSteps + stepsPerEpoch - 1) / stepsPerEpoch, step: step,
+      steps: totalSteps, loss: result?.loss ?? lastEvaluation?.loss ?? lastLoss ?? 0,
+      accuracy: hasClasses ? result?.accuracy ?? lastEvaluation?.accuracy : nil,
+      samplesPerSecond: seconds > 0 ? Double(samples) / seconds : nil,
+      secondsLeft: seconds / Double(Swift.max(step, 1)) * Double(totalSteps - step))
+  }
+
+  /// What the time since the last record went to; the rest of it is computing.
+  func timingRecord(_ times: CommunicationTimes) -> TimingRecord {
+    let now = Clock.seconds
+    let seconds = now - lastLog.time
+    let wait = times.wait - lastLog.times.wait
+    let exchange = times.exchange - lastLog.times.exchange
+    let update = times.update - lastLog.times.update
+    let record = TimingRecord.interval(
+      step: step, epoch: epoch, seconds: seconds,
+      samplesPerSecond: Double(samples - lastLog.samples) / seconds,
+      phases: PhaseSeconds(
+        compute: seconds - wait - exchange - update, wait: wait, exchange: exchange,
+        update: update))
+    lastLog = (now, step, samples, times)
+    return record
+  }
+
+  func summary(ranks: Int, seconds: Double, version: String, digest: String) -> RunSummary {
+    RunSummary(
+      ranks: ranks, slices: slices, steps: step, epochs: epoch, finalLoss: lastLoss,
+      testLoss: lastEvaluation?.loss, testAccuracy: hasClasses ? lastEvaluation?.accuracy : nil,
+      digest: digest, samplesPerSecond: Double(samples) / seconds, seconds: seconds,
+      parameters: network.store.table.trainedCount, version: version,
+      completed: step == totalSteps)
+  }
+}

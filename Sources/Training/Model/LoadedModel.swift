@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+public import Checkpoints
+internal import Foundation
+public import NeuralCore
+
+/// A network from a checkpoint, ready for inference.
+public final class LoadedModel {
+  /// The network's make.
+  public let description: ModelDescription
+  /// What the checkpoint says besides.
+  public let metadata: CheckpointMetadata
+  /// The network with the checkpoint's weights and running statistics.
+  public let network: NeuralNetwork
+  /// The checkpoint's file.
+  public let path: String
+
+  /// Loads a checkpoint file, or the newest intact checkpoint of a run directory.
+  ///
+  /// - Throws: `CheckpointError` or ``TrainingError`` when there is none, or it is damaged.
+  public init(path: String) throws {
+    let checkpoint = try Self.open(path)
+    try checkpoint.verify()
+    self.path = checkpoint.path
+    metadata = checkpoint.metadata
+    description = try ModelDescription(json: metadata.model, path: checkpoint.path)
+    network = try description.makeNetwork()
+    for entry in network.store.table.entries {
+      guard let found = checkpoint.entry(entry.name), found.shape == entry.specification.shape
+      else {
+        throw TrainingError.unsuitableModel(
+          "\(checkpoint.path): tensor \(entry.name) of shape \(entry.specification.shape) is missing"
+        )
+      }
+      try checkpoint.read(entry.name, into: network.store.elements(of: entry))
+    }
+    network.store.noteChange()
+  }
+
+  /// Opens a checkpoint file, or the newest intact checkpoint of a run directory.
+  ///
+  /// - Throws: `CheckpointError` or ``TrainingError`` when there is none, or it is damaged.
+  public static func open(_ path: String) throws -> Checkpoint {
+    var isFolder: ObjCBool = false
+    guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder), isFolder.boolValue
+    else { return try Checkpoint(path: path) }
+    for folder in [path + "/checkpoints", path] {
+      if let found = try? CheckpointFolder(path: folder).newestIntact().checkpoint { return found }
+    }
+    throw CheckpointError.missing(path: path, reason: "no checkpoint in this folder is intact")
+  }
+}

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import Foundation
+
+/// The folder that a run writes its files to; only rank 0 touches it.
+struct RunDirectory {
+  let path: String
+  var metrics: String { path + "/metrics.jsonl" }
+  var timing: String { path + "/timing.jsonl" }
+  var summary: String { path + "/summary.json" }
+  var checkpoints: String { path + "/checkpoints" }
+
+  /// What every run directory holds some of; others are never deleted.
+  private static let signs = ["metrics.jsonl", "summary.json", "checkpoints"]
+
+  /// The folder of a run that is not named: after the time and the data.
+  static func defaultPath(data: String) -> String {
+    let format = DateFormatter()
+    format.locale = Locale(identifier: "en_US_POSIX")
+    format.dateFormat = "yyyyMMdd-HHmmss"
+    let base = data.split(separator: "/").last.map(String.init) ?? data
+    let name = base.map { $0.isLetter || $0.isNumber || "-_".contains($0) ? $0 : "-" }
+    return "runs/\(format.string(from: Date()))-\(String(name))"
+  }
+
+  /// Makes the folder, which must not be there unless it is to be replaced.
+  init(create path: String, overwrite: Bool) throws(TrainingError) {
+    self.path = path
+    let files = FileManager.default
+    if files.fileExists(atPath: path) {
+      guard overwrite else {
+        throw .cannotCreate("\(path): exists already; choose another --run, or add --overwrite")
+      }
+      try Self.remove(path)
+    }
+    do {
+      try files.createDirectory(
+        atPath: path, withIntermediateDirectories: true, attributes: nil)
+    } catch {
+      throw .cannotCreate("\(path): can't be made: \(Self.reason(error))")
+    }
+  }
+
+  private static func remove(_ path: String) throws(TrainingError) {
+    let files = FileManager.default
+    let names = (try? files.contentsOfDirectory(atPath: path)) ?? []
+    guard names.isEmpty || names.contains(where: signs.contains) else {
+      throw .cannotCreate(
+        "\(path): --overwrite replaces run directories only, and this is none; choose another --run"
+      )
+    }
+    do {
+      try files.removeItem(atPath: path)
+    } catch {
+      throw .cannotCreate("\(path): can't be replaced: \(reason(error))")
+    }
+  }
+
+  /// Removes what was made, for a run that fails before it has anything to keep.
+  func discard() {
+    try? FileManager.default.removeItem(atPath: path)
+  }
+
+  private static func reason(_ error: any Error) -> String {
+    let cause = (error as NSError).userInfo[NSUnderlyingErrorKey] as? NSError ?? error as NSError
+    guard cause.domain == NSPOSIXErrorDomain else { return error.localizedDescription }
+    return String(cString: strerror(Int32(cause.code)))
+  }
+}

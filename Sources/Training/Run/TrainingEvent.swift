@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
+public import Telemetry
+
+/// What a run tells whoever watches; on rank 0 only.
+public enum TrainingEvent {
+  /// The run begins, with these options.
+  case started(options: [(name: String, value: String)], run: String)
+  /// Training has come so far.
+  case progress(Progress)
+  /// An evaluation of the held-out rows is done.
+  case evaluated(Progress, loss: Double, accuracy: Double?)
+  /// The run has ended.
+  case finished(RunSummary, run: String, checkpoint: String)
+}
