@@ -64,7 +64,7 @@ let package = Package(
       resources: [.copy("Resources")]),
     .testTarget(name: "DatasetsTests", dependencies: ["Datasets", "NeuralCore", "TestSupport"]),
     .testTarget(
-      name: "DataParallelTests", dependencies: ["DataParallel", "NeuralCore", "TestSupport"]),
+      name: "DataParallelTests", dependencies: ["RankChecks", "TestSupport"]),
     .testTarget(
       name: "CheckpointsTests", dependencies: ["Checkpoints", "NeuralCore", "TestSupport"]),
     .testTarget(name: "TelemetryTests", dependencies: ["Telemetry", "TestSupport"]),

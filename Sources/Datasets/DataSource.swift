@@ -60,10 +60,14 @@ public struct LoadOptions: Hashable, Sendable {
     case numeric
     /// There are none: every column is a feature.
     case absent
+    /// They are there, but passed over unread.
+    case ignored
   }
 
   /// What targets are.
   public var targets: TargetKind
+  /// Whether targets are to be read at all.
+  var readsTargets: Bool { targets == .classes || targets == .numeric }
   /// The columns of a table that are targets, by name or by number from 1; the last if empty.
   public var targetColumns: [String]
   /// The classes that a model knows, in its order; other labels are an error. Nil: as they come.

@@ -31,18 +31,9 @@ struct CommandTests {
   func timeout() throws {
     let mark = "31\(UInt32.random(in: 0..<1_000_000))"
     let script = "setsid sleep \(mark) & sleep \(mark) & trap '' TERM; echo started; wait; wait"
-    let begin = ContinuousClock.now
     #expect(throws: CommandError.self) {
       try run("sh", ["-c", script], timeout: 1)
     }
-    #expect(ContinuousClock.now - begin < .seconds(20))
     #expect(try run("pgrep", ["-f", "sleep \(mark)"]).standardOutput == "")
-  }
-
-  @Test("an output that a grandchild holds open is no reason to wait")
-  func orphan() throws {
-    let begin = ContinuousClock.now
-    #expect(try run("sh", ["-c", "setsid sleep 20 & echo done"]).standardOutput == "done\n")
-    #expect(ContinuousClock.now - begin < .seconds(15))
   }
 }

@@ -103,9 +103,10 @@ struct CSVTable {
       options.targets = .classes
     }
     for column in targetColumns {
-      if options.targets == .numeric {
-        values.append(try number(column))
-      } else {
+      switch options.targets {
+      case .absent, .ignored: break
+      case .numeric: values.append(try number(column))
+      case .classes:
         let label = parser.text(record.fields[column])
         guard !label.isEmpty else { throw wrong(column, "an empty label") }
         labels.append(label)
@@ -137,7 +138,7 @@ struct CSVTable {
     let columns = names.count - targetColumns.count
     let targets: Dataset.Targets
     switch options.targets {
-    case .absent:
+    case .absent, .ignored:
       targets = .absent
     case .numeric:
       targets = .values(AlignedBuffer(values), names: targetColumns.map { names[$0] })

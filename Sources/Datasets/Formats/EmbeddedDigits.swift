@@ -13,6 +13,6 @@ enum EmbeddedDigits {
     for index in 0..<table.features.count { table.features.base[index] /= 16 }
     return Dataset(
       rows: table.rows, columns: table.columns, features: table.features,
-      targets: options.targets == .absent ? .absent : table.targets)
+      targets: options.readsTargets ? table.targets : .absent)
   }
 }

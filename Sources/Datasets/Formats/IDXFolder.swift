@@ -73,7 +73,7 @@ enum IDXFolder {
     }
     let names = labels.elements.map { String($0) }
     let targets: Dataset.Targets =
-      options.targets == .absent
+      !options.readsTargets
       ? .absent
       : try ClassLabels.targets(names, known: known, path: labelsPath) { "label \($0 + 1)" }
     return Dataset(

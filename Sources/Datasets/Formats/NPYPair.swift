@@ -14,7 +14,7 @@ enum NPYPair {
     }
     let (rows, columns) = (features.shape[0], features.shape[1])
     let matrix = try floats(features, rows, columns)
-    guard options.targets != .absent else {
+    guard options.readsTargets else {
       return Dataset(rows: rows, columns: columns, features: matrix, targets: .absent)
     }
     let file = try NPYFile(targetsPath)

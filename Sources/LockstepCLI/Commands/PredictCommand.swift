@@ -41,12 +41,19 @@ struct PredictCommand: ParsableCommand {
 
   private func load(_ loaded: LoadedModel) throws -> Dataset {
     let source = try DataSource.parse(data)
-    let bare = try Dataset.load(source, LoadOptions(targets: .absent)).training
-    if bare.columns == loaded.network.inputs { return bare }
-    guard case .csv = source, bare.columns == loaded.network.inputs + 1 else {
-      throw TrainingError.unsuitableData(
-        "\(data): \(bare.columns) features, but the model has \(loaded.network.inputs)")
+    let inputs = loaded.network.inputs
+    // A table without its target has one column less: the target's column is looked for first.
+    if case .csv = source,
+      let labelled = try? Dataset.load(source, LoadOptions(targets: .ignored)).training,
+      labelled.columns == inputs
+    {
+      return labelled
     }
-    return try Dataset.load(source, LoadOptions(targets: .numeric)).training
+    let bare = try Dataset.load(source, LoadOptions(targets: .absent)).training
+    guard bare.columns == inputs else {
+      throw TrainingError.unsuitableData(
+        "\(data): \(bare.columns) features, but the model has \(inputs)")
+    }
+    return bare
   }
 }

@@ -50,7 +50,7 @@ enum DataHelp {
   static let text = """
     DATA is one of
       digits                  1,797 handwritten digits of 8 x 8 pixels, built in
-      FOLDER                  MNIST-style IDX files, .gz or not: train-images-idx3-ubyte and so on
+      FOLDER                  MNIST-style IDX files, .gz or not
       FILE.csv, FILE.csv.gz   a row a line, with a header or without
       FEATURES.npy,TARGETS.npy
       synthetic:ROWSxFEATURESxCLASSES[:SEED]

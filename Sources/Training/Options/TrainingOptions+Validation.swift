@@ -33,12 +33,12 @@ extension TrainingOptions {
   }
 
   private func validateOptimizer() throws(TrainingError) {
-    let rate = resolvedLearningRate
-    try check(
-      rate > 0 && rate.isFinite, "learning-rate", learningRate ?? rate, "a positive number")
     if let scaleLearningRate {
       try check(scaleLearningRate >= 1, "scale-learning-rate", scaleLearningRate, "1 or more")
     }
+    let rate = resolvedLearningRate
+    try check(
+      rate > 0 && rate.isFinite, "learning-rate", learningRate ?? rate, "a positive number")
     try check(momentum >= 0 && momentum < 1, "momentum", momentum, "at least 0 and below 1")
     try check(beta1 >= 0 && beta1 < 1, "beta1", beta1, "at least 0 and below 1")
     try check(beta2 >= 0 && beta2 < 1, "beta2", beta2, "at least 0 and below 1")

@@ -32,18 +32,24 @@ struct RunDirectory {
       }
       try Self.remove(path)
     }
-    do {
-      try files.createDirectory(
-        atPath: path, withIntermediateDirectories: true, attributes: nil)
-    } catch {
-      throw .cannotCreate("\(path): can't be made: \(Self.reason(error))")
+    try Self.make(path)
+  }
+
+  /// Makes a folder and those above it that are missing.
+  private static func make(_ path: String) throws(TrainingError) {
+    var folder = path.hasPrefix("/") ? "/" : ""
+    for part in path.split(separator: "/") {
+      folder += (folder.isEmpty || folder == "/" ? "" : "/") + part
+      guard mkdir(folder, 0o777) != 0, errno != EEXIST else { continue }
+      throw .cannotCreate(
+        "\(path): can't be made: \(folder): \(String(cString: strerror(errno)))")
     }
   }
 
   private static func remove(_ path: String) throws(TrainingError) {
     let files = FileManager.default
-    let names = (try? files.contentsOfDirectory(atPath: path)) ?? []
-    guard names.isEmpty || names.contains(where: signs.contains) else {
+    let names = try? files.contentsOfDirectory(atPath: path)
+    guard let names, names.isEmpty || names.contains(where: signs.contains) else {
       throw .cannotCreate(
         "\(path): --overwrite replaces run directories only, and this is none; choose another --run"
       )
@@ -51,18 +57,12 @@ struct RunDirectory {
     do {
       try files.removeItem(atPath: path)
     } catch {
-      throw .cannotCreate("\(path): can't be replaced: \(reason(error))")
+      throw .cannotCreate("\(path): can't be replaced: \(error.localizedDescription)")
     }
   }
 
   /// Removes what was made, for a run that fails before it has anything to keep.
   func discard() {
     try? FileManager.default.removeItem(atPath: path)
-  }
-
-  private static func reason(_ error: any Error) -> String {
-    let cause = (error as NSError).userInfo[NSUnderlyingErrorKey] as? NSError ?? error as NSError
-    guard cause.domain == NSPOSIXErrorDomain else { return error.localizedDescription }
-    return String(cString: strerror(Int32(cause.code)))
   }
 }

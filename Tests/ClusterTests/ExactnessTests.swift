@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+import TestSupport
+import Testing
+
+/// Training runs of the program in a folder of their own.
+final class Runs {
+  let folder = NSTemporaryDirectory() + "lockstep-exactness-" + UUID().uuidString
+
+  init() throws {
+    try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+  }
+
+  deinit { try? FileManager.default.removeItem(atPath: folder) }
+
+  func train(_ name: String, ranks: Int, _ arguments: [String]) throws {
+    let result = try mpirun(
+      ranks: ranks, productURL(named: "lockstep").path,
+      ["train"] + arguments + ["--run", "\(folder)/\(name)", "--quiet"])
+    #expect(result.status == 0, "\(name): \(result.standardError)")
+  }
+
+  /// A file of a run; a run that lacks it fails the test.
+  func file(_ run: String, _ name: String) throws -> Data {
+    try Data(contentsOf: URL(fileURLWithPath: "\(folder)/\(run)/\(name)"))
+  }
+}
+
+@Suite("The same run gives the same bits", .timeLimit(.minutes(5)))
+struct ExactnessTests {
+  let runs: Runs
+
+  init() throws { runs = try Runs() }
+
+  @Test("on 1, 2, 3 and 4 ranks, with both exchange modes")
+  func digits() throws {
+    for mode in ["sharded", "all-reduce"] {
+      for ranks in 1...4 {
+        try runs.train(
+          "\(mode)\(ranks)", ranks: ranks,
+          [
+            "digits", "--steps", "5", "--slices", "4", "--log-every", "1", "--exchange", mode,
+          ])
+      }
+    }
+    for name in ["metrics.jsonl", "checkpoints/step-000000005.safetensors"] {
+      let first = try runs.file("sharded1", name)
+      #expect(!first.isEmpty)
+      for mode in ["sharded", "all-reduce"] {
+        for ranks in 1...4 {
+          #expect(try runs.file("\(mode)\(ranks)", name) == first, "\(mode) \(ranks) \(name)")
+        }
+      }
+    }
+  }
+
+  @Test(
+    "with batches that don't divide, fewer rows than ranks, other optimizers and losses",
+    arguments: [
+      ["--batch", "61", "--slices", "7", "--optimizer", "sgd", "--momentum", "0.9"],
+      ["--batch", "5", "--slices", "8", "--loss", "mse", "--batch-norm-backward", "frozen"],
+      ["--batch", "3", "--slices", "7", "--clip-norm", "0.5", "--schedule", "cosine"],
+      ["--batch", "64", "--slices", "8", "--batch-norm", "off", "--weight-decay", "0.01"],
+    ])
+  func oddBatches(options: [String]) throws {
+    let data = ["synthetic:101x9x4", "--layers", "12,7", "--epochs", "2", "--log-every", "1"]
+    for ranks in [1, 2, 3, 5] {
+      let more = ranks == 3 ? ["--exchange", "all-reduce", "--bucket-mb", "0.001"] : []
+      try runs.train("r\(ranks)", ranks: ranks, data + options + more)
+    }
+    let metrics = try runs.file("r1", "metrics.jsonl")
+    let weights = try runs.file("r1", "checkpoints/latest")
+    let latest = String(decoding: weights, as: UTF8.self).trimmingCharacters(in: .newlines)
+    for ranks in [2, 3, 5] {
+      #expect(try runs.file("r\(ranks)", "metrics.jsonl") == metrics)
+      #expect(
+        try runs.file("r\(ranks)", "checkpoints/\(latest)")
+          == runs.file("r1", "checkpoints/\(latest)"))
+    }
+  }
+
+  @Test("and a changed seed, data row or slice count gives others")
+  func mustDiffer() throws {
+    let data = ["--layers", "5", "--steps", "3", "--log-every", "1"]
+    try runs.train("a", ranks: 1, ["synthetic:50x4x2", "--slices", "2"] + data)
+    try runs.train("b", ranks: 1, ["synthetic:50x4x2", "--slices", "2", "--seed", "1"] + data)
+    try runs.train("c", ranks: 1, ["synthetic:50x4x2:1", "--slices", "2"] + data)
+    try runs.train("d", ranks: 1, ["synthetic:50x4x2", "--slices", "3"] + data)
+    let metrics = try ["a", "b", "c", "d"].map { try runs.file($0, "metrics.jsonl") }
+    #expect(Set(metrics).count == 4)
+  }
+
+  @Test(
+    "as an independent Float64 computation from step 0, to 1e-5",
+    arguments: [["--optimizer", "adam"], ["--optimizer", "sgd", "--momentum", "0.9"]])
+  func fiveSteps(optimizer: [String]) throws {
+    try runs.train(
+      "r", ranks: 2,
+      [
+        "digits", "--layers", "16", "--batch", "1797", "--validation-split", "0", "--steps", "5",
+      ] + optimizer)
+    let data = packageRoot.appendingPathComponent(
+      "Sources/Datasets/Resources/digits/digits.csv.gz")
+    let script = packageRoot.appendingPathComponent("Tests/Reference/five_steps.py")
+    let checkpoints = [0, 5].map {
+      "\(runs.folder)/r/checkpoints/step-00000000\($0).safetensors"
+    }
+    let right = try run(
+      "python3",
+      [script.path, "--divide", "16", "--steps", "5"] + optimizer + checkpoints + [data.path])
+    #expect(right.status == 0, "\(right.standardOutput)\(right.standardError)")
+    let wrong = try run(
+      "python3",
+      [script.path, "--divide", "16", "--steps", "4"] + optimizer + checkpoints + [data.path])
+    #expect(wrong.status == 1)
+  }
+
+  @Test(
+    "MNIST's test set: 93.5 % held out after 10 epochs, the same digest on 1 to 4 ranks",
+    .enabled(
+      if: ProcessInfo.processInfo.environment["LOCKSTEP_MNIST"] != nil,
+      "LOCKSTEP_MNIST names no folder with MNIST's test set"))
+  func mnist() throws {
+    let folder = ProcessInfo.processInfo.environment["LOCKSTEP_MNIST"] ?? ""
+    let path = URL(fileURLWithPath: folder, relativeTo: packageRoot).path
+    for ranks in 1...4 {
+      try runs.train("m\(ranks)", ranks: ranks, [path, "--slices", "4"])
+      #expect(
+        try runs.file("m\(ranks)", "metrics.jsonl") == runs.file("m1", "metrics.jsonl"))
+    }
+    let summary = try #require(
+      try JSONSerialization.jsonObject(with: runs.file("m1", "summary.json")) as? [String: Any])
+    #expect(summary["test_accuracy"] as? Double ?? 0 >= 0.935)
+  }
+}

@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+import Datasets
+import Foundation
+import NeuralCore
+import Testing
+
+@Suite("Broken files are refused in one line that says where")
+struct BrokenFileTests {
+  let folder: TemporaryFolder
+
+  init() throws { folder = try TemporaryFolder() }
+
+  @Test(
+    "tables",
+    arguments: [
+      ("a,b,c\n1,2,x\n3,4\n", "line 3: 2 fields where 3 are expected"),
+      ("a,b,c\n1,2,x\n3,foo,y\n", "line 3, b: \"foo\" is not a number"),
+      ("a,b,c\n1,2,x\n3,nan,y\n", "line 3, b: nan is not a finite number"),
+      ("1,2,x\n3,1e50,y\n", "line 2, column 2: 1e50 is not a finite number"),
+      ("1,2,x\n3,,y\n", "line 2, column 2: an empty field where a number is needed"),
+      ("1,2,x\n3,0x10,y\n", "line 2, column 2: \"0x10\" is not a number"),
+      ("1,2,x\n3,4,\n", "line 2, column 3: an empty label"),
+      ("1,2,x\n3,4,x\n", "all rows are of one class, x: two or more are needed"),
+      ("a,b,c\n", "a header but no rows"),
+      ("", "no rows"), ("\n\n", "no rows"),
+      ("1,2,\"x\n3,4,y\n", "line 1: a quoted field has no closing quote"),
+      ("1,2,\"x\"y\n", "line 1: text after the closing quote of a field"),
+      ("1\n2\n", "only 1 column: features and a target are needed"),
+    ])
+  func tables(text: String, problem: String) throws {
+    let path = try folder.write("a.csv", text)
+    let error = refusal(.csv(path: path))
+    #expect(error?.kind == .content)
+    #expect(error?.description.hasSuffix(problem) == true, "\(error?.description ?? "")")
+    #expect(error?.description.contains("\n") == false)
+  }
+
+  @Test("compressed files that are cut, damaged, or not compressed")
+  func gzip() throws {
+    let plain = try folder.write("a.csv", String(repeating: "1,2,x\n3,4,y\n", count: 200))
+    let packed = try Array(Data(contentsOf: URL(fileURLWithPath: folder.compress(plain))))
+    let whole = try Dataset.load(.csv(path: plain + ".gz")).training
+    #expect(whole.rows == 400)
+    for length in [3, 10, packed.count / 2, packed.count - 4, packed.count - 1] {
+      let cut = try folder.write("cut.csv.gz", Array(packed[..<length]))
+      #expect(refusal(.csv(path: cut))?.kind == .content)
+    }
+    for place in 10..<packed.count {
+      var damaged = packed
+      damaged[place] ^= 0x10
+      let path = try folder.write("bad.csv.gz", damaged)
+      do {
+        // Unused bits of the last byte mean nothing: content that passes must be the right one.
+        let read = try Dataset.load(.csv(path: path)).training
+        #expect(read.contentHash == whole.contentHash, "damage at \(place) was not noticed")
+      } catch {
+        #expect(error.kind == .content)
+      }
+    }
+    let fake = try folder.write("fake.csv.gz", "1,2,x\n")
+    #expect(refusal(.csv(path: fake))?.description.contains("not a gzip file") == true)
+  }
+
+  @Test(
+    "IDX files",
+    arguments: [
+      (idx([2, 2], [1, 2, 3, 4]), idx([2], [0]), "the file holds 1"),
+      (idx([2, 2], [1, 2, 3]), idx([2], [0, 1]), "the file holds 3"),
+      (idx([2, 2], [1, 2, 3, 4, 5]), idx([2], [0, 1]), "the file holds 5"),
+      (idx([2, 2], [1, 2, 3, 4]), idx([3], [0, 1, 0]), "2 images, but 3 labels"),
+      ([9, 0, 8, 1, 0, 0, 0, 0], idx([0], []), "does not begin with two zero bytes"),
+      (idx([2, 1], [1, 2], type: 13), idx([2], [0, 1]), "IDX element type 0xd"),
+      ([0, 0, 8, 3, 0, 0], idx([2], [0, 1]), "truncated IDX header"),
+      (
+        idx([0xFFFF_FFFF, 0xFFFF_FFFF, 0xFFFF_FFFF], []), idx([1], [0]), "out of range"
+      ),
+      (idx([2, 2], [1, 2, 3, 4]), idx([2], [3, 3]), "all rows are of one class, 3"),
+      (idx([0, 2], []), idx([0], []), "no images"),
+    ] as [([UInt8], [UInt8], String)])
+  func idxFiles(images: [UInt8], labels: [UInt8], problem: String) throws {
+    _ = try folder.write("train-images-idx3-ubyte", images)
+    _ = try folder.write("train-labels-idx1-ubyte", labels)
+    let error = refusal(.idx(folder: folder.path))
+    #expect(error?.kind == .content)
+    #expect(error?.description.contains(problem) == true, "\(error?.description ?? "")")
+  }
+
+  @Test("files and folders that are missing, incomplete or of another kind")
+  func missing() throws {
+    #expect(refusal(.csv(path: folder.path + "/no.csv"))?.kind == .missing)
+    #expect(refusal(.csv(path: folder.path))?.kind == .missing)
+    #expect(refusal(.idx(folder: folder.path + "/no"))?.kind == .missing)
+    #expect(refusal(.idx(folder: folder.path))?.kind == .missing)
+    _ = try folder.write("train-images-idx3-ubyte", idx([1, 1], [1]))
+    #expect(
+      refusal(.idx(folder: folder.path))?.description.contains("images but no labels") == true)
+  }
+
+  @Test(
+    "NumPy files",
+    arguments: [
+      (Array("hello, world".utf8), "not a file of NumPy's"),
+      (npy("<c8", "2, 1", Array(repeating: 0, count: 16)), "elements of type <c8"),
+      (npy("<f4", "2, 3", Array(repeating: 0, count: 23)), "the file holds 23"),
+      (npy("<f4", "9223372036854775807, 3", []), "out of range"),
+      (npy("<f4", "6,", Array(repeating: 0, count: 24)), "features must be a matrix"),
+      (npy("<f4", "2, x", []), "the header of the NumPy file is damaged"),
+      (npy("<f4", "2, 1", bytes([Float(1), .nan])), "row 1, column 0"),
+    ] as [([UInt8], String)])
+  func numPy(features: [UInt8], problem: String) throws {
+    let x = try folder.write("x.npy", features)
+    let y = try folder.write("y.npy", npy("<i4", "2,", bytes([Int32(0), 1])))
+    let error = refusal(.npy(features: x, targets: y))
+    #expect(error?.kind == .content)
+    #expect(error?.description.contains(problem) == true, "\(error?.description ?? "")")
+  }
+
+  @Test("seeded damage of any kind is refused or read, and never traps")
+  func mutations() throws {
+    let seeds: [(String, [UInt8])] = [
+      ("m.csv", Array("a,\"b\"\"c\",d\r\n1,2.5,x\r\n-3e2,4,\"y\"\r\n5,6,x\r\n".utf8)),
+      ("train-images-idx3-ubyte", idx([3, 2], [1, 2, 3, 4, 5, 6])),
+      ("x.npy", npy("<f4", "3, 2", bytes([Float(1), 2, 3, 4, 5, 6]))),
+    ]
+    _ = try folder.write("train-labels-idx1-ubyte", idx([3], [0, 1, 0]))
+    let labels = try folder.write("y.npy", npy("<i4", "3,", bytes([Int32(0), 1, 0])))
+    var random = PhiloxStream(seed: 11, purpose: .syntheticData)
+    for (name, good) in seeds {
+      for _ in 0..<1500 {
+        var bad = good
+        for _ in 0...random.next(below: 3) {
+          let place = Int(random.next(below: UInt32(bad.count)))
+          switch random.next(below: 4) {
+          case 0: bad[place] = UInt8(random.next(below: 256))
+          case 1: bad.remove(at: place)
+          case 2: bad.insert(UInt8(random.next(below: 256)), at: place)
+          default: bad.removeSubrange(place...)
+          }
+          if bad.isEmpty { bad = [0] }
+        }
+        let path = try folder.write(name, bad)
+        let source: DataSource =
+          name == "m.csv"
+          ? .csv(path: path)
+          : name == "x.npy"
+            ? .npy(features: path, targets: labels) : .idx(folder: folder.path)
+        if let data = try? Dataset.load(source).training {
+          #expect(!data.features.elements.contains { !$0.isFinite })
+        }
+      }
+    }
+  }
+}

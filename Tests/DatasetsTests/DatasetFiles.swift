@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+import Datasets
+import Foundation
+import NeuralCore
+import Testing
+
+/// A folder that a test writes files to, removed with its owner.
+final class TemporaryFolder {
+  let path: String
+
+  init() throws {
+    path = NSTemporaryDirectory() + "lockstep-datasets-" + UUID().uuidString
+    try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+  }
+
+  deinit { try? FileManager.default.removeItem(atPath: path) }
+
+  func write(_ name: String, _ bytes: [UInt8]) throws -> String {
+    let file = path + "/" + name
+    try Data(bytes).write(to: URL(fileURLWithPath: file))
+    return file
+  }
+
+  func write(_ name: String, _ text: String) throws -> String {
+    try write(name, Array(text.utf8))
+  }
+
+  func compress(_ file: String) throws -> String {
+    let gzip = Process()
+    gzip.executableURL = URL(fileURLWithPath: "/bin/gzip")
+    gzip.arguments = ["-nkf", file]
+    try gzip.run()
+    gzip.waitUntilExit()
+    return file + ".gz"
+  }
+}
+
+/// An IDX file of unsigned bytes.
+func idx(_ shape: [Int], _ elements: [UInt8], type: UInt8 = 8) -> [UInt8] {
+  [0, 0, type, UInt8(shape.count)]
+    + shape.flatMap { extent in
+      [24, 16, 8, 0].map { UInt8(truncatingIfNeeded: extent >> $0) }
+    } + elements
+}
+
+/// A file of NumPy's, version 1.0.
+func npy(_ type: String, _ shape: String, _ data: [UInt8], fortran: Bool = false) -> [UInt8] {
+  let header =
+    "{'descr': '\(type)', 'fortran_order': \(fortran ? "True" : "False"), 'shape': (\(shape)), }\n"
+  return [0x93] + Array("NUMPY".utf8) + [1, 0, UInt8(header.utf8.count), 0]
+    + Array(header.utf8) + data
+}
+
+func bytes<T: BitwiseCopyable>(_ values: [T]) -> [UInt8] {
+  values.withUnsafeBytes { Array($0) }
+}
+
+/// Loads a source that must be refused, and returns why.
+func refusal(
+  _ source: DataSource, _ options: LoadOptions = LoadOptions(),
+  _ location: SourceLocation = #_sourceLocation
+) -> DatasetError? {
+  do {
+    _ = try Dataset.load(source, options)
+    Issue.record("\(source) was accepted", sourceLocation: location)
+    return nil
+  } catch {
+    return error
+  }
+}

@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+import TestSupport
+import Testing
+
+/// Runs the program in a fresh folder.
+final class Program {
+  let folder = NSTemporaryDirectory() + "lockstep-cli-" + UUID().uuidString
+
+  init() throws {
+    try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+  }
+
+  deinit { try? FileManager.default.removeItem(atPath: folder) }
+
+  func callAsFunction(ranks: Int? = nil, _ arguments: String...) throws -> CommandResult {
+    let binary = try productURL(named: "lockstep").path
+    guard let ranks else {
+      return try run(binary, arguments, currentDirectory: folder, timeout: 60)
+    }
+    return try mpirun(
+      ranks: ranks, binary, arguments, options: ["--quiet"], currentDirectory: folder, timeout: 60)
+  }
+
+  func write(_ name: String, _ text: String) throws {
+    try text.write(toFile: "\(folder)/\(name)", atomically: true, encoding: .utf8)
+  }
+
+  var files: [String] {
+    (try? FileManager.default.contentsOfDirectory(atPath: folder).sorted()) ?? []
+  }
+}
+
+@Suite("The command line", .timeLimit(.minutes(2)))
+struct CommandLineTests {
+  let lockstep: Program
+
+  init() throws { lockstep = try Program() }
+
+  @Test("explains itself", arguments: ["train", "evaluate", "predict", "inspect"])
+  func help(command: String) throws {
+    let result = try lockstep(command, "--help")
+    #expect(result.status == 0)
+    #expect(result.standardOutput.contains("USAGE: lockstep \(command)"))
+    #expect(try lockstep("--version").standardOutput == "0.1.0\n")
+  }
+
+  @Test("trains, evaluates, predicts and inspects the same model")
+  func roundTrip() throws {
+    let train = try lockstep(
+      "train", "digits", "--epochs", "8", "--run", "r", "--quiet", "--json", "--layers", "64",
+      "--learning-rate", "0.005")
+    #expect(train.status == 0 && train.standardError.isEmpty)
+    let summary = try Self.object(train.standardOutput)
+    #expect((summary["test_accuracy"] as? Double ?? 0) > 0.95)
+    let evaluate = try lockstep("evaluate", "r", "digits", "--json")
+    #expect(try Self.object(evaluate.standardOutput)["rows"] as? Int == 1797)
+    #expect(try Self.object(evaluate.standardOutput)["accuracy"] as? Double ?? 0 > 0.95)
+    let predict = try lockstep("predict", "r", "digits", "-o", "p.csv")
+    #expect(predict.status == 0)
+    let lines = try String(contentsOfFile: "\(lockstep.folder)/p.csv", encoding: .utf8)
+      .split(separator: "\n")
+    #expect(lines.count == 1798 && lines[0].hasPrefix("class,p_0,p_1"))
+    let sums = lines.dropFirst().map { line in
+      line.split(separator: ",").dropFirst().reduce(0.0) { $0 + (Double($1) ?? .nan) }
+    }
+    #expect(!sums.contains { abs($0 - 1) > 1e-5 })
+    #expect(try lockstep("predict", "r", "digits", "-o", "p.npy").status == 0)
+    let inspect = try Self.object(try lockstep("inspect", "r", "--json").standardOutput)
+    #expect(inspect["digest"] as? String == summary["digest"] as? String)
+    #expect(inspect["step"] as? Int == 96)
+  }
+
+  static func object(_ text: String) throws -> [String: Any] {
+    try #require(try JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any])
+  }
+
+  @Test("trains on a table and predicts rows with and without their target")
+  func table() throws {
+    let rows = (0..<80).map { "\($0 % 9),\(80 - $0),\($0 % 9 > 4 ? "high" : "low")" }
+    try lockstep.write("t.csv", "a,b,kind\n" + rows.joined(separator: "\n") + "\n")
+    #expect(
+      try lockstep(
+        "train", "t.csv", "--run", "r", "--epochs", "60", "--layers", "8", "--learning-rate", "0.02"
+      ).status == 0)
+    try lockstep.write("new.csv", "a,b\n1,70\n8,3\n")
+    let new = try lockstep("predict", "r", "new.csv")
+    #expect(new.status == 0)
+    let classes = new.standardOutput.split(separator: "\n").map { $0.split(separator: ",")[0] }
+    #expect(classes == ["class", "low", "high"])
+    #expect(
+      try lockstep("predict", "r", "t.csv").standardOutput.split(separator: "\n").count == 81)
+    try lockstep.write("other.csv", "a,b,kind\n1,2,middle\n3,4,low\n")
+    let other = try lockstep("evaluate", "r", "other.csv")
+    #expect(other.status == 65)
+    #expect(other.standardError.contains("label middle is none of the classes high, low"))
+  }
+
+  @Test(
+    "ends every mistake in one line, its status, and no run directory, on 1 and on 2 ranks",
+    arguments: [
+      (["train", "digits", "--frobnicate"], Int32(64), "Unknown option '--frobnicate'"),
+      (["train"], 64, "Missing expected argument '<data>'"),
+      (["train", "digits", "--batch", "zero"], 64, "zero"),
+      (["train", "digits", "--batch", "0"], 64, "--batch 0: must be 1 or more"),
+      (["train", "digits", "--learning-rate", "nan"], 64, "--learning-rate nan"),
+      (["train", "digits", "--layers", "8,x"], 64, "--layers 8,x"),
+      (["train", "no.csv"], 66, "no.csv: no such file"),
+      (["train", "nowhere"], 66, "nowhere: no such file or folder"),
+      (["train", "ragged.csv"], 65, "ragged.csv, line 3: 2 fields where 3 are expected"),
+      (["train", "text.csv"], 65, "text.csv, line 3, b: \"foo\" is not a number"),
+      (["train", "nan.csv"], 65, "nan.csv, line 3, b: nan is not a finite number"),
+      (["train", "one.csv"], 65, "one.csv: all rows are of one class, x"),
+      (["train", "none.csv"], 65, "none.csv: a header but no rows"),
+      (["train", "cut.csv.gz"], 65, "cut.csv.gz: truncated gzip file"),
+      (["train", "digits", "--run", "/proc/no/such"], 73, "/proc/no/such: can't be made"),
+      (["evaluate", "ragged.csv", "digits"], 65, "ragged.csv"),
+      (["evaluate", "nothing", "digits"], 66, "nothing"),
+      (["inspect", "nothing"], 66, "nothing"),
+      (["predict", "nothing", "digits"], 66, "nothing"),
+    ])
+  func mistakes(arguments: [String], status: Int32, words: String) throws {
+    try lockstep.write("ragged.csv", "a,b,c\n1,2,x\n3,4\n")
+    try lockstep.write("text.csv", "a,b,c\n1,2,x\n3,foo,y\n")
+    try lockstep.write("nan.csv", "a,b,c\n1,2,x\n3,nan,y\n")
+    try lockstep.write("one.csv", "a,b,c\n1,2,x\n3,4,x\n")
+    try lockstep.write("none.csv", "a,b,c\n")
+    try Data([0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3, 0x4b]).write(
+      to: URL(fileURLWithPath: "\(lockstep.folder)/cut.csv.gz"))
+    let before = lockstep.files
+    let binary = try productURL(named: "lockstep").path
+    let alone = try run(binary, arguments, currentDirectory: lockstep.folder, timeout: 60)
+    let together = try mpirun(
+      ranks: 2, binary, arguments, options: ["--quiet"], currentDirectory: lockstep.folder,
+      timeout: 60)
+    for result in [alone, together] {
+      #expect(result.status == status, "\(result.standardError)")
+      #expect(result.standardError.hasPrefix("lockstep: "))
+      #expect(result.standardError.contains(words), "\(result.standardError)")
+      #expect(result.standardError.split(separator: "\n").count == 1, "\(result.standardError)")
+      #expect(result.standardOutput.isEmpty)
+    }
+    #expect(lockstep.files == before)
+  }
+
+  @Test("a run directory that exists is not touched")
+  func existing() throws {
+    #expect(try lockstep("train", "digits", "--steps", "1", "--run", "r").status == 0)
+    let again = try lockstep(ranks: 2, "train", "digits", "--steps", "2", "--run", "r")
+    #expect(again.status == 73)
+    #expect(again.standardError.contains("r: exists already"))
+    let summary = try String(contentsOfFile: "\(lockstep.folder)/r/summary.json", encoding: .utf8)
+    #expect(try Self.object(summary)["steps"] as? Int == 1)
+  }
+
+  @Test("more ranks than slices are refused")
+  func slices() throws {
+    let result = try lockstep(ranks: 3, "train", "digits", "--slices", "2", "--run", "r")
+    #expect(result.status == 64)
+    #expect(result.standardError.contains("--slices 2: fewer slices than the 3 ranks"))
+    #expect(lockstep.files.isEmpty)
+  }
+
+  @Test("shows plain lines without control characters when there is no terminal")
+  func plain() throws {
+    let result = try lockstep(ranks: 2, "train", "digits", "--epochs", "2", "--run", "r")
+    #expect(result.status == 0)
+    #expect(result.standardError.contains("epoch 2, step 24: held-out loss"))
+    #expect(result.standardError.contains("Training is complete."))
+    #expect(!result.standardError.unicodeScalars.contains { $0.value < 32 && $0 != "\n" })
+  }
+}

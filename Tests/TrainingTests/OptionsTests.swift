@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+import NeuralCore
+import Testing
+import Training
+
+@Suite("Training options")
+struct OptionsTests {
+  static let wrong: [(String, @Sendable (inout TrainingOptions) -> Void)] = [
+    ("--batch 0", { $0.batch = 0 }),
+    ("--learning-rate nan", { $0.learningRate = .nan }),
+    ("--learning-rate -1.0", { $0.learningRate = -1 }),
+    ("--learning-rate inf", { $0.learningRate = .infinity }),
+    ("--scale-learning-rate 0", { $0.scaleLearningRate = 0 }),
+    ("--layers 8,0", { $0.layers = [8, 0] }),
+    (
+      "--momentum 1.0",
+      {
+        $0.optimizer = .sgd
+        $0.momentum = 1
+      }
+    ),
+    ("--momentum 0.5", { $0.momentum = 0.5 }),
+    ("--nesterov", { $0.nesterov = true }),
+    ("--beta1 1.0", { $0.beta1 = 1 }),
+    ("--beta2 -0.1", { $0.beta2 = -0.1 }),
+    (
+      "--beta1 and --beta2",
+      {
+        $0.optimizer = .sgd
+        $0.beta1 = 0.5
+      }
+    ),
+    ("--weight-decay nan", { $0.weightDecay = .nan }),
+    ("--clip-norm 0.0", { $0.clipNorm = 0 }),
+    ("--warmup-steps -1", { $0.warmupSteps = -1 }),
+    ("--decay-every and --decay-factor", { $0.decayEvery = 5 }),
+    (
+      "--epochs and --steps",
+      {
+        $0.epochs = 1
+        $0.steps = 1
+      }
+    ),
+    ("--epochs 0", { $0.epochs = 0 }),
+    ("--steps 0", { $0.steps = 0 }),
+    ("--validation-split 1.0", { $0.validationSplit = 1 }),
+    ("--validation-split nan", { $0.validationSplit = .nan }),
+    ("--slices 0", { $0.slices = 0 }),
+    ("--slices 3", { $0.slices = 3 }),
+    ("--batch-norm-momentum 1.0", { $0.batchNormMomentum = 1 }),
+    ("--epsilon 0.0", { $0.epsilon = 0 }),
+    ("--bucket-mb 0.0", { $0.bucketMegabytes = 0 }),
+    ("--evaluate-every 0", { $0.evaluateEvery = 0 }),
+    ("--log-every 0", { $0.logEvery = 0 }),
+    ("--digest-every 0", { $0.digestEvery = 0 }),
+  ]
+
+  @Test("that can't hold are refused by name")
+  func refused() throws {
+    try TrainingOptions().validate(ranks: 4)
+    for (beginning, change) in Self.wrong {
+      var options = TrainingOptions()
+      change(&options)
+      do {
+        try options.validate(ranks: 4)
+        Issue.record("\(beginning) was accepted")
+      } catch {
+        #expect(error.status == 64)
+        #expect(error.description.hasPrefix(beginning), "\(error)")
+      }
+    }
+  }
+
+  @Test("give the learning rates of the schedules")
+  func schedules() {
+    var options = TrainingOptions()
+    options.learningRate = 0.1
+    options.warmupSteps = 2
+    #expect(options.makeSchedule(totalSteps: 12).rate(at: 0) == 0.05)
+    #expect(options.makeSchedule(totalSteps: 12).rate(at: 1) == 0.1)
+    options.schedule = .cosine
+    let cosine = options.makeSchedule(totalSteps: 12)
+    #expect(cosine.rate(at: 2) == 0.1)
+    #expect(abs(cosine.rate(at: 7) - 0.05) < 1e-12)
+    #expect(abs(cosine.rate(at: 12)) < 1e-12)
+    options.schedule = .step
+    options.warmupSteps = 0
+    let steps = options.makeSchedule(totalSteps: 12)
+    #expect(steps.rate(at: 3) == 0.1)
+    #expect(abs(steps.rate(at: 4) - 0.01) < 1e-12)
+    #expect(abs(steps.rate(at: 8) - 0.001) < 1e-12)
+    options.scaleLearningRate = 64
+    #expect(options.resolvedLearningRate == 0.2)
+  }
+
+  @Test("that change no bit are not among those that determine the result")
+  func determining() {
+    var options = TrainingOptions()
+    let before = options.determining(slices: 4).map { "\($0)" }
+    options.run = "x"
+    options.exchange = .allReduce
+    options.logEvery = 3
+    options.bucketMegabytes = 1
+    #expect(options.determining(slices: 4).map { "\($0)" } == before)
+    options.seed = 1
+    #expect(options.determining(slices: 4).map { "\($0)" } != before)
+  }
+}

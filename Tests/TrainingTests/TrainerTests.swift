@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: Apache-2.0
+import Checkpoints
+import Datasets
+import Foundation
+import NeuralCore
+import Telemetry
+import Testing
+import Training
+
+/// A folder for runs, removed with its owner.
+final class RunFolder {
+  let path = NSTemporaryDirectory() + "lockstep-runs-" + UUID().uuidString
+  deinit { try? FileManager.default.removeItem(atPath: path) }
+
+  func text(_ name: String) throws -> String {
+    try String(contentsOfFile: "\(path)/\(name)", encoding: .utf8)
+  }
+
+  func write(_ name: String, _ text: String) throws -> String {
+    try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+    try text.write(toFile: "\(path)/\(name)", atomically: true, encoding: .utf8)
+    return "\(path)/\(name)"
+  }
+}
+
+@Suite("Training runs")
+struct TrainerTests {
+  let folder = RunFolder()
+
+  func options(_ name: String, _ change: (inout TrainingOptions) -> Void = { _ in })
+    -> TrainingOptions
+  {
+    var options = TrainingOptions()
+    options.data = "synthetic:97x6x3"
+    options.layers = [8]
+    options.batch = 20
+    options.epochs = 3
+    options.logEvery = 1
+    options.run = "\(folder.path)/\(name)"
+    change(&options)
+    return options
+  }
+
+  @discardableResult
+  func train(_ options: TrainingOptions) throws -> RunSummary {
+    try Trainer(options, group: SoleGroup(), version: "test").run { _ in }
+  }
+
+  func verdict(_ options: TrainingOptions) -> Verdict? {
+    do {
+      try train(options)
+      return nil
+    } catch {
+      return error as? Verdict
+    }
+  }
+
+  @Test("write the same metrics and checkpoints when repeated, and other ones with other slices")
+  func repeatable() throws {
+    for (name, slices) in [("a", 4), ("b", 4), ("c", 3)] {
+      try train(options(name) { $0.slices = slices })
+    }
+    #expect(try folder.text("a/metrics.jsonl") == folder.text("b/metrics.jsonl"))
+    #expect(try folder.text("a/metrics.jsonl") != folder.text("c/metrics.jsonl"))
+    let files = ["a", "b"].map { name in
+      FileManager.default.contents(
+        atPath: "\(folder.path)/\(name)/checkpoints/step-000000012.safetensors")
+    }
+    #expect(files[0] != nil && files[0] == files[1])
+  }
+
+  @Test("count steps, epochs and lines as the data and options say")
+  func counts() throws {
+    // 78 rows are trained on: batches of 20, 20, 20 and 18.
+    let summary = try train(options("a"))
+    #expect(summary.steps == 12 && summary.epochs == 3 && summary.completed)
+    let lines = try folder.text("a/metrics.jsonl").split(separator: "\n")
+    #expect(lines.count == 15)
+    #expect(lines.filter { $0.contains("test_accuracy") }.count == 3)
+    #expect(lines.filter { $0.contains("\"digest\"") }.count == 12)
+    let dropped = try train(options("b") { $0.dropLast = true })
+    #expect(dropped.steps == 9)
+    let some = try train(
+      options("c") {
+        $0.epochs = nil
+        $0.steps = 5
+        $0.logEvery = 2
+      })
+    #expect(some.steps == 5 && some.epochs == 2)
+    #expect(try folder.text("c/metrics.jsonl").split(separator: "\n").count == 6)
+  }
+
+  @Test("a checkpoint gives the evaluation that the run ended with, and step 0 the initial weights")
+  func reload() throws {
+    let summary = try train(options("a"))
+    let model = try LoadedModel(path: "\(folder.path)/a")
+    #expect(model.metadata.step == 12 && model.metadata.epoch == 3)
+    #expect(model.network.store.digest().description == summary.digest)
+    let data = try Dataset.load(.synthetic(rows: 97, features: 6, classes: 3, seed: 0)).training
+    let rows = DataSplit.split(rows: 97, fraction: 0.2, seed: 0).heldOut
+    let totals = try Evaluator(model.network, data, rows: rows).run()
+    #expect(totals.loss == summary.testLoss && totals.accuracy == summary.testAccuracy)
+    let first = try LoadedModel(path: "\(folder.path)/a/checkpoints/step-000000000.safetensors")
+    let fresh = try first.description.makeNetwork(seed: 0)
+    #expect(first.network.store.digest() == fresh.store.digest())
+  }
+
+  @Test("evaluation has the same bits whatever its batches hold for one slice")
+  func evaluation() throws {
+    try train(options("a"))
+    let model = try LoadedModel(path: "\(folder.path)/a")
+    let data = try Dataset.load(.synthetic(rows: 97, features: 6, classes: 3, seed: 0)).training
+    let rows = Array(Int32(0)..<97)
+    let whole = try Evaluator(model.network, data, rows: rows).run()
+    var correct = 0
+    for row in rows { correct += try Evaluator(model.network, data, rows: [row]).run().correctRows }
+    #expect(whole.rows == 97 && whole.correctRows == correct)
+    let parts = try Evaluator(model.network, data, rows: rows, batchRows: 10).run()
+    #expect(parts.correctRows == correct && abs(parts.lossSum - whole.lossSum) < 1e-4)
+  }
+
+  @Test("batches larger than the data, of one row, and rows fewer than slices all train")
+  func odd() throws {
+    #expect(try train(options("a") { $0.batch = 1000 }).steps == 3)
+    #expect(
+      try train(
+        options("b") {
+          $0.batch = 1
+          $0.slices = 5
+        }
+      ).steps == 234)
+    #expect(try train(options("c") { $0.validationSplit = 0 }).testLoss == nil)
+  }
+
+  @Test("numeric targets are fitted with mse, and classes as one-hot rows")
+  func meanSquaredError() throws {
+    let rows = (0..<60).map { "\(Double($0) / 10),\(Double($0 % 7)),\(Double($0) / 5 + 1)" }
+    let path = try folder.write("n.csv", rows.joined(separator: "\n"))
+    let fit = try train(
+      options("a") {
+        $0.data = path
+        $0.loss = .meanSquaredError
+        $0.learningRate = 0.02
+        $0.epochs = 100
+      })
+    #expect(fit.testAccuracy == nil)
+    #expect((fit.testLoss ?? 100) < 1)
+    #expect(try train(options("b") { $0.loss = .meanSquaredError }).testAccuracy != nil)
+    #expect(verdict(options("c") { $0.data = path })?.status == nil)
+  }
+
+  @Test("a loss that stops being finite ends the run, names step and layer, keeps the good weights")
+  func divergence() throws {
+    let found = try #require(
+      verdict(
+        options("a") {
+          $0.optimizer = .sgd
+          $0.learningRate = 1e30
+        }))
+    #expect(found.status == 78)
+    for part in ["step 2:", "layers.", "--learning-rate", "step-000000001.safetensors"] {
+      #expect(found.message.contains(part), "\(part) in: \(found.message)")
+    }
+    let model = try LoadedModel(path: "\(folder.path)/a")
+    #expect(model.metadata.step == 1)
+    let store = model.network.store
+    #expect(!store.parameters.elements.contains { !$0.isFinite })
+    #expect(!store.statistics.elements.contains { !$0.isFinite })
+  }
+
+  @Test("data too large for Float32's squares are named as the cause")
+  func hugeData() throws {
+    let rows = (0..<40).map { "\($0 % 2 == 0 ? "" : "-")1e38,\($0),\($0 % 2)" }
+    let path = try folder.write("huge.csv", rows.joined(separator: "\n"))
+    let found = try #require(verdict(options("a") { $0.data = path }))
+    #expect(found.status == 78)
+    #expect(found.message.contains("step 1:") && found.message.contains("scale them down"))
+  }
+
+  @Test("a run directory that exists is left as it is, and only run directories are replaced")
+  func existing() throws {
+    try train(options("a"))
+    let before = try folder.text("a/metrics.jsonl")
+    #expect(verdict(options("a") { $0.seed = 5 })?.status == 73)
+    #expect(try folder.text("a/metrics.jsonl") == before)
+    try train(
+      options("a") {
+        $0.seed = 5
+        $0.overwrite = true
+      })
+    #expect(try folder.text("a/metrics.jsonl") != before)
+    let other = try folder.write("precious.txt", "keep me")
+    let refused = verdict(
+      options("x") {
+        $0.run = folder.path
+        $0.overwrite = true
+      })
+    #expect(refused?.status == 73)
+    let file = verdict(
+      options("x") {
+        $0.run = other
+        $0.overwrite = true
+      })
+    #expect(file?.status == 73)
+    #expect(try folder.text("precious.txt") == "keep me")
+  }
+
+  @Test("a run that can't begin leaves nothing behind")
+  func nothingLeft() throws {
+    let found = verdict(options("a") { $0.data = "\(folder.path)/no.csv" })
+    #expect(found?.status == 66)
+    #expect(!FileManager.default.fileExists(atPath: "\(folder.path)/a"))
+    #expect(verdict(options("a") { $0.run = "/proc/no/such" })?.status == 73)
+  }
+}
