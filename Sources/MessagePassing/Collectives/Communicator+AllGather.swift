@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import COpenMPI
+
+extension Communicator {
+  /// Collects equal blocks of all ranks on every rank, in the order of ranks; all ranks.
+  ///
+  /// MPI 3.1, section 5.7.
+  ///
+  /// - Parameters:
+  ///   - block: This rank's block, of the same count everywhere.
+  ///   - buffer: Holds `size` blocks.
+  /// - Throws: ``MPIError/invalidArgument(call:rank:reason:)`` if the buffer doesn't fit,
+  ///   ``MPIError/tooManyElements(call:rank:count:)``, or what MPI reports.
+  public func allGather<Element: MessageElement>(
+    _ block: UnsafeBufferPointer<Element>, into buffer: UnsafeMutableBufferPointer<Element>
+  ) throws(MPIError) {
+    let call: StaticString = "MPI_Allgather"
+    let count = try count(block.count, call)
+    try requireBlocks(buffer.count, of: block.count, call)
+    let type = Element.messageType.datatype
+    try check(
+      MPI_Allgather(block.baseAddress, count, type, buffer.baseAddress, count, type, live(call)),
+      call, rank: worldRank)
+  }
+
+  /// Completes a buffer in which each rank has filled its own block; all ranks.
+  ///
+  /// MPI 3.1, section 5.7.
+  ///
+  /// - Parameter buffer: `size` equal blocks; this rank's is the one at `rank`.
+  /// - Throws: ``MPIError/invalidArgument(call:rank:reason:)`` if the count can't be divided by
+  ///   `size`, ``MPIError/tooManyElements(call:rank:count:)``, or what MPI reports.
+  public func allGather<Element: MessageElement>(
+    inPlace buffer: UnsafeMutableBufferPointer<Element>
+  ) throws(MPIError) {
+    let call: StaticString = "MPI_Allgather"
+    let count = try count(buffer.count / size, call)
+    try requireBlocks(buffer.count, of: buffer.count / size, call)
+    let type = Element.messageType.datatype
+    try check(
+      MPI_Allgather(clockstep_in_place(), 0, type, buffer.baseAddress, count, type, live(call)),
+      call, rank: worldRank)
+  }
+
+  /// Collects blocks of different sizes on every rank, where the layout says; all ranks.
+  ///
+  /// MPI 3.1, section 5.7.
+  ///
+  /// - Parameters:
+  ///   - block: This rank's block.
+  ///   - buffer: Holds all blocks.
+  ///   - layout: Where each rank's block goes; the same everywhere.
+  /// - Throws: ``MPIError/invalidArgument(call:rank:reason:)`` if block, buffer or layout don't fit, or
+  ///   what MPI reports.
+  public func allGather<Element: MessageElement>(
+    _ block: UnsafeBufferPointer<Element>, into buffer: UnsafeMutableBufferPointer<Element>,
+    layout: BlockLayout
+  ) throws(MPIError) {
+    let call: StaticString = "MPI_Allgatherv"
+    let count = try count(block.count, call)
+    try requireLayout(layout, in: buffer.count, call)
+    try requireOwnBlock(block.count, layout, call)
+    let type = Element.messageType.datatype
+    try check(
+      MPI_Allgatherv(
+        block.baseAddress, count, type, buffer.baseAddress, layout.counts, layout.offsets, type,
+        live(call)),
+      call, rank: worldRank)
+  }
+
+  /// Completes a buffer in which each rank has filled its block of the layout; all ranks.
+  ///
+  /// MPI 3.1, section 5.7.
+  ///
+  /// - Parameters:
+  ///   - buffer: All blocks; this rank's is the layout's at `rank`.
+  ///   - layout: Where each rank's block lies; the same everywhere.
+  /// - Throws: ``MPIError/invalidArgument(call:rank:reason:)`` if the layout doesn't fit, or what MPI
+  ///   reports.
+  public func allGather<Element: MessageElement>(
+    inPlace buffer: UnsafeMutableBufferPointer<Element>, layout: BlockLayout
+  ) throws(MPIError) {
+    let call: StaticString = "MPI_Allgatherv"
+    try requireLayout(layout, in: buffer.count, call)
+    let type = Element.messageType.datatype
+    try check(
+      MPI_Allgatherv(
+        clockstep_in_place(), 0, type, buffer.baseAddress, layout.counts, layout.offsets, type,
+        live(call)),
+      call, rank: worldRank)
+  }
+}

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import COpenMPI
+
+extension Communicator {
+  /// Sends a message and returns when its buffer may be changed again; this rank.
+  ///
+  /// A large message waits for its receiver. MPI 3.1, section 3.2.
+  ///
+  /// - Parameters:
+  ///   - buffer: The message, of at most `Int32.max` elements.
+  ///   - destination: The receiving rank.
+  ///   - tag: Tells messages between the same two ranks apart.
+  /// - Throws: ``MPIError/invalidArgument(call:rank:reason:)`` for a rank or tag that doesn't exist,
+  ///   ``MPIError/tooManyElements(call:rank:count:)``, or what MPI reports.
+  public func send<Element: MessageElement>(
+    _ buffer: UnsafeBufferPointer<Element>, to destination: Int, tag: Int = 0
+  ) throws(MPIError) {
+    let call: StaticString = "MPI_Send"
+    let count = try count(buffer.count, call)
+    let (peer, label) = (try member(destination, call), try self.tag(tag, call))
+    try check(
+      MPI_Send(
+        buffer.baseAddress, count, Element.messageType.datatype, peer, label, live(call)),
+      call, rank: worldRank)
+  }
+
+  /// Waits for a message and returns its number of elements; this rank.
+  ///
+  /// MPI 3.1, section 3.2.4.
+  ///
+  /// - Parameters:
+  ///   - buffer: Where the message goes; it may be larger than the message.
+  ///   - source: The sending rank.
+  ///   - tag: The message's tag.
+  /// - Throws: ``MPIError/callFailed(_:)`` of class `MPI_ERR_TRUNCATE` if the message is larger than
+  ///   the buffer, or as ``send(_:to:tag:)``.
+  @discardableResult
+  public func receive<Element: MessageElement>(
+    into buffer: UnsafeMutableBufferPointer<Element>, from source: Int, tag: Int = 0
+  ) throws(MPIError) -> Int {
+    let call: StaticString = "MPI_Recv"
+    let count = try count(buffer.count, call)
+    let (peer, label) = (try member(source, call), try self.tag(tag, call))
+    let type = Element.messageType.datatype
+    var status = MPI_Status()
+    try check(
+      MPI_Recv(buffer.baseAddress, count, type, peer, label, live(call), &status), call,
+      rank: worldRank)
+    return try received(&status, type)
+  }
+
+  /// Sends one message while it waits for another, and returns the other's count; this rank.
+  ///
+  /// Two ranks that call it for each other never wait in a circle. MPI 3.1, section 3.10.
+  ///
+  /// - Parameters:
+  ///   - message: What is sent.
+  ///   - destination: The receiving rank.
+  ///   - buffer: Where the other message goes, apart from `message`.
+  ///   - source: The sending rank.
+  ///   - tag: The tag of both messages.
+  /// - Throws: As ``receive(into:from:tag:)``.
+  @discardableResult
+  public func sendReceive<Element: MessageElement>(
+    _ message: UnsafeBufferPointer<Element>, to destination: Int,
+    into buffer: UnsafeMutableBufferPointer<Element>, from source: Int, tag: Int = 0
+  ) throws(MPIError) -> Int {
+    let call: StaticString = "MPI_Sendrecv"
+    let (sent, room) = (try count(message.count, call), try count(buffer.count, call))
+    let (to, from) = (try member(destination, call), try member(source, call))
+    let (label, type) = (try self.tag(tag, call), Element.messageType.datatype)
+    var status = MPI_Status()
+    try check(
+      MPI_Sendrecv(
+        message.baseAddress, sent, type, to, label,
+        buffer.baseAddress, room, type, from, label, live(call), &status),
+      call, rank: worldRank)
+    return try received(&status, type)
+  }
+
+  private func received(
+    _ status: inout MPI_Status, _ type: MPI_Datatype
+  ) throws(MPIError) -> Int {
+    var count: Int32 = 0
+    try check(MPI_Get_count(&status, type, &count), "MPI_Get_count", rank: worldRank)
+    return Int(count)
+  }
+}
