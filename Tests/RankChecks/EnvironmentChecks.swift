@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+import MessagePassing
+
+let environmentChecks: [String: RankCheck] = [
+  "environment": { environment in
+    let world = environment.world
+    let launch = environment.launch
+    if launch.launcher != nil {
+      try requireEqual(launch.launcher, .openMPI)
+      try requireEqual(launch.rank, world.rank, "the launcher's rank")
+      try requireEqual(launch.size, world.size, "the launcher's size")
+    }
+    try requireEqual(launch.isFirst, world.rank == 0)
+    try require(environment.threadLevel >= .funneled, "\(environment.threadLevel)")
+    try requireEqual(environment.host, ProcessInfo.processInfo.hostName, "host")
+    try require(environment.libraryVersion.contains("Open MPI"), environment.libraryVersion)
+    try requireEqual(environment.selfCommunicator.size, 1)
+    try requireError("a second initialisation") {
+      _ = try MPIEnvironment()
+    } is: {
+      $0 == .alreadyInitialised
+    }
+  },
+
+  "finalise": { environment in
+    let duplicate = try environment.world.duplicate()
+    try environment.finalise()
+    try requireError("a second end") {
+      try environment.finalise()
+    } is: {
+      $0 == .alreadyFinalised
+    }
+    try requireError("a new beginning") {
+      _ = try MPIEnvironment()
+    } is: {
+      $0 == .alreadyFinalised
+    }
+    for communicator in [environment.world, duplicate] {
+      try requireError("a barrier afterwards") {
+        try communicator.barrier()
+      } is: {
+        if case .communicatorClosed("MPI_Barrier", _) = $0 { true } else { false }
+      }
+    }
+  },
+
+  "communicators": { environment in
+    let world = environment.world
+    let reversed = try world.split(color: 0, key: -world.rank)
+    try requireEqual(reversed?.rank, world.size - 1 - world.rank, "reversed rank")
+    let pair = try world.split(color: world.rank / 2)
+    try requireEqual(pair?.rank, world.rank % 2, "rank in the pair")
+    try requireEqual(pair?.size, min(2, world.size - world.rank / 2 * 2), "size of the pair")
+    let shared = try world.splitBySharedMemory()
+    try requireEqual([shared.rank, shared.size], [world.rank, world.size], "this machine's")
+    try requireEqual(try world.split(color: nil) == nil, true, "no color")
+
+    let duplicate = try world.duplicate()
+    try requireEqual([duplicate.rank, duplicate.size], [world.rank, world.size], "duplicate")
+    try duplicate.free()
+    try requireError("a second free") {
+      try duplicate.free()
+    } is: {
+      if case .communicatorClosed("MPI_Comm_free", _) = $0 { true } else { false }
+    }
+    for own in [world, environment.selfCommunicator] {
+      try requireError("freeing the environment's") {
+        try own.free()
+      } is: {
+        if case .invalidArgument("MPI_Comm_free", _, _) = $0 { true } else { false }
+      }
+    }
+    try world.barrier()
+  },
+]
