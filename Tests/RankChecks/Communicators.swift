@@ -20,6 +20,15 @@ func onEachCommunicator(
   }
 }
 
+extension Communicator {
+  /// Sends numbers that nobody else keeps.
+  func send<Element: MessageElement>(
+    _ elements: [Element], to destination: Int, tag: Int = 0
+  ) throws {
+    try elements.withUnsafeBufferPointer { try send($0, to: destination, tag: tag) }
+  }
+}
+
 /// A type whose messages are checked.
 protocol CheckedElement: MessageElement, Equatable {
   init(checked: Int)

@@ -5,7 +5,7 @@ import MessagePassing
 let environmentChecks: [String: RankCheck] = [
   "environment": { environment in
     let world = environment.world
-    let launch = LaunchEnvironment.current
+    let launch = environment.launch
     if launch.launcher != nil {
       try requireEqual(launch.launcher, .openMPI)
       try requireEqual(launch.rank, world.rank, "the launcher's rank")

@@ -17,7 +17,8 @@ let errorChecks: [String: RankCheck] = [
       let (own, rank) = (Box([1, 2, 3, 4]), communicator.rank)
       let sending = try communicator.startSend(own.constant, to: rank, tag: 6, owner: own)
       try requireError("a small buffer") {
-        try communicator.receive(into: Box<Int>(count: 2).buffer, from: rank, tag: 6)
+        let box = Box<Int>(count: 2)
+        try communicator.receive(into: box.buffer, from: rank, tag: 6)
       } is: {
         guard case .callFailed(let failure) = $0 else { return false }
         return failure.call == "MPI_Recv" && failure.errorClass == truncated
@@ -31,8 +32,9 @@ let errorChecks: [String: RankCheck] = [
     let world = environment.world
     for isTested in [false, true] {
       let (box, own) = (Box<Int>(count: 2), Box([1, 2, 3, 4]))
-      var request = try world.startReceive(into: box.buffer, from: world.rank, owner: box)
+      // Open MPI tells nothing if a rank's own message meets a small receive that is waiting.
       try world.send(own.constant, to: world.rank)
+      var request = try world.startReceive(into: box.buffer, from: world.rank, owner: box)
       do {
         if isTested { while try !request.test() {} } else { try request.wait() }
         throw CheckFailure(what: "nothing thrown", place: "isTested \(isTested)")
@@ -49,10 +51,10 @@ let errorChecks: [String: RankCheck] = [
     let (world, group) = (environment.world, RequestGroup(capacity: 2))
     for round in 0..<3 {
       let (small, fitting, own) = (Box<Int>(count: 1), Box<Int>(count: 4), Box([1, 2, 3, 4]))
+      for tag in 0..<2 { try world.send(own.constant, to: world.rank, tag: tag) }
       for (tag, box) in [small, fitting].enumerated() {
         try group.startReceive(into: box.buffer, from: world.rank, tag: tag, on: world, owner: box)
       }
-      for tag in 0..<2 { try world.send(own.constant, to: world.rank, tag: tag) }
       try requireError("a group with a small buffer") {
         while group.count > 0 {
           switch round {

@@ -38,5 +38,6 @@ let fatalChecks: [String: RankCheck] = [
 
 /// Waits for a message that nobody sends.
 private func waitForever(_ world: Communicator) throws {
-  try world.receive(into: Box<UInt8>(count: 1).buffer, from: world.rank, tag: 1000)
+  let box = Box<UInt8>(count: 1)
+  try world.receive(into: box.buffer, from: world.rank, tag: 1000)
 }

@@ -18,14 +18,14 @@ let nonBlockingChecks: [String: RankCheck] = [
     let (first, second) = (Box<Int>(count: 1), Box<Int>(count: 1))
     var early = try world.startReceive(into: first.buffer, from: peer, tag: 1, owner: first)
     var late = try world.startReceive(into: second.buffer, from: peer, tag: 2, owner: second)
-    try world.send(Box([20 + world.rank]).constant, to: peer, tag: 2)
+    try world.send([20 + world.rank], to: peer, tag: 2)
     while try !late.test() {}
     try require(try late.test(), "a completed request stays so")
     try requireEqual(second.elements, [20 + peer], "tag 2")
     try require(try !early.test(), "tag 1 was not sent yet")
     // Without this, a quick peer's tag 1 could come before this rank has looked.
     try agree(with: peer, on: world)
-    try world.send(Box([10 + world.rank]).constant, to: peer, tag: 1)
+    try world.send([10 + world.rank], to: peer, tag: 1)
     try early.wait()
     try late.wait()
     try requireEqual(first.elements, [10 + peer], "tag 1")

@@ -28,7 +28,7 @@ let pointToPointChecks: [String: RankCheck] = [
     let world = environment.world
     guard world.size > 1, world.rank < 2 else { return }
     if world.rank == 0 {
-      for tag in 0..<5 { try world.send(Box([tag]).constant, to: 1, tag: tag) }
+      for tag in 0..<5 { try world.send([tag], to: 1, tag: tag) }
     } else {
       for tag in (0..<5).reversed() {
         let box = Box<Int>(count: 3)
@@ -47,7 +47,7 @@ private func everyPair<Element: CheckedElement>(
     for destination in 0..<communicator.size where source != destination {
       let expected = block(type, from: source, to: destination, count: count)
       if communicator.rank == source {
-        try communicator.send(Box(expected).constant, to: destination, tag: count % 1000)
+        try communicator.send(expected, to: destination, tag: count % 1000)
       } else if communicator.rank == destination {
         let box = Box<Element>(count: count)
         let found = try communicator.receive(into: box.buffer, from: source, tag: count % 1000)

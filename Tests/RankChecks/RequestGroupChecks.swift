@@ -38,7 +38,7 @@ let groupChecks: [String: RankCheck] = [
         label: 100 + tag)
     }
     for (left, tag) in zip([2, 1, 0], [1, 2, 0]) {
-      try world.send(Box([tag]).constant, to: world.rank, tag: tag)
+      try world.send([tag], to: world.rank, tag: tag)
       var labels: [Int] = []
       while labels.isEmpty { try group.progress { labels.append($0) } }
       try requireEqual(labels, [100 + tag], "completed")
@@ -55,7 +55,7 @@ let groupChecks: [String: RankCheck] = [
     var seen: [Int] = []
     try group.startReceive(into: box.buffer, from: world.rank, tag: 0, on: world, owner: box)
     for tag in 0..<4 {
-      try world.send(Box([tag]).constant, to: world.rank, tag: tag)
+      try world.send([tag], to: world.rank, tag: tag)
       try group.waitSome { label throws(MPIError) in
         seen.append(box.buffer[0])
         if label < 3 {

@@ -62,16 +62,35 @@ package func run(
   let ended = DispatchSemaphore(value: 0)
   process.terminationHandler = { _ in ended.signal() }
   try process.run()
-  if ended.wait(timeout: .now() + seconds) == .timedOut {
+  guard let status = wait(for: process, ended: ended, atMost: seconds) else {
     endTree(of: process.processIdentifier, ended: ended)
     throw CommandError.timedOut(
       command: ([executable] + arguments).joined(separator: " "), seconds: seconds,
       standardOutput: try text(of: output), standardError: try text(of: errors))
   }
-  let signalled = process.terminationReason == .uncaughtSignal
   return CommandResult(
-    status: process.terminationStatus + (signalled ? 128 : 0),
-    standardOutput: try text(of: output), standardError: try text(of: errors))
+    status: status, standardOutput: try text(of: output), standardError: try text(of: errors))
+}
+
+/// The process's exit status, or 128 plus its signal; `nil` after the limit.
+private func wait(
+  for process: Process, ended: DispatchSemaphore, atMost seconds: Double
+) -> Int32? {
+  let deadline = DispatchTime.now() + seconds
+  while DispatchTime.now() < deadline {
+    if ended.wait(timeout: .now() + 0.005) == .success {
+      let signalled = process.terminationReason == .uncaughtSignal
+      return process.terminationStatus + (signalled ? 128 : 0)
+    }
+    // Foundation learns of the end by a socket that grandchildren inherit, so an orphan would
+    // delay it.
+    var info = siginfo_t()
+    let options = WEXITED | WNOHANG | WNOWAIT
+    if waitid(P_PID, id_t(process.processIdentifier), &info, options) == 0, info.si_signo != 0 {
+      return info._sifields._sigchld.si_status + (info.si_code == Int32(CLD_EXITED) ? 0 : 128)
+    }
+  }
+  return nil
 }
 
 private func unlinkedTemporaryFile() throws -> FileHandle {

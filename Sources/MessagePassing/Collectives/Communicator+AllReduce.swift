@@ -5,7 +5,7 @@ internal import COpenMPI
 ///
 /// MPI 3.1, section 5.9.2.
 public enum IntegerReduction: Sendable {
-  /// The sum; it wraps around when it overflows.
+  /// The sum, which must not overflow: Open MPI's AVX kernels saturate bytes, others wrap around.
   case sum
   /// The least.
   case minimum

@@ -5,19 +5,19 @@ internal import COpenMPI
 ///
 /// MPI 3.1, section 3.2.2.
 public enum MessageType: Sendable {
-  /// `MPI_FLOAT`
+  /// Travels as `MPI_FLOAT`.
   case float
-  /// `MPI_DOUBLE`
+  /// Travels as `MPI_DOUBLE`.
   case double
-  /// `MPI_INT32_T`
+  /// Travels as `MPI_INT32_T`.
   case int32
-  /// `MPI_INT64_T`
+  /// Travels as `MPI_INT64_T`.
   case int64
-  /// `MPI_UINT8_T`
+  /// Travels as `MPI_UINT8_T`.
   case uint8
-  /// `MPI_UINT32_T`
+  /// Travels as `MPI_UINT32_T`.
   case uint32
-  /// `MPI_UINT64_T`
+  /// Travels as `MPI_UINT64_T`.
   case uint64
 
   var datatype: MPI_Datatype {
@@ -45,41 +45,41 @@ public protocol MessageElement: BitwiseCopyable, Sendable {
 public protocol IntegerMessageElement: MessageElement, FixedWidthInteger {}
 
 extension Float: MessageElement {
-  /// `MPI_FLOAT`
+  /// Travels as `MPI_FLOAT`.
   public static var messageType: MessageType { .float }
 }
 
 extension Double: MessageElement {
-  /// `MPI_DOUBLE`
+  /// Travels as `MPI_DOUBLE`.
   public static var messageType: MessageType { .double }
 }
 
 extension Int32: IntegerMessageElement {
-  /// `MPI_INT32_T`
+  /// Travels as `MPI_INT32_T`.
   public static var messageType: MessageType { .int32 }
 }
 
 extension Int64: IntegerMessageElement {
-  /// `MPI_INT64_T`
+  /// Travels as `MPI_INT64_T`.
   public static var messageType: MessageType { .int64 }
 }
 
 extension Int: IntegerMessageElement {
-  /// `MPI_INT64_T`
+  /// Travels as `MPI_INT64_T`.
   public static var messageType: MessageType { .int64 }
 }
 
 extension UInt8: IntegerMessageElement {
-  /// `MPI_UINT8_T`
+  /// Travels as `MPI_UINT8_T`.
   public static var messageType: MessageType { .uint8 }
 }
 
 extension UInt32: IntegerMessageElement {
-  /// `MPI_UINT32_T`
+  /// Travels as `MPI_UINT32_T`.
   public static var messageType: MessageType { .uint32 }
 }
 
 extension UInt64: IntegerMessageElement {
-  /// `MPI_UINT64_T`
+  /// Travels as `MPI_UINT64_T`.
   public static var messageType: MessageType { .uint64 }
 }

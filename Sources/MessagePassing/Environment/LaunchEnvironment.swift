@@ -61,7 +61,10 @@ public struct LaunchEnvironment: Equatable, Sendable {
     size = sizeVariable.flatMap(number)
   }
 
-  /// What the variables of this process say.
+  /// What the variables of this process say, as long as MPI is not initialised.
+  ///
+  /// Open MPI sets PMIx variables itself when it starts without a launcher; ask
+  /// ``MPIEnvironment/launch`` from then on.
   public static var current: LaunchEnvironment {
     LaunchEnvironment(ProcessInfo.processInfo.environment)
   }

@@ -24,6 +24,9 @@ public final class MPIEnvironment {
   /// The MPI library's name and version in its own words.
   public let libraryVersion: String
 
+  /// What the launcher said before MPI was initialised.
+  public let launch: LaunchEnvironment
+
   private let state: EnvironmentState
 
   /// Initialises MPI; all ranks, once in a process.
@@ -39,6 +42,7 @@ public final class MPIEnvironment {
   public init(
     threadLevel level: ThreadLevel = .funneled, launch: LaunchEnvironment = .current
   ) throws(MPIError) {
+    self.launch = launch
     threadLevel = try initialiseMPI(level)
     let world = clockstep_comm_world()
     var rank: Int32 = 0

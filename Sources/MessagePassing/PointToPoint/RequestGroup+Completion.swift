@@ -4,12 +4,11 @@ internal import COpenMPI
 extension RequestGroup {
   /// Returns when everything in flight has completed; this rank.
   ///
-  /// - Throws: ``MPIError/callFailed(_:)`` of the first request that failed.
+  /// - Throws: ``MPIError/callFailed(_:)`` of the first request that failed; others may still be in
+  ///   flight, and another call goes on with them.
   public func waitAll() throws(MPIError) {
-    guard count > 0 else { return }
-    for index in 0..<count { indices[index] = Int32(truncatingIfNeeded: index) }
-    let code = MPI_Waitall(Int32(truncatingIfNeeded: count), handles, statuses)
-    try finish(count, code, "MPI_Waitall") { (_) throws(MPIError) in }
+    // Not MPI_Waitall: Open MPI 4.1.4 spins there forever if a request has failed already.
+    while count > 0 { try waitSome() }
   }
 
   /// Lets MPI work, takes out what has completed, and never waits; this rank.
