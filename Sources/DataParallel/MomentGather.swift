@@ -14,7 +14,7 @@ final class MomentGather {
     self.shards = shards
   }
 
-  /// On rank 0 one buffer a moment, laid out as the parameters; elsewhere nothing. All ranks.
+  /// Gathers from all ranks: on rank 0 one buffer a moment, laid out as the parameters.
   func gather(_ state: OptimizerState, sharded: Bool) throws -> [AlignedBuffer<Float>] {
     guard sharded else {
       return communicator.rank == 0

@@ -70,7 +70,9 @@ public struct LoadOptions: Hashable, Sendable {
   var readsTargets: Bool { targets == .classes || targets == .numeric }
   /// The columns of a table that are targets, by name or by number from 1; the last if empty.
   public var targetColumns: [String]
-  /// The classes that a model knows, in its order; other labels are an error. Nil: as they come.
+  /// The classes that a model knows, in its order; nil takes them as they come.
+  ///
+  /// With known classes any other label is an error.
   public var knownLabels: [String]?
 
   /// Sets what to make of a source.

@@ -35,6 +35,7 @@ use_swift() {
 }
 
 # The flags that make a build: the same for the program and its tests, so nothing is built twice.
+# shellcheck disable=SC2034 # read by the scripts that source this
 swift_flags() {
   local arch=$1
   case "$(uname -m)" in

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-public import NeuralCore
+internal import NeuralCore
 
 /// Which rows are trained on and which are held out.
 public enum DataSplit {

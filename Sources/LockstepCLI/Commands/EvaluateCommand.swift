@@ -5,7 +5,7 @@ import Foundation
 import NeuralCore
 import Training
 
-/// `lockstep evaluate MODEL DATA`
+/// The command `evaluate`: measures a model on data.
 struct EvaluateCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "evaluate", abstract: "Measures a model's loss and accuracy on data.",

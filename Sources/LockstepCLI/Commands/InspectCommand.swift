@@ -7,7 +7,7 @@ import NeuralCore
 import Telemetry
 import Training
 
-/// `lockstep inspect FILE`
+/// The command `inspect`: shows and verifies a checkpoint.
 struct InspectCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "inspect", abstract: "Shows what a checkpoint holds, and verifies its checksums.")
@@ -57,17 +57,18 @@ struct InspectCommand: ParsableCommand {
     }
     struct Report: Encodable {
       let file: String
-      let step, epoch, position_in_epoch, slices: Int
+      let step, epoch, positionInEpoch, slices: Int
       let seed: UInt64
       let digest, model, config: String
       let tensors: [Tensor]
     }
     let data = checkpoint.metadata
     let encoder = JSONEncoder()
+    encoder.keyEncodingStrategy = .convertToSnakeCase
     encoder.outputFormatting = [.sortedKeys, .prettyPrinted, .withoutEscapingSlashes]
     let report = Report(
       file: checkpoint.path, step: data.step, epoch: data.epoch,
-      position_in_epoch: data.positionInEpoch, slices: data.slices, seed: data.seed,
+      positionInEpoch: data.positionInEpoch, slices: data.slices, seed: data.seed,
       digest: "\(data.digest)", model: data.model, config: data.config,
       tensors: checkpoint.tensors.map {
         Tensor(

@@ -5,7 +5,7 @@ import Foundation
 import NeuralCore
 import Training
 
-/// `lockstep predict MODEL DATA`
+/// The command `predict`: computes a model's outputs for rows.
 struct PredictCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "predict",

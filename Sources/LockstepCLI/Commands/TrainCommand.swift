@@ -5,7 +5,7 @@ import NeuralCore
 import Telemetry
 import Training
 
-/// `lockstep train DATA`
+/// The command `train`: trains a network and writes a run directory.
 struct TrainCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "train", abstract: "Trains a network; writes a run directory.",
