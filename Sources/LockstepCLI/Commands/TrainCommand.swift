@@ -37,8 +37,10 @@ struct TrainCommand: ParsableCommand {
     runOptions.apply(to: &options)
     try Session.run { group in
       var view = TrainingView(quiet: quiet)
+      let facts = try Session.requiredFacts(
+        group, allowingMixedHardware: runOptions.allowMixedHardware)
       let summary = try Trainer(
-        options, group: group, version: Version.current, facts: Session.facts
+        options, group: group, version: Version.current, facts: facts
       ).run { view.show($0) }
       if json && group.rank == 0 { Terminal.write(summary.json, to: .standardOutput) }
     }

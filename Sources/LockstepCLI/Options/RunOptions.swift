@@ -42,6 +42,11 @@ struct RunOptions: ParsableArguments {
   @Option(help: "Megabytes of gradients that are sent at a time.")
   var bucketMb = 4.0
 
+  @Flag(
+    help: "Only warn when hosts differ in build or instruction set; the bits are not promised then."
+  )
+  var allowMixedHardware = false
+
   @Option(help: ArgumentHelp("The run directory. (default: runs/TIME-NAME)", valueName: "folder"))
   var run: String?
 

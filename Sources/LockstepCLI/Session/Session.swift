@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import DataParallel
+import Foundation
 import MessagePassing
 import NeuralCore
 
@@ -36,12 +37,36 @@ enum Session {
 
   /// What must be equal on all ranks for equal bits, beside options and data.
   static var facts: [Fact] {
-    let advice = "start the same build on machines with the same instruction set"
+    let build = "copy one build to all hosts, or allow the difference with --allow-mixed-hardware"
+    let machine =
+      "use machines of one kind, or allow the difference with --allow-mixed-hardware"
     return [
-      Fact("the version of lockstep", Version.current, advice: advice),
-      Fact("the version of oneDNN", ProductLibrary.version, advice: advice),
-      Fact("the instruction set", "\(ProductLibrary.instructionSet)", advice: advice),
+      Fact("the version of lockstep", Version.current, advice: build),
+      Fact("the build of lockstep", fingerprint, advice: build),
+      Fact("the version of oneDNN", ProductLibrary.version, advice: build),
+      Fact(
+        "the instruction set", "oneDNN's \(ProductLibrary.instructionSet)", advice: machine),
     ]
+  }
+
+  /// The hash of the program's own file.
+  private static var fingerprint: String {
+    guard let file = try? Data(contentsOf: URL(fileURLWithPath: "/proc/self/exe")) else {
+      return "unknown"
+    }
+    return file.withUnsafeBytes { ContentHash(of: $0).description }
+  }
+
+  /// The facts that a run must insist on; if they may differ, a difference is only told.
+  static func requiredFacts(
+    _ group: any ReplicaGroup, allowingMixedHardware isAllowed: Bool
+  ) throws -> [Fact] {
+    guard isAllowed else { return facts }
+    if let difference = try group.disagreement(on: facts), group.rank == 0 {
+      Terminal.write(
+        "lockstep: warning: \(difference.message); the bits are not promised\n", to: .standardError)
+    }
+    return []
   }
 
   /// Runs `body` here, and makes all ranks throw the same if it fails on any.

@@ -55,16 +55,17 @@ extension Trainer {
   func divergence(_ finding: NotFiniteFinding, _ run: TrainingRun) throws -> Verdict {
     run.restoreStatistics()
     let layer = try group.minimum(finding.layer ?? Int.max)
-    let digits = 1e6
-    let input = try group.minimum(-Int(Swift.min(Double(finding.largestInput), 1e18)))
+    // Bit patterns of floats that are not negative are ordered as the floats are.
+    let bits = try -group.minimum(-Int(finding.largestInput.bitPattern))
+    let largestInput = Float(bitPattern: UInt32(truncatingIfNeeded: bits))
     let checkpoint = try writeCheckpoint(run)
     let saved = try group.broadcast(Array(checkpoint.utf8))
     let place = layer == Int.max ? "" : ", first in layers.\(layer)"
     let rate = run.network.schedule.rate(at: run.step)
     let cause =
-      if Double(-input) > 1e15 {
-        "the data hold values as large as \(Float(-input)): scale them down"
-      } else if rate > 1 || Double(finding.largestParameter) > digits {
+      if largestInput > 1e15 {
+        "the data hold values as large as \(largestInput): scale them down"
+      } else if rate > 1 || finding.largestParameter > 1e6 {
         "the learning rate \(rate) is probably too high (largest weight \(finding.largestParameter)): "
           + "lower --learning-rate"
       } else {

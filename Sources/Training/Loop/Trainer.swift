@@ -11,6 +11,7 @@ public final class Trainer {
   let group: any ReplicaGroup
   let version: String
   private let facts: [Fact]
+  private let fault = InjectedFault()
 
   /// Prepares a run.
   ///
@@ -38,6 +39,7 @@ public final class Trainer {
       let batch = run.nextBatch()
       let result = try train(batch, run)
       run.note(result)
+      fault?.strike(run.network.store, rank: group.rank, step: run.step)
       let digest = try digestIfDue(run)
       try log(result, digest, run)
       if group.rank == 0 { observe(.progress(run.progress(result))) }
