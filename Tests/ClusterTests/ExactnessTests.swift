@@ -79,6 +79,34 @@ struct ExactnessTests {
     }
   }
 
+  @Test("as compare tells, with the first step and tensor that differ where they do")
+  func compare() throws {
+    let options = ["digits", "--layers", "8", "--slices", "3", "--epochs", "2"]
+    try runs.train("a", ranks: 1, options)
+    try runs.train("b", ranks: 3, options)
+    try runs.train("c", ranks: 1, options + ["--learning-rate", "0.002"])
+    let binary = try productURL(named: "lockstep").path
+    let equal = try run(binary, ["compare", "a", "b"], currentDirectory: runs.folder)
+    #expect(equal.status == 0)
+    #expect(equal.standardOutput.hasPrefix("a and b are equal: 4 logged steps, 2 checkpoints\n"))
+    let other = try run(
+      binary, ["compare", "a", "b", "c", "--json"], currentDirectory: runs.folder)
+    #expect(other.status == 1)
+    let found = try #require(
+      try JSONSerialization.jsonObject(with: Data(other.standardOutput.utf8)) as? [[String: Any]])
+    #expect(found.map { $0["is_equal"] as? Bool } == [true, false])
+    // The first step's loss comes before its update, its digest after it.
+    let step = try #require(found[1]["first_step"] as? [String: Any])
+    #expect(step["step"] as? Int == 1)
+    let losses = try #require(step["losses"] as? [Double])
+    #expect(losses[0] == losses[1])
+    let tensor = try #require(found[1]["first_tensor"] as? [String: Any])
+    #expect(tensor["step"] as? Int == 24 && tensor["tensor"] as? String == "layers.0.weight")
+    let missing = try run(binary, ["compare", "a", "nowhere"], currentDirectory: runs.folder)
+    #expect(missing.status == 66)
+    #expect(missing.standardError.contains("'nowhere/metrics.jsonl'"))
+  }
+
   @Test("and a changed seed, data row or slice count gives others")
   func mustDiffer() throws {
     let data = ["--layers", "5", "--steps", "3", "--log-every", "1"]

@@ -21,11 +21,10 @@ struct FaultTests {
       [
         "--quiet", "--allow-run-as-root", "--oversubscribe", "--bind-to", "none", "--mca",
         "mpi_yield_when_idle", "1",
-      ] + environment.flatMap { ["-x", "\($0)=\($1)"] } + [
         "-n", "1", "--wdir", "\(runs.folder)/\(folders.0)", binary, "train",
       ] + first + rest + [
         ":", "-n", "1", "--wdir", "\(runs.folder)/\(folders.1)", binary, "train",
-      ] + second + rest, timeout: 60)
+      ] + second + rest, environment: environment, timeout: 60)
   }
 
   func expect(_ result: CommandResult, _ words: String...) {

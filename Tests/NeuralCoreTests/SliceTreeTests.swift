@@ -58,6 +58,22 @@ struct SliceTreeTests {
     }
   }
 
+  @Test("has the most nodes a rank when every slice has rows")
+  func mostNodes() {
+    for v in 1...17 {
+      for ranks in 1...v {
+        for rank in 0..<ranks {
+          let part = SlicePartition(count: v, rank: rank, of: ranks)
+          let full = SliceTree(part, batchRows: v).planOfOwnSlices()
+          for rows in 0...(2 * v) {
+            let plan = SliceTree(part, batchRows: rows).planOfOwnSlices()
+            #expect(plan.nodes <= full.nodes && plan.depth <= full.depth)
+          }
+        }
+      }
+    }
+  }
+
   @Test("cuts a batch into contiguous slices whose sizes differ by at most one")
   func slices() {
     for v in 1...9 {
