@@ -73,7 +73,8 @@ let package = Package(
       dependencies: ["Training", "NeuralCore", "Datasets", "Checkpoints", "TestSupport"]),
     .testTarget(name: "LockstepCLITests", dependencies: ["LockstepCLI", "TestSupport"]),
     .testTarget(
-      name: "ClusterTests", dependencies: ["LockstepCLI", "RankChecks", "TestSupport"]),
+      name: "ClusterTests", dependencies: ["LockstepCLI", "RankChecks", "TestSupport"],
+      exclude: ["Scripts"]),
   ],
   swiftLanguageModes: [.v6]
 )
