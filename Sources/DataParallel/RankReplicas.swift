@@ -82,8 +82,8 @@ final class RankReplicas: Replicas {
   private func timed<Result>(
     _ kind: WritableKeyPath<CommunicationTimes, Double>, _ body: () throws -> Result
   ) rethrows -> Result {
-    let start = Stopwatch.seconds
-    defer { times[keyPath: kind] += Stopwatch.seconds - start }
+    let start = MonotonicClock.seconds
+    defer { times[keyPath: kind] += MonotonicClock.seconds - start }
     return try body()
   }
 }

@@ -35,12 +35,7 @@ struct IDXFile {
       bytes[4 + 4 * d..<8 + 4 * d].reduce(0) { $0 << 8 | Int($1) }
     }
     start = 4 + 4 * dimensions
-    var expected = 1
-    for extent in shape {
-      let (product, overflow) = expected.multipliedReportingOverflow(by: extent)
-      guard !overflow else { throw .malformed(path, "IDX dimensions \(shape) are out of range") }
-      expected = product
-    }
+    let expected = try Shape.size(shape, path: path)
     guard bytes.count - start == expected else {
       throw .malformed(
         path,

@@ -42,12 +42,7 @@ struct NPYFile {
       throw .malformed(
         path, "elements of type \(type) are not read: use float32, float64 or integers")
     }
-    var total = size
-    for extent in shape {
-      let (product, overflow) = total.multipliedReportingOverflow(by: extent)
-      guard !overflow else { throw .malformed(path, "the array's shape is out of range") }
-      total = product
-    }
+    let total = try Shape.size(shape, unit: size, path: path)
     guard bytes.count - start == total else {
       throw .malformed(
         path, "the header says \(total) bytes of data, the file holds \(bytes.count - start)")

@@ -65,16 +65,3 @@ public struct ExchangeOptions: Hashable, Sendable {
     self.bucketBytes = bucketBytes
   }
 }
-
-/// Seconds that a replica has spent on what is not computing.
-public struct CommunicationTimes: Sendable {
-  /// Waiting for the other replicas' statistics and sums.
-  public var wait = 0.0
-  /// Moving gradients and parameters.
-  public var exchange = 0.0
-  /// Adding shards up and updating parameters.
-  public var update = 0.0
-
-  /// No time spent yet.
-  public init() {}
-}

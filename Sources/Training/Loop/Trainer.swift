@@ -143,7 +143,7 @@ public final class Trainer {
   private func finish(
     _ run: TrainingRun, _ observe: (TrainingEvent) -> Void
   ) throws -> RunSummary {
-    let seconds = Clock.seconds - run.startTime
+    let seconds = MonotonicClock.seconds - run.startTime
     let checkpoint = try writeCheckpoint(run)
     let summary = run.summary(
       ranks: group.size, seconds: seconds, version: version,

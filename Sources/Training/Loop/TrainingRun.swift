@@ -10,7 +10,7 @@ final class TrainingRun {
   let slices: Int
   let totalSteps: Int
   let evaluator: Evaluator?
-  let startTime = Clock.seconds
+  let startTime = MonotonicClock.seconds
   var directory: RunDirectory?
   private(set) var metrics: JSONLinesLog?
   private(set) var timing: JSONLinesLog?
@@ -84,7 +84,8 @@ final class TrainingRun {
     timing = try JSONLinesLog(path: directory.timing, mode: .truncate)
     try timing?.append(
       TimingRecord.start(
-        startTime: Clock.date, ranks: group.size, hosts: group.hosts, slices: slices,
+        startTime: Timestamp.now, ranks: group.size,
+        hosts: group.hosts, slices: slices,
         version: version))
   }
 
@@ -115,7 +116,7 @@ final class TrainingRun {
   }
 
   func progress(_ result: StepResult?) -> Progress {
-    let seconds = Clock.seconds - startTime
+    let seconds = MonotonicClock.seconds - startTime
     return Progress(
       epoch: epoch, epochs: (totalSteps + stepsPerEpoch - 1) / stepsPerEpoch, step: step,
       steps: totalSteps, loss: result?.loss ?? lastEvaluation?.loss ?? lastLoss ?? 0,
@@ -126,7 +127,7 @@ final class TrainingRun {
 
   /// What the time since the last record went to; the rest of it is computing.
   func timingRecord(_ times: CommunicationTimes) -> TimingRecord {
-    let now = Clock.seconds
+    let now = MonotonicClock.seconds
     let seconds = now - lastLog.time
     let wait = times.wait - lastLog.times.wait
     let exchange = times.exchange - lastLog.times.exchange
