@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-public import Checkpoints
+internal import Checkpoints
 internal import Foundation
 
 /// What a finished or running run has written: its metrics and its checkpoints.
