@@ -26,7 +26,7 @@ final class Runs {
   }
 }
 
-@Suite("The same run gives the same bits", .timeLimit(.minutes(5)))
+@Suite("The same run gives the same bits", .timeLimit(.minutes(10)))
 struct ExactnessTests {
   let runs: Runs
 

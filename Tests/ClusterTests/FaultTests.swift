@@ -3,7 +3,7 @@ import Foundation
 import TestSupport
 import Testing
 
-@Suite("Ranks that differ are found and named, with status 76", .timeLimit(.minutes(2)))
+@Suite("Ranks that differ are found and named, with status 76", .timeLimit(.minutes(10)))
 struct FaultTests {
   let runs: Runs
 
@@ -24,7 +24,7 @@ struct FaultTests {
         "-n", "1", "--wdir", "\(runs.folder)/\(folders.0)", binary, "train",
       ] + first + rest + [
         ":", "-n", "1", "--wdir", "\(runs.folder)/\(folders.1)", binary, "train",
-      ] + second + rest, environment: environment, timeout: 60)
+      ] + second + rest, environment: environment, timeout: 300)
   }
 
   func expect(_ result: CommandResult, _ words: String...) {

@@ -15,7 +15,7 @@ func launch(
     environment: environment, currentDirectory: "/")
 }
 
-@Suite("The launch scripts", .timeLimit(.minutes(2)))
+@Suite("The launch scripts", .timeLimit(.minutes(10)))
 struct LauncherTests {
   @Test("tell how they are used", arguments: ["setup", "build", "run", "quickstart", "test"])
   func help(script: String) throws {

@@ -13,7 +13,7 @@ private let canMakeHosts =
   && (try? run("ip", ["netns", "del", "lkprobe"]))?.status == 0
 
 @Suite(
-  "Two hosts", .timeLimit(.minutes(3)),
+  "Two hosts", .timeLimit(.minutes(10)),
   .enabled(if: canMakeHosts, "needs root, iproute2, openssh-server and network namespaces"))
 struct TwoHostsTests {
   @Test("with TCP between them give the bits of one rank, in either order")

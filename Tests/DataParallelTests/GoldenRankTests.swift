@@ -7,7 +7,7 @@ import Testing
 struct GoldenRankTests {
   @Test(
     "agrees with PyTorch in Float64, and to the bit with one replica of as many slices",
-    .timeLimit(.minutes(2)), arguments: 1...5)
+    .timeLimit(.minutes(10)), arguments: 1...5)
   func goldens(ranks: Int) throws {
     let goldens = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
       .deletingLastPathComponent()

@@ -16,10 +16,10 @@ final class Program {
   func callAsFunction(ranks: Int? = nil, _ arguments: String...) throws -> CommandResult {
     let binary = try productURL(named: "lockstep").path
     guard let ranks else {
-      return try run(binary, arguments, currentDirectory: folder, timeout: 60)
+      return try run(binary, arguments, currentDirectory: folder, timeout: 300)
     }
     return try mpirun(
-      ranks: ranks, binary, arguments, options: ["--quiet"], currentDirectory: folder, timeout: 60)
+      ranks: ranks, binary, arguments, options: ["--quiet"], currentDirectory: folder, timeout: 300)
   }
 
   func write(_ name: String, _ text: String) throws {
@@ -31,7 +31,7 @@ final class Program {
   }
 }
 
-@Suite("The command line", .timeLimit(.minutes(2)))
+@Suite("The command line", .timeLimit(.minutes(10)))
 struct CommandLineTests {
   let lockstep: Program
 
@@ -129,10 +129,10 @@ struct CommandLineTests {
       to: URL(fileURLWithPath: "\(lockstep.folder)/cut.csv.gz"))
     let before = lockstep.files
     let binary = try productURL(named: "lockstep").path
-    let alone = try run(binary, arguments, currentDirectory: lockstep.folder, timeout: 60)
+    let alone = try run(binary, arguments, currentDirectory: lockstep.folder, timeout: 300)
     let together = try mpirun(
       ranks: 2, binary, arguments, options: ["--quiet"], currentDirectory: lockstep.folder,
-      timeout: 60)
+      timeout: 300)
     for result in [alone, together] {
       #expect(result.status == status, "\(result.standardError)")
       #expect(result.standardError.hasPrefix("lockstep: "))

@@ -43,7 +43,7 @@ package enum CommandError: Error, CustomStringConvertible {
 /// - Throws: ``CommandError``, or Foundation's error if the command can't be started.
 package func run(
   _ executable: String, _ arguments: [String], environment: [String: String] = [:],
-  currentDirectory: String? = nil, timeout seconds: Double = 120
+  currentDirectory: String? = nil, timeout seconds: Double = 300
 ) throws -> CommandResult {
   let process = Process()
   let isPath = executable.contains("/")

@@ -15,7 +15,7 @@
 /// - Throws: ``CommandError``, or Foundation's error if `mpirun` can't be started.
 package func mpirun(
   ranks: Int, _ executable: String, _ arguments: [String], environment: [String: String] = [:],
-  options: [String] = [], currentDirectory: String? = nil, timeout seconds: Double = 120
+  options: [String] = [], currentDirectory: String? = nil, timeout seconds: Double = 300
 ) throws -> CommandResult {
   let variables = environment.sorted { $0.key < $1.key }.flatMap {
     ["-x", "\($0.key)=\($0.value)"]
