@@ -5,7 +5,7 @@ internal import NeuralCore
 /// Brings small partial results of all ranks together and finishes their tree on every rank.
 final class PartialsExchange {
   private let communicator: Communicator
-  private let plans: FinishingPlans
+  private let plans: MergingPlans
   private var gathered = AlignedBuffer<Double>(count: 0)
   private var layouts: [Shape: BlockLayout] = [:]
 
@@ -14,7 +14,7 @@ final class PartialsExchange {
     let width: Int
   }
 
-  init(_ communicator: Communicator, _ plans: FinishingPlans) {
+  init(_ communicator: Communicator, _ plans: MergingPlans) {
     self.communicator = communicator
     self.plans = plans
   }
@@ -25,7 +25,7 @@ final class PartialsExchange {
     let width = partials.width
     let needed = finishing.plan.items.count * width
     if gathered.count < needed { gathered = AlignedBuffer(count: needed) }
-    let own = finishing.itemsOfRank[communicator.rank]
+    let own = finishing.itemsOfOwner[communicator.rank]
     for (place, row) in zip(own, partials.mergeOwn()) {
       (gathered.base + place * width).update(from: partials.row(row), count: width)
     }
@@ -38,9 +38,9 @@ final class PartialsExchange {
   }
 
   /// Where the rows of each rank lie; made once for each shape.
-  private func layout(_ finishing: FinishingPlan, _ shape: Shape) throws -> BlockLayout {
+  private func layout(_ finishing: MergingPlan, _ shape: Shape) throws -> BlockLayout {
     if let known = layouts[shape] { return known }
-    let made = try BlockLayout(counts: finishing.itemsOfRank.map { $0.count * shape.width })
+    let made = try BlockLayout(counts: finishing.itemsOfOwner.map { $0.count * shape.width })
     layouts[shape] = made
     return made
   }

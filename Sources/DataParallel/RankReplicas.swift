@@ -29,10 +29,8 @@ final class RankReplicas: Replicas {
     self.store = store
     mode = options.mode
     let owners = (0..<ranks).map { SlicePartition(count: count, rank: $0, of: ranks).owned }
-    let plans = FinishingPlans(slices, owners: owners)
-    // A batch with rows in every slice has the most nodes.
-    let mostItems = plans.plan(batchRows: count).itemsOfRank.map(\.count)
-    store.allocateGradients(nodes: Swift.max(mostItems[rank], 1))
+    let plans = MergingPlans(slices, owners: owners)
+    store.allocateGradients(nodes: Swift.max(plans.largest.itemsOfOwner[rank].count, 1))
     shards = ShardTable(
       store.table.blocks, ranks: ranks, rank: rank, bucketBytes: options.bucketBytes)
     state = OptimizerState(
@@ -40,7 +38,11 @@ final class RankReplicas: Replicas {
       ranges: options.mode == .sharded ? shards.ownRanges : [0..<store.table.parameterCount],
       moments: optimizer.momentNames.count)
     partials = PartialsExchange(communicator, plans)
-    gradients = try GradientExchange(communicator, store, shards, plans, mostItems: mostItems)
+    let reduceScatter: any ReduceScatter =
+      options.schedule.halves(ranks: ranks)
+      ? HalvingReduceScatter(communicator, store, shards, slices, owners: owners)
+      : DirectReduceScatter(communicator, store, shards, plans)
+    gradients = try GradientExchange(communicator, store, shards, reduceScatter)
     moments = MomentGather(communicator, store.table, shards)
   }
 
@@ -57,8 +59,7 @@ final class RankReplicas: Replicas {
   }
 
   func updateParameters(_ update: ParameterUpdate) throws -> UpdateOutcome {
-    try timed(\.exchange) { try gradients.wait() }
-    timed(\.update) { gradients.finishTrees() }
+    try timed(\.exchange) { try gradients.finish() }
     if mode == .allReduce {
       try timed(\.exchange) { try gradients.gatherShards(of: store.gradients[0]) }
     }

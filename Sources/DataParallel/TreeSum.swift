@@ -7,12 +7,12 @@ final class TreeSum {
   private var scratch = AlignedBuffer<Float>(count: 0)
   private var stack: [UnsafePointer<Float>] = []
 
-  /// result = the root of `plan` over `items`, element by element.
+  /// results = the nodes that `plan` leaves of `items`, element by element.
   ///
-  /// The result may be one of the items: a piece is read before it is written.
+  /// A sole result may be one of the items: a piece is read before it is written.
   func add(
     _ items: [UnsafePointer<Float>], as plan: ReductionPlan, count: Int,
-    into result: UnsafeMutablePointer<Float>
+    into results: [UnsafeMutablePointer<Float>]
   ) {
     if scratch.count < plan.depth * Self.piece {
       scratch = AlignedBuffer(count: plan.depth * Self.piece)
@@ -21,14 +21,14 @@ final class TreeSum {
     var first = 0
     while first < count {
       let length = Swift.min(Self.piece, count - first)
-      addPiece(items, as: plan, at: first, length: length, into: result + first)
+      addPiece(items, as: plan, at: first, length: length, into: results)
       first += length
     }
   }
 
   private func addPiece(
     _ items: [UnsafePointer<Float>], as plan: ReductionPlan, at first: Int, length: Int,
-    into result: UnsafeMutablePointer<Float>
+    into results: [UnsafeMutablePointer<Float>]
   ) {
     stack.removeAll(keepingCapacity: true)
     for item in items.indices {
@@ -42,8 +42,8 @@ final class TreeSum {
         stack[place] = UnsafePointer(sum)
       }
     }
-    if let root = stack.first, root != UnsafePointer(result) {
-      result.update(from: root, count: length)
+    for (node, result) in zip(stack, results) where node != UnsafePointer(result + first) {
+      (result + first).update(from: node, count: length)
     }
   }
 }

@@ -3,6 +3,11 @@ import Foundation
 import TestSupport
 import Testing
 
+/// The folder with MNIST's test set, if `LOCKSTEP_MNIST` names it.
+let mnistFolder = ProcessInfo.processInfo.environment["LOCKSTEP_MNIST"].map {
+  URL(fileURLWithPath: $0, relativeTo: packageRoot).path
+}
+
 /// Training runs of the program in a folder of their own.
 final class Runs {
   let folder = NSTemporaryDirectory() + "lockstep-exactness-" + UUID().uuidString
@@ -146,11 +151,10 @@ struct ExactnessTests {
   @Test(
     "MNIST's test set: 93.5 % held out after 10 epochs, the same digest on 1 to 4 ranks",
     .enabled(
-      if: ProcessInfo.processInfo.environment["LOCKSTEP_MNIST"] != nil,
+      if: mnistFolder != nil,
       "LOCKSTEP_MNIST names no folder with MNIST's test set"))
   func mnist() throws {
-    let folder = ProcessInfo.processInfo.environment["LOCKSTEP_MNIST"] ?? ""
-    let path = URL(fileURLWithPath: folder, relativeTo: packageRoot).path
+    let path = try #require(mnistFolder)
     for ranks in 1...4 {
       try runs.train("m\(ranks)", ranks: ranks, [path, "--slices", "4"])
       #expect(

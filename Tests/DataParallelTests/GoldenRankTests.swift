@@ -17,4 +17,13 @@ struct GoldenRankTests {
       environment: ["LOCKSTEP_GOLDENS": goldens.path])
     #expect(result.status == 0, "\(result.standardOutput)\(result.standardError)")
   }
+
+  @Test(
+    "with local batch norm moves weights by what each rank's rows give alone",
+    .timeLimit(.minutes(2)), arguments: 1...5)
+  func localNormalization(ranks: Int) throws {
+    let result = try mpirun(
+      ranks: ranks, productURL(named: "RankChecks").path, ["local batch norm"])
+    #expect(result.status == 0, "\(result.standardOutput)\(result.standardError)")
+  }
 }

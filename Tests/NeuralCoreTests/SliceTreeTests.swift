@@ -46,9 +46,9 @@ struct SliceTreeTests {
             let plan = SliceTree(part, batchRows: rows).planOfOwnSlices()
             return Self.run(plan, plan.items.map { "\($0.lowerBound)" })
           }
-          let finishing = SliceTree(parts[0], batchRows: rows).finishingPlan(
+          let finishing = SliceTree(parts[0], batchRows: rows).mergingPlan(
             owners: parts.map(\.owned))
-          #expect(finishing.itemsOfRank.map(\.count) == nodes.map(\.count))
+          #expect(finishing.itemsOfOwner.map(\.count) == nodes.map(\.count))
           #expect(
             Self.run(finishing.plan, nodes.flatMap { $0 })
               == [Self.expression(v, rows)].compactMap { $0 })

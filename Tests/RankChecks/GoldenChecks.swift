@@ -6,7 +6,9 @@ import MessagePassing
 import NeuralCore
 
 /// What must hold of training, by name.
-let trainingChecks: [String: RankCheck] = ["goldens": GoldenChecks.run]
+let trainingChecks: [String: RankCheck] = [
+  "goldens": GoldenChecks.run, "local batch norm": LocalNormalizationChecks.run,
+]
 
 /// What must hold of training over several ranks, against the Float64 references.
 enum GoldenChecks {
@@ -23,6 +25,7 @@ enum GoldenChecks {
       let slices = [group.size, group.size + 3, 16][index % 3]
       let exchange = ExchangeOptions(
         mode: index % 2 == 0 ? .sharded : .allReduce,
+        schedule: index / 2 % 2 == 0 ? .direct : .halving,
         bucketBytes: [1, 4096, 1 << 20][index / 3 % 3])
       let run = try GoldenRun(golden, of: file)
       try group.join(run.network, slices: slices, exchange: exchange)

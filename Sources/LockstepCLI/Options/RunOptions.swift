@@ -4,6 +4,7 @@ public import NeuralCore
 import Training
 
 extension ExchangeOptions.Mode: ExpressibleByArgument {}
+extension ExchangeOptions.Schedule: ExpressibleByArgument {}
 
 /// The options about batches, ranks and files.
 struct RunOptions: ParsableArguments {
@@ -39,6 +40,11 @@ struct RunOptions: ParsableArguments {
   @Option(help: "Whether each rank updates a shard of the weights, or all of them.")
   var exchange = ExchangeOptions.Mode.sharded
 
+  @Option(
+    help: "How gradients travel: from each rank to each, by halves among neighbours, or the better."
+  )
+  var exchangeSchedule = ExchangeOptions.Schedule.auto
+
   @Option(help: "Megabytes of gradients that are sent at a time.")
   var bucketMb = 4.0
 
@@ -73,6 +79,7 @@ struct RunOptions: ParsableArguments {
     options.seed = seed
     options.slices = slices
     options.exchange = exchange
+    options.exchangeSchedule = exchangeSchedule
     options.bucketMegabytes = bucketMb
     options.run = run
     options.overwrite = overwrite

@@ -76,8 +76,12 @@ extension FullyConnectedLayer {
     }
     try accumulateScaleAndShift(pass)
     guard let normalization else { return }
-    if normalization.backward == .exact { try pass.replicas.sumOverBatch(sums) }
-    setBackwardScales(pass)
+    switch (normalization.backward, normalization.scope) {
+    case (.exact, .batch): try pass.replicas.sumOverBatch(sums)
+    case (.exact, .replica): sums.mergeOwnAlone()
+    case (.frozenStatistics, _): break
+    }
+    setBackwardScales(pass, rows: Double(normalization.rows(of: pass.slices)))
     let (factor, mean, product) = (scratch.base, scratch.base + inputs, scratch.base + 2 * inputs)
     for rows in pass.slices.localRows {
       let target = inputGradient.rows(rows)
@@ -93,13 +97,12 @@ extension FullyConnectedLayer {
   }
 
   /// gamma / sqrt(var + eps), mean(dAbar) and mean(dAbar * Ahat) into the scratch.
-  private func setBackwardScales(_ pass: LayerPass) {
+  private func setBackwardScales(_ pass: LayerPass, rows: Double) {
     let gamma = pass.memory.tensor(Tensor.gamma)
-    let batchRows = Double(pass.slices.batchRows)
     for j in 0..<inputs {
       scratch.base[j] = gamma[j] * scales.reciprocalDeviation[j]
-      scratch.base[inputs + j] = Float(sums.whole.base[inputs + j] / batchRows)
-      scratch.base[2 * inputs + j] = Float(sums.whole.base[j] / batchRows)
+      scratch.base[inputs + j] = Float(sums.whole.base[inputs + j] / rows)
+      scratch.base[2 * inputs + j] = Float(sums.whole.base[j] / rows)
     }
   }
 

@@ -30,6 +30,8 @@ public final class FullyConnectedLayer: Layer {
   /// db of each slice.
   var biasGradients = AlignedBuffer<Float>(count: 0)
   let moments: SliceMoments
+  /// With statistics of each replica's own: those of this one.
+  private let ownMoments: SliceMoments?
   /// Of each slice, dgamma and then dbeta.
   let sums: SliceSums
   let scales: NormalizationScales
@@ -46,6 +48,7 @@ public final class FullyConnectedLayer: Layer {
     self.activation = activation
     self.normalization = normalization
     moments = SliceMoments(features: inputs)
+    ownMoments = normalization?.scope == .replica ? SliceMoments(features: inputs) : nil
     sums = SliceSums(count: 2 * inputs)
     scaleBuffer = AlignedBuffer(count: 3 * inputs)
     scales = NormalizationScales(scaleBuffer, features: inputs)
@@ -130,7 +133,7 @@ public final class FullyConnectedLayer: Layer {
     }
   }
 
-  /// Merges the statistics of the whole batch and takes them into the running ones.
+  /// Sets the scales from the statistics, and takes those of the whole batch into the running ones.
   private func takeStatistics(
     of input: MatrixView, _ normalization: BatchNormalization, _ pass: LayerPass
   ) throws {
@@ -139,16 +142,29 @@ public final class FullyConnectedLayer: Layer {
       BatchStatistics.moments(
         of: input.rows(rows), into: moments.row(item), scratch: scratch.base)
     }
+    if let ownMoments {
+      ownMoments.begin(copying: moments)
+      ownMoments.mergeOwnAlone()
+    }
     try pass.replicas.mergeMoments(moments)
+    updateRunningStatistics(normalization, pass)
+    let source = ownMoments ?? moments
+    let rows = Double(normalization.rows(of: pass.slices))
+    for j in 0..<inputs {
+      scales.set(
+        j, mean: source.mean[j], variance: source.sumOfSquares[j] / rows,
+        epsilon: normalization.epsilon)
+    }
+  }
+
+  private func updateRunningStatistics(_ normalization: BatchNormalization, _ pass: LayerPass) {
     let keep = normalization.momentum
     let runningMean = pass.memory.tensor(Tensor.runningMean)
     let runningVariance = pass.memory.tensor(Tensor.runningVariance)
     let batchRows = Double(pass.slices.batchRows)
     for j in 0..<inputs {
-      let mean = moments.mean[j]
       let variance = moments.sumOfSquares[j] / batchRows
-      scales.set(j, mean: mean, variance: variance, epsilon: normalization.epsilon)
-      runningMean[j] = Float(keep * Double(runningMean[j]) + (1 - keep) * mean)
+      runningMean[j] = Float(keep * Double(runningMean[j]) + (1 - keep) * moments.mean[j])
       runningVariance[j] = Float(keep * Double(runningVariance[j]) + (1 - keep) * variance)
     }
   }

@@ -5,9 +5,9 @@ internal import Glibc
 public struct CommunicationTimes: Sendable {
   /// Waiting for the other replicas' statistics and sums.
   public var wait = 0.0
-  /// Moving gradients and parameters.
+  /// Moving gradients and parameters, and adding gradients up.
   public var exchange = 0.0
-  /// Adding shards up and updating parameters.
+  /// Updating parameters.
   public var update = 0.0
 
   /// No time spent yet.

@@ -44,25 +44,25 @@ public struct ReductionPlan: Sendable {
   }
 }
 
-/// The merges that finish the tree, and which rank brings which item.
-public struct FinishingPlan: Sendable {
-  /// The merges; at the end one node is left, the root.
+/// The merges over the nodes of several owners, and which owner brings which item.
+public struct MergingPlan: Sendable {
+  /// The merges.
   public let plan: ReductionPlan
-  /// The rank that brings each item, in item order.
-  public let rankOfItem: [Int]
-  /// The items that each rank brings.
-  public let itemsOfRank: [Range<Int>]
+  /// The owner that brings each item, in item order.
+  public let ownerOfItem: [Int]
+  /// The items that each owner brings.
+  public let itemsOfOwner: [Range<Int>]
 
-  init(plan: ReductionPlan, rankOfItem: [Int], ranks: Int) {
+  init(plan: ReductionPlan, ownerOfItem: [Int], owners: Int) {
     self.plan = plan
-    self.rankOfItem = rankOfItem
+    self.ownerOfItem = ownerOfItem
     var ranges: [Range<Int>] = []
     var next = 0
-    for rank in 0..<ranks {
-      let end = next + rankOfItem.count { $0 == rank }
+    for owner in 0..<owners {
+      let end = next + ownerOfItem.count { $0 == owner }
       ranges.append(next..<end)
       next = end
     }
-    itemsOfRank = ranges
+    itemsOfOwner = ranges
   }
 }

@@ -54,14 +54,32 @@ public struct ExchangeOptions: Hashable, Sendable {
     case allReduce = "all-reduce"
   }
 
+  /// How the parts of a gradient come to the replica that adds them up.
+  public enum Schedule: String, CaseIterable, Sendable {
+    /// Each replica sends to each.
+    case direct
+    /// Neighbours exchange halves, then pairs of neighbours, and so on: fewer messages.
+    case halving
+    /// Directly among up to 8 replicas, by halving among more.
+    case auto
+
+    /// Whether that many ranks exchange by halving.
+    public func halves(ranks: Int) -> Bool {
+      self == .halving || self == .auto && ranks > 8
+    }
+  }
+
   /// Who updates which parameters.
   public var mode: Mode
+  /// How the parts of a gradient come to the replica that adds them up.
+  public var schedule: Schedule
   /// About how many bytes of gradients are sent at a time.
   public var bucketBytes: Int
 
   /// Sets how to exchange.
-  public init(mode: Mode = .sharded, bucketBytes: Int = 4 << 20) {
+  public init(mode: Mode = .sharded, schedule: Schedule = .auto, bucketBytes: Int = 4 << 20) {
     self.mode = mode
+    self.schedule = schedule
     self.bucketBytes = bucketBytes
   }
 }

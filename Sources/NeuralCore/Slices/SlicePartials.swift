@@ -67,6 +67,24 @@ public class SlicePartials {
     merge(storage.base, as: slices.plan)
   }
 
+  /// Merges this replica's own slices alone into ``whole``: of its rows, not of the batch.
+  func mergeOwnAlone() {
+    let nodes = mergeOwn()
+    guard let first = nodes.first else { return }
+    var rows = slices.plan.nodeRows[0]
+    for (node, nodeRows) in zip(nodes, slices.plan.nodeRows).dropFirst() {
+      merge(row(first), rows: rows, with: row(node), rows: nodeRows)
+      rows += nodeRows
+    }
+    whole.base.update(from: row(first), count: width)
+  }
+
+  /// Begins with the slices and rows of other partials.
+  func begin(copying other: SlicePartials) {
+    begin(other.slices)
+    storage.base.update(from: other.storage.base, count: slices.plan.items.count * width)
+  }
+
   /// Replaces the left row by the merge of both.
   func merge(
     _ left: UnsafeMutablePointer<Double>, rows leftRows: Int,

@@ -32,64 +32,44 @@ public struct SliceTree: Sendable {
   /// The plan's items are the replica's slices that hold rows; the nodes it leaves are the largest
   /// blocks whose rows are all the replica's.
   public func planOfOwnSlices() -> ReductionPlan {
-    var plan = ReductionPlan()
-    _ = addOwnBlock(0, rootSize, to: &plan)
-    plan.finish()
-    return plan
+    mergingPlan(owners: partition.owned.map { $0..<$0 + 1 }).plan
   }
 
-  private func addOwnBlock(
-    _ lower: Int, _ size: Int, to plan: inout ReductionPlan
-  ) -> (present: Bool, owned: Bool) {
-    guard lower < partition.count else { return (false, true) }
-    guard size > 1 else {
-      guard isPresent(lower) else { return (false, true) }
-      let owned = partition.owned.contains(lower)
-      if owned {
-        plan.append(lower..<lower + 1, rows: rows(of: lower..<lower + 1))
-      }
-      return (true, owned)
-    }
-    let left = addOwnBlock(lower, size / 2, to: &plan)
-    let right = addOwnBlock(lower + size / 2, size / 2, to: &plan)
-    let owned = left.owned && right.owned
-    if owned && left.present && right.present { plan.mergeLastTwo() }
-    return (left.present || right.present, owned)
-  }
-
-  /// The merges that finish the tree once every replica has done its own.
+  /// The merges that can be done once every owner has done its own.
   ///
-  /// The plan's items are the nodes that the replicas' own plans leave, in slice order, which is
-  /// the order of ranks; `owners` are the slices of each rank in rank order.
-  public func finishingPlan(owners: [Range<Int>]) -> FinishingPlan {
+  /// The plan's items are the nodes that the owners' own plans leave, in slice order. The nodes it
+  /// leaves are the canonical cover of all owners' slices together: the root alone if they own all.
+  ///
+  /// - Parameter owners: the slices of each owner, ascending; owners without slices are allowed.
+  public func mergingPlan(owners: [Range<Int>]) -> MergingPlan {
     var plan = ReductionPlan()
-    var ranks: [Int] = []
-    addSharedBlock(0, rootSize, owners, &plan, &ranks)
+    var items: [Int] = []
+    _ = addBlock(0, rootSize, owners, &plan, &items)
     plan.finish()
-    return FinishingPlan(plan: plan, rankOfItem: ranks, ranks: owners.count)
+    return MergingPlan(plan: plan, ownerOfItem: items, owners: owners.count)
   }
 
-  private func addSharedBlock(
+  /// What the owners have of a block of slices.
+  private enum Share { case absent, part, all }
+
+  private func addBlock(
     _ lower: Int, _ size: Int, _ owners: [Range<Int>], _ plan: inout ReductionPlan,
-    _ ranks: inout [Int]
-  ) {
-    let block = lower..<Swift.min(lower + size, partition.count)
+    _ items: inout [Int]
+  ) -> Share {
+    let block = lower..<Swift.max(Swift.min(lower + size, partition.count), lower)
     guard let first = block.first(where: isPresent), let last = block.last(where: isPresent) else {
-      return
+      return .absent
     }
-    let owner = owners.firstIndex { $0.contains(first) }
-    if let owner, owner == owners.firstIndex(where: { $0.contains(last) }) {
-      plan.append(block, rows: rows(of: block))
-      ranks.append(owner)
-      return
+    if let owner = owners.firstIndex(where: { $0.contains(first) && $0.contains(last) }) {
+      plan.append(first..<last + 1, rows: rows(of: block))
+      items.append(owner)
+      return .all
     }
-    let before = plan.items.count
-    addSharedBlock(lower, size / 2, owners, &plan, &ranks)
-    let between = plan.items.count
-    if lower + size / 2 < partition.count {
-      addSharedBlock(lower + size / 2, size / 2, owners, &plan, &ranks)
-    }
-    if between > before && plan.items.count > between { plan.mergeLastTwo() }
+    guard size > 1 else { return .part }
+    let left = addBlock(lower, size / 2, owners, &plan, &items)
+    let right = addBlock(lower + size / 2, size / 2, owners, &plan, &items)
+    if left == .all && right == .all { plan.mergeLastTwo() }
+    return left == .part || right == .part ? .part : .all
   }
 
   private func rows(of block: Range<Int>) -> Int {

@@ -50,7 +50,8 @@ final class TrainingRun {
     try group.join(
       network, slices: slices,
       exchange: ExchangeOptions(
-        mode: options.exchange, bucketBytes: Int(options.bucketMegabytes * 1_048_576)))
+        mode: options.exchange, schedule: options.exchangeSchedule,
+        bucketBytes: Int(options.bucketMegabytes * 1_048_576)))
     let most = Swift.min(options.batch, schedule.rows)
     buffer = BatchBuffer(
       dataset, capacity: network.replicas.slices.rowCapacity(batchRows: most))

@@ -70,6 +70,7 @@ public struct ModelDescription: Codable, Equatable, Sendable {
       batchNorm == .off
       ? nil
       : BatchNormalization(
+        scope: batchNorm == .local ? .replica : .batch,
         backward: batchNormBackward == .exact ? .exact : .frozenStatistics,
         momentum: batchNormMomentum, epsilon: epsilon)
     let last = widths.count - 2

@@ -58,6 +58,8 @@ public enum ScheduleName: String, Codable, CaseIterable, Sendable {
 public enum BatchNormName: String, Codable, CaseIterable, Sendable {
   /// Over the whole batch, on all ranks.
   case synchronized
+  /// Over each rank's rows of the batch.
+  case local
   /// Not at all.
   case off
 }
@@ -132,6 +134,8 @@ public struct TrainingOptions: Equatable, Sendable {
   public var epsilon = 1e-5
   /// How gradients are exchanged.
   public var exchange = ExchangeOptions.Mode.sharded
+  /// How the parts of a gradient come to the rank that adds them up.
+  public var exchangeSchedule = ExchangeOptions.Schedule.auto
   /// About how many megabytes of gradients are sent at a time.
   public var bucketMegabytes = 4.0
   /// The run directory; nil for one named after time and data.
