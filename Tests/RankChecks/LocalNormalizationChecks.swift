@@ -46,7 +46,7 @@ enum LocalNormalizationChecks {
     for entry in whole.store.table.entries where entry.isStatistic && entry.layer == 0 {
       let misses = GoldenRun.compare(
         entry.name, network.store.elements(of: entry).map(Double.init),
-        whole.store.elements(of: entry).map(Double.init), tolerance: 1e-6)
+        whole.store.elements(of: entry).map(Double.init), tolerance: 1e-5)
       try require(misses.isEmpty, "\(misses)")
     }
   }

@@ -12,6 +12,15 @@ public struct CommunicationTimes: Sendable {
 
   /// No time spent yet.
   public init() {}
+
+  /// The seconds spent after an earlier reading.
+  public func since(_ earlier: CommunicationTimes) -> CommunicationTimes {
+    var times = self
+    times.wait -= earlier.wait
+    times.exchange -= earlier.exchange
+    times.update -= earlier.update
+    return times
+  }
 }
 
 /// Seconds on the machine's monotonic clock.

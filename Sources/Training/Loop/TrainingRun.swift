@@ -130,15 +130,13 @@ final class TrainingRun {
   func timingRecord(_ times: CommunicationTimes) -> TimingRecord {
     let now = MonotonicClock.seconds
     let seconds = now - lastLog.time
-    let wait = times.wait - lastLog.times.wait
-    let exchange = times.exchange - lastLog.times.exchange
-    let update = times.update - lastLog.times.update
+    let spent = times.since(lastLog.times)
     let record = TimingRecord.interval(
       step: step, epoch: epoch, seconds: seconds,
       samplesPerSecond: Double(samples - lastLog.samples) / seconds,
       phases: PhaseSeconds(
-        compute: seconds - wait - exchange - update, wait: wait, exchange: exchange,
-        update: update))
+        compute: seconds - spent.wait - spent.exchange - spent.update, wait: spent.wait,
+        exchange: spent.exchange, update: spent.update))
     lastLog = (now, step, samples, times)
     return record
   }
