@@ -97,8 +97,9 @@ struct ExactnessTests {
     let other = try run(
       binary, ["compare", "a", "b", "c", "--json"], currentDirectory: runs.folder)
     #expect(other.status == 1)
-    let found = try #require(
-      try JSONSerialization.jsonObject(with: Data(other.standardOutput.utf8)) as? [[String: Any]])
+    let document = try #require(
+      try JSONSerialization.jsonObject(with: Data(other.standardOutput.utf8)) as? [String: Any])
+    let found = try #require(document["comparisons"] as? [[String: Any]])
     #expect(found.map { $0["is_equal"] as? Bool } == [true, false])
     // The first step's loss comes before its update, its digest after it.
     let step = try #require(found[1]["first_step"] as? [String: Any])
@@ -107,6 +108,11 @@ struct ExactnessTests {
     #expect(losses[0] == losses[1])
     let tensor = try #require(found[1]["first_tensor"] as? [String: Any])
     #expect(tensor["step"] as? Int == 24 && tensor["tensor"] as? String == "layers.0.weight")
+    for (key, last) in [("held_out_by_steps", 24), ("held_out_by_epochs", 2)] {
+      let rows = try #require((document[key] as? [String: Any])?["rows"] as? [[String: Any]])
+      #expect(rows.map { $0["at"] as? Int } == [last / 2, last])
+      #expect(rows.allSatisfy { ($0["runs"] as? [[String: Any]])?.count == 3 })
+    }
     let missing = try run(binary, ["compare", "a", "nowhere"], currentDirectory: runs.folder)
     #expect(missing.status == 66)
     #expect(missing.standardError.contains("'nowhere/metrics.jsonl'"))

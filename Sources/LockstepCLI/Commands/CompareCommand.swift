@@ -32,7 +32,7 @@ struct CompareCommand: ParsableCommand {
     do {
       let recorded = try runs.map { try RecordedRun(path: $0) }
       let comparisons = try recorded.dropFirst().map { try RunComparison(recorded[0], $0) }
-      let text = json ? try asJSON(comparisons) : asText(comparisons, recorded)
+      let text = json ? try asJSON(comparisons, recorded) : asText(comparisons, recorded)
       Terminal.write(text, to: .standardOutput)
       isEqual = comparisons.allSatisfy(\.isEqual)
     } catch {
@@ -42,11 +42,20 @@ struct CompareCommand: ParsableCommand {
     if !isEqual { throw ExitStatus(status: 1, message: nil) }
   }
 
-  private func asJSON(_ comparisons: [RunComparison]) throws -> String {
+  private struct Document: Encodable {
+    let comparisons: [RunComparison]
+    let heldOutBySteps: Convergence
+    let heldOutByEpochs: Convergence
+  }
+
+  private func asJSON(_ comparisons: [RunComparison], _ runs: [RecordedRun]) throws -> String {
     let encoder = JSONEncoder()
     encoder.keyEncodingStrategy = .convertToSnakeCase
     encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-    return String(decoding: try encoder.encode(comparisons), as: UTF8.self) + "\n"
+    let document = Document(
+      comparisons: comparisons, heldOutBySteps: Convergence(runs, by: .steps),
+      heldOutByEpochs: Convergence(runs, by: .epochs))
+    return String(decoding: try encoder.encode(document), as: UTF8.self) + "\n"
   }
 
   private func asText(_ comparisons: [RunComparison], _ runs: [RecordedRun]) -> String {

@@ -8,6 +8,8 @@ public struct RecordedRun: Sendable {
   public struct Line: Decodable, Equatable, Sendable {
     /// The step after which it was written.
     public let step: Int
+    /// The epoch that the step belongs to, 1 for the first.
+    public let epoch: Int
     /// The batch's loss, on lines of steps.
     public let loss: Double?
     /// The digest of the weights, where it was computed.
@@ -18,7 +20,7 @@ public struct RecordedRun: Sendable {
     public let testAccuracy: Double?
 
     enum CodingKeys: String, CodingKey {
-      case step, loss, digest
+      case step, epoch, loss, digest
       case testLoss = "test_loss"
       case testAccuracy = "test_accuracy"
     }
