@@ -44,6 +44,10 @@ public final class RankGroup: ReplicaGroup {
     try replicas?.gatherMoments() ?? []
   }
 
+  public func loadMoments(_ moments: [AlignedBuffer<Float>]) {
+    replicas?.loadMoments(moments)
+  }
+
   public var communicationTimes: CommunicationTimes {
     replicas?.times ?? CommunicationTimes()
   }

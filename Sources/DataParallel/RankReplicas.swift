@@ -80,6 +80,11 @@ final class RankReplicas: Replicas {
     try moments.gather(state, sharded: mode == .sharded)
   }
 
+  /// Takes this rank's part of the moments of all parameters.
+  func loadMoments(_ whole: [AlignedBuffer<Float>]) {
+    state.load(whole)
+  }
+
   private func timed<Result>(
     _ kind: WritableKeyPath<CommunicationTimes, Double>, _ body: () throws -> Result
   ) rethrows -> Result {

@@ -20,10 +20,19 @@ struct Lockstep: ParsableCommand {
   static func main() {
     signal(SIGPIPE, SIG_IGN)
     do {
-      var command = try parseAsRoot()
+      var command = try parseAsRoot(arguments)
       try command.run()
     } catch {
       leave(error)
+    }
+  }
+
+  /// The program's arguments, with `--resume` alone spelled out: its file may be left away.
+  private static var arguments: [String] {
+    let given = Array(CommandLine.arguments.dropFirst())
+    return given.enumerated().map { index, argument in
+      let next = given.indices.contains(index + 1) ? given[index + 1] : "--"
+      return argument == "--resume" && next.hasPrefix("--") ? "--resume=newest" : argument
     }
   }
 

@@ -22,6 +22,10 @@ struct TrainingView {
     case .started(let options, let run):
       let table = ResolvedOptionsTable(options + [(name: "run", value: run)]).text
       Terminal.write(table + "\n", to: .standardError)
+    case .resumed(let step, let checkpoint, let skipped):
+      let words = skipped.map { "lockstep: skipped a damaged checkpoint: \($0)\n" }.joined()
+      Terminal.write(
+        words + "going on after step \(step), from \(checkpoint)\n", to: .standardError)
     case .progress(let progress):
       display.show(progress)
     case .evaluated(let progress, let loss, let accuracy):

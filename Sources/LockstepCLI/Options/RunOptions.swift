@@ -59,6 +59,15 @@ struct RunOptions: ParsableArguments {
   @Flag(help: "Replace a run directory that exists.")
   var overwrite = false
 
+  @Option(
+    help: ArgumentHelp(
+      "Go on with the run's newest intact checkpoint, or with the one in a file.",
+      valueName: "file"))
+  var resume: String?
+
+  @Option(help: "Steps between checkpoints. (default: the first and the last step only)")
+  var checkpointEvery: Int?
+
   @Option(help: "Epochs between evaluations of the held-out rows.")
   var evaluateEvery = 1
 
@@ -83,6 +92,8 @@ struct RunOptions: ParsableArguments {
     options.bucketMegabytes = bucketMb
     options.run = run
     options.overwrite = overwrite
+    options.resume = resume
+    options.checkpointEvery = checkpointEvery
     options.evaluateEvery = evaluateEvery
     options.logEvery = logEvery
     options.digestEvery = digestEvery

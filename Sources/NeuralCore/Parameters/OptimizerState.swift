@@ -46,6 +46,17 @@ public final class OptimizerState {
       rebasing: moments.mutableElements[index * elementCount..<(index + 1) * elementCount])
   }
 
+  /// Takes this replica's part of moments that are laid out as the parameters.
+  public func load(_ whole: [AlignedBuffer<Float>]) {
+    for (index, source) in whole.prefix(momentCount).enumerated() {
+      guard var target = moment(index).baseAddress else { continue }
+      for range in ranges {
+        target.update(from: source.base + range.lowerBound, count: range.count)
+        target += range.count
+      }
+    }
+  }
+
   /// Updates the parameters of this replica's ranges.
   ///
   /// - Parameter gradients: the whole batch's gradient, laid out as the parameter buffer; only

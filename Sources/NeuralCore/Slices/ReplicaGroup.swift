@@ -23,6 +23,11 @@ public protocol ReplicaGroup: AnyObject {
   /// - Returns: on rank 0 one buffer a moment, laid out as the parameters; elsewhere nothing.
   func gatherMoments() throws -> [AlignedBuffer<Float>]
 
+  /// Gives the joined network's optimizer its moments back, of which each replica keeps its part.
+  ///
+  /// - Parameter moments: on every replica one buffer a moment, laid out as the parameters.
+  func loadMoments(_ moments: [AlignedBuffer<Float>])
+
   /// What this replica has spent its time on since it joined, outside of computing.
   var communicationTimes: CommunicationTimes { get }
 }

@@ -24,5 +24,9 @@ public final class SoleGroup: ReplicaGroup {
     replica?.moments ?? []
   }
 
+  public func loadMoments(_ moments: [AlignedBuffer<Float>]) {
+    replica?.loadMoments(moments)
+  }
+
   public var communicationTimes: CommunicationTimes { CommunicationTimes() }
 }

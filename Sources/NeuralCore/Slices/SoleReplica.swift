@@ -20,6 +20,11 @@ public final class SoleReplica: Replicas {
     (0..<state.momentCount).map { AlignedBuffer(state.moment($0)) }
   }
 
+  /// Takes the optimizer's moments from buffers laid out as the parameters.
+  public func loadMoments(_ moments: [AlignedBuffer<Float>]) {
+    state.load(moments)
+  }
+
   public func mergeMoments(_ moments: SliceMoments) throws {
     keepRoot(of: moments)
   }

@@ -2,6 +2,7 @@
 internal import Checkpoints
 internal import Foundation
 internal import NeuralCore
+internal import Telemetry
 
 extension Trainer {
   /// Writes all state to the run directory; all replicas, which agree on the success.
@@ -12,6 +13,7 @@ extension Trainer {
     let moments = try group.gatherMoments()
     return try agreed {
       guard group.rank == 0, let directory = run.directory else { return "" }
+      try run.metrics?.synchronize()
       let tensors = tensors(of: run.network, moments)
       return try CheckpointFolder.open(directory.checkpoints).write(
         tensors: tensors, metadata: metadata(run))

@@ -44,6 +44,7 @@ public final class Trainer {
       try log(result, digest, run)
       if group.rank == 0 { observe(.progress(run.progress(result))) }
       if run.isEvaluationDue { try evaluate(run, observe) }
+      if run.isCheckpointDue { try writeCheckpoint(run) }
     }
     return try finish(run, observe)
   }
@@ -70,26 +71,49 @@ public final class Trainer {
   private func start() throws -> TrainingRun {
     try agreed { try options.validate(ranks: group.size) }
     let data = try agreed { try TrainingData(options) }
-    let slices = options.slices ?? group.size
+    let point = try findResumePoint()
+    let slices = options.slices ?? point?.slices ?? group.size
     let own =
       facts + options.determining(slices: slices).map { Fact("--\($0.name)", $0.value) }
       + [Fact("the content of \(options.data)", data.contentHash)]
     if let verdict = try group.disagreement(on: own) { throw verdict }
+    guard slices >= group.size else {
+      throw Verdict(
+        status: 64,
+        message: "--resume: \(point?.path ?? "") has \(slices) slices; use at most as many ranks")
+    }
     let run = try TrainingRun(options, data, group: group, slices: slices)
+    if let point {
+      try agreed {
+        try point.check(options, dataHash: data.contentHash, totalSteps: run.totalSteps)
+      }
+      try restore(point, run)
+    }
+    try prepareFiles(run, point)
+    return run
+  }
+
+  /// Makes the run directory, or opens that of the run that goes on, and writes the first checkpoint.
+  private func prepareFiles(_ run: TrainingRun, _ point: ResumePoint?) throws {
+    let goesOn = options.resume == "newest"
     try agreed {
       guard group.rank == 0 else { return }
-      run.directory = try RunDirectory(
-        create: options.run ?? RunDirectory.defaultPath(data: options.data),
-        overwrite: options.overwrite)
+      if goesOn, let point {
+        run.directory = try reopen(point)
+      } else {
+        run.directory = try RunDirectory(
+          create: options.run ?? RunDirectory.defaultPath(data: options.data),
+          overwrite: options.overwrite)
+      }
     }
     do {
       try agreed { if group.rank == 0 { try run.openLogs(version: version) } }
-      try writeCheckpoint(run)
+      if !goesOn { try writeCheckpoint(run) }
     } catch {
-      run.directory?.discard()
+      if !goesOn { run.directory?.discard() }
       throw error
     }
-    return run
+    if group.rank == 0, let point { run.resumedFrom = point }
   }
 
   private func observeStart(_ run: TrainingRun, _ observe: (TrainingEvent) -> Void) {
@@ -101,6 +125,9 @@ public final class Trainer {
         (name: "exchange", value: options.exchange.rawValue),
       ]
     observe(.started(options: rows, run: directory.path))
+    if let point = run.resumedFrom {
+      observe(.resumed(step: point.step, checkpoint: point.path, skipped: point.skipped))
+    }
   }
 
   /// One step; a loss or gradient that is not finite ends the run with the last good weights kept.

@@ -17,6 +17,8 @@ final class TrainingRun {
   /// How many steps are done.
   private(set) var step = 0
   var lastEvaluation: BatchTotals?
+  /// The checkpoint that the run goes on with; known on rank 0.
+  var resumedFrom: ResumePoint?
   let dataHash: String
 
   private let options: TrainingOptions
@@ -79,15 +81,28 @@ final class TrainingRun {
     "\(data.trainingRows.count) to train on, \(data.heldOutRows.count) held out"
   }
 
+  var isCheckpointDue: Bool {
+    guard let every = options.checkpointEvery else { return false }
+    return step % every == 0 && step != totalSteps
+  }
+
+  /// Goes on from a step whose state has been loaded.
+  func resume(atStep loaded: Int) {
+    step = loaded
+    network.stepsDone = loaded
+    lastLog.step = loaded
+  }
+
   func openLogs(version: String) throws {
     guard let directory else { return }
-    metrics = try JSONLinesLog(path: directory.metrics, mode: .truncate)
-    timing = try JSONLinesLog(path: directory.timing, mode: .truncate)
+    let mode: JSONLinesLog.Mode = options.resume == "newest" ? .append : .truncate
+    metrics = try JSONLinesLog(path: directory.metrics, mode: mode)
+    timing = try JSONLinesLog(path: directory.timing, mode: mode)
     try timing?.append(
       TimingRecord.start(
         startTime: Timestamp.now, ranks: group.size,
         hosts: group.hosts, slices: slices,
-        version: version))
+        version: version, resumedFrom: options.resume == nil ? nil : step))
   }
 
   /// This replica's rows of the next batch.
@@ -123,7 +138,8 @@ final class TrainingRun {
       steps: totalSteps, loss: result?.loss ?? lastEvaluation?.loss ?? lastLoss ?? 0,
       accuracy: hasClasses ? result?.accuracy ?? lastEvaluation?.accuracy : nil,
       samplesPerSecond: seconds > 0 ? Double(samples) / seconds : nil,
-      secondsLeft: seconds / Double(Swift.max(step, 1)) * Double(totalSteps - step))
+      secondsLeft: seconds / Double(Swift.max(step - (resumedFrom?.step ?? 0), 1))
+        * Double(totalSteps - step))
   }
 
   /// What the time since the last record went to; the rest of it is computing.

@@ -70,6 +70,15 @@ extension TrainingOptions {
     if let steps { try check(steps >= 1, "steps", steps, "1 or more") }
     try check(evaluateEvery >= 1, "evaluate-every", evaluateEvery, "1 or more")
     try check(logEvery >= 1, "log-every", logEvery, "1 or more")
+    if let checkpointEvery {
+      try check(checkpointEvery >= 1, "checkpoint-every", checkpointEvery, "1 or more")
+    }
+    if resume == "newest" && run == nil {
+      throw .usage("--resume: needs --run FOLDER, the run to go on with, or a checkpoint file")
+    }
+    if resume == "newest" && overwrite {
+      throw .usage("--resume and --overwrite exclude each other")
+    }
     if let digestEvery { try check(digestEvery >= 1, "digest-every", digestEvery, "1 or more") }
   }
 

@@ -142,6 +142,10 @@ public struct TrainingOptions: Equatable, Sendable {
   public var run: String?
   /// Whether a run directory that exists is replaced.
   public var overwrite = false
+  /// What is gone on with: "newest" for the run's newest intact checkpoint, or a file.
+  public var resume: String?
+  /// After how many steps a checkpoint is written, beside the first and the last step.
+  public var checkpointEvery: Int?
   /// After how many epochs the held-out rows are evaluated.
   public var evaluateEvery = 1
   /// After how many steps a line of metrics is written.

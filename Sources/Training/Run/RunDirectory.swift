@@ -22,6 +22,11 @@ struct RunDirectory {
     return "runs/\(format.string(from: Date()))-\(String(name))"
   }
 
+  /// The folder of a run that is there.
+  init(existing path: String) {
+    self.path = path
+  }
+
   /// Makes the folder, which must not be there unless it is to be replaced.
   init(create path: String, overwrite: Bool) throws(TrainingError) {
     self.path = path

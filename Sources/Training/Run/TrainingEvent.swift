@@ -3,6 +3,8 @@ public import Telemetry
 
 /// What a run tells whoever watches; on rank 0 only.
 public enum TrainingEvent {
+  /// The run goes on with a checkpoint; `skipped` tells what was wrong with newer ones.
+  case resumed(step: Int, checkpoint: String, skipped: [String])
   /// The run begins, with these options.
   case started(options: [(name: String, value: String)], run: String)
   /// Training has come so far.

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import Checkpoints
+internal import Foundation
+internal import NeuralCore
+internal import Telemetry
+
+extension Trainer {
+  /// Finds the checkpoint to go on with, if the options ask for it; all replicas, rank 0 reads.
+  func findResumePoint() throws -> ResumePoint? {
+    guard let resume = options.resume else { return nil }
+    let encoded = try agreed { () -> [UInt8] in
+      guard group.rank == 0 else { return [] }
+      let point: ResumePoint
+      if resume == "newest" {
+        let folder = CheckpointFolder(path: (options.run ?? ".") + "/checkpoints")
+        let search = try folder.newestIntact()
+        guard let checkpoint = search.checkpoint else {
+          throw CheckpointError.missing(path: folder.path, reason: "no checkpoint here is intact")
+        }
+        point = try ResumePoint(checkpoint, skipped: search.skipped)
+      } else {
+        let checkpoint = try Checkpoint(path: resume)
+        try checkpoint.verify()
+        point = try ResumePoint(checkpoint, skipped: [])
+      }
+      return Array(try JSONEncoder().encode(point))
+    }
+    return try JSONDecoder().decode(ResumePoint.self, from: Data(try group.broadcast(encoded)))
+  }
+
+  /// Opens the directory of the run that goes on, and cuts its metrics back; rank 0.
+  func reopen(_ point: ResumePoint) throws -> RunDirectory {
+    let directory = RunDirectory(existing: options.run ?? ".")
+    try CheckpointFolder.open(directory.checkpoints).removePartialFiles()
+    try JSONLinesLog.truncate(directory.metrics, afterStep: point.step)
+    return directory
+  }
+
+  /// Loads all state of a checkpoint; all replicas, rank 0 reads.
+  func restore(_ point: ResumePoint, _ run: TrainingRun) throws {
+    let store = run.network.store
+    let checkpoint = group.rank == 0 ? try Checkpoint(path: point.path) : nil
+    for entry in store.table.entries {
+      try load(entry.name, from: checkpoint, into: store.elements(of: entry))
+    }
+    let moments = try run.network.optimizer.momentNames.map { name in
+      let whole = AlignedBuffer<Float>(count: store.table.parameterCount)
+      for entry in store.table.entries where !entry.isStatistic {
+        try load(
+          "optimizer.\(name).\(entry.name)", from: checkpoint,
+          into: UnsafeMutableBufferPointer(rebasing: whole.mutableElements[entry.span]))
+      }
+      return whole
+    }
+    store.noteChange()
+    group.loadMoments(moments)
+    run.resume(atStep: point.step)
+  }
+
+  /// Reads a tensor on rank 0, and brings it to all replicas.
+  private func load(
+    _ name: String, from checkpoint: Checkpoint?, into target: UnsafeMutableBufferPointer<Float>
+  ) throws {
+    try agreed {
+      guard let checkpoint else { return }
+      guard checkpoint.entry(name)?.count == target.count else {
+        throw TrainingError.unsuitableModel(
+          "\(checkpoint.path): no tensor \(name) of \(target.count) elements")
+      }
+      try checkpoint.read(name, into: target)
+    }
+    let bytes = try group.broadcast(
+      group.rank == 0 ? Array(UnsafeRawBufferPointer(target)) : [])
+    UnsafeMutableRawBufferPointer(target).copyBytes(from: bytes)
+  }
+}

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+import TestSupport
+import Testing
+
+@Suite("A run that is cut off and goes on", .timeLimit(.minutes(10)))
+struct ResumeTests {
+  let runs: Runs
+  static let options = [
+    "digits", "--layers", "16", "--slices", "4", "--epochs", "4", "--checkpoint-every", "7",
+  ]
+  static let last = "checkpoints/step-000000048.safetensors"
+
+  init() throws { runs = try Runs() }
+
+  /// Leaves of a finished run what it had when it was killed between steps 21 and 28.
+  func cutOff(_ name: String) throws {
+    let folder = "\(runs.folder)/\(name)/checkpoints"
+    for file in try FileManager.default.contentsOfDirectory(atPath: folder)
+    where file > "step-000000021.safetensors" && file != "latest" {
+      try FileManager.default.removeItem(atPath: "\(folder)/\(file)")
+    }
+    try FileManager.default.removeItem(atPath: "\(runs.folder)/\(name)/summary.json")
+  }
+
+  func resume(_ name: String, ranks: Int, _ more: [String] = []) throws -> CommandResult {
+    try mpirun(
+      ranks: ranks, productURL(named: "lockstep").path,
+      ["train"] + Self.options + more + ["--run", "\(runs.folder)/\(name)", "--resume"])
+  }
+
+  @Test(
+    "has the metrics and weights of one that wasn't, on another number of ranks",
+    arguments: [
+      (4, 1, []), (1, 3, []), (2, 4, ["--exchange", "all-reduce"]),
+      (3, 2, ["--optimizer", "sgd", "--momentum", "0.9"]),
+    ])
+  func sameBits(before: Int, after: Int, options: [String]) throws {
+    try runs.train("whole", ranks: 1, Self.options + options)
+    try runs.train("cut", ranks: before, Self.options + options)
+    try cutOff("cut")
+    let result = try resume("cut", ranks: after, options)
+    #expect(result.status == 0, "\(result.standardError)")
+    #expect(result.standardError.contains("going on after step 21"))
+    for name in ["metrics.jsonl", Self.last] {
+      #expect(try runs.file("cut", name) == runs.file("whole", name), "\(name)")
+    }
+  }
+
+  @Test("skips a damaged checkpoint and says so")
+  func damaged() throws {
+    try runs.train("whole", ranks: 1, Self.options)
+    try runs.train("cut", ranks: 1, Self.options)
+    try cutOff("cut")
+    let path = "\(runs.folder)/cut/checkpoints/step-000000021.safetensors"
+    var bytes = try Data(contentsOf: URL(fileURLWithPath: path))
+    bytes[bytes.count - 9] ^= 1
+    try bytes.write(to: URL(fileURLWithPath: path))
+    let result = try resume("cut", ranks: 2)
+    #expect(result.status == 0, "\(result.standardError)")
+    #expect(result.standardError.contains("going on after step 14"))
+    #expect(result.standardError.contains("skipped a damaged checkpoint: "))
+    #expect(try runs.file("cut", Self.last) == runs.file("whole", Self.last))
+  }
+
+  @Test("goes on in a new run from a checkpoint file, and for more epochs")
+  func fromFile() throws {
+    let constant = Self.options + ["--epochs", "6"]
+    try runs.train("long", ranks: 2, constant)
+    try runs.train("short", ranks: 1, Self.options)
+    try runs.train(
+      "more", ranks: 3, constant + ["--resume", "\(runs.folder)/short/\(Self.last)"])
+    let name = "checkpoints/step-000000072.safetensors"
+    #expect(try runs.file("more", name) == runs.file("long", name))
+  }
+
+  @Test("is refused with other options, fewer steps, or nothing to go on with")
+  func refused() throws {
+    try runs.train("r", ranks: 1, Self.options)
+    let metrics = try runs.file("r", "metrics.jsonl")
+    let cases: [(Int, [String], Int32, String)] = [
+      (1, ["--learning-rate", "0.5", "--seed", "7"], 64, "--learning-rate 0.5 (there 0.001)"),
+      (1, ["--slices", "5"], 64, "--slices 5 (there 4)"),
+      (1, ["--epochs", "1"], 64, "beyond the last of 12 steps"),
+      (2, ["--overwrite"], 64, "exclude each other"),
+    ]
+    for (ranks, more, status, words) in cases {
+      let result = try resume("r", ranks: ranks, more)
+      #expect(result.status == status, "\(result.standardError)")
+      #expect(result.standardError.contains(words), "\(result.standardError)")
+      let own = result.standardError.split(separator: "\n").filter { $0.hasPrefix("lockstep") }
+      #expect(own.count == 1, "\(result.standardError)")
+    }
+    #expect(try resume("nowhere", ranks: 1).status == 66)
+    #expect(try runs.file("r", "metrics.jsonl") == metrics)
+  }
+}
