@@ -74,6 +74,30 @@ struct ResumeTests {
     #expect(try runs.file("more", name) == runs.file("long", name))
   }
 
+  @Test("keeps the newest checkpoints and the best one, also over a restart")
+  func retention() throws {
+    // So high a rate that the held-out loss is least early on.
+    let more = ["--learning-rate", "0.2", "--checkpoint-every", "12", "--keep", "2"]
+    try runs.train("r", ranks: 1, Self.options + more)
+    let steps = { () -> [Int] in
+      let names = try FileManager.default.contentsOfDirectory(
+        atPath: "\(runs.folder)/r/checkpoints")
+      return names.compactMap { Int($0.filter(\.isNumber)) }.sorted()
+    }
+    let losses = try String(decoding: runs.file("r", "metrics.jsonl"), as: UTF8.self)
+      .split(separator: "\n").compactMap { line -> (step: Int, loss: Double)? in
+        let fields = try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any]
+        guard let loss = fields?["test_loss"] as? Double else { return nil }
+        return (fields?["step"] as? Int ?? 0, loss)
+      }
+    let best = try #require(losses.min { $0.loss < $1.loss }).step
+    #expect(try steps() == Set([best, 36, 48]).sorted())
+    let result = try resume("r", ranks: 2, more + ["--epochs", "6"])
+    #expect(result.status == 0, "\(result.standardError)")
+    #expect(try steps().suffix(2) == [60, 72])
+    #expect(try steps().count <= 3)
+  }
+
   @Test("is refused with other options, fewer steps, or nothing to go on with")
   func refused() throws {
     try runs.train("r", ranks: 1, Self.options)

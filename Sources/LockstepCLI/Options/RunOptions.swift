@@ -68,6 +68,11 @@ struct RunOptions: ParsableArguments {
   @Option(help: "Steps between checkpoints. (default: the first and the last step only)")
   var checkpointEvery: Int?
 
+  @Option(
+    help:
+      "Newest checkpoints to keep; the one with the least held-out loss stays too. (default: all)")
+  var keep: Int?
+
   @Option(help: "Epochs between evaluations of the held-out rows.")
   var evaluateEvery = 1
 
@@ -93,6 +98,7 @@ struct RunOptions: ParsableArguments {
     options.run = run
     options.overwrite = overwrite
     options.resume = resume
+    options.keep = keep
     options.checkpointEvery = checkpointEvery
     options.evaluateEvery = evaluateEvery
     options.logEvery = logEvery

@@ -15,9 +15,20 @@ extension Trainer {
       guard group.rank == 0, let directory = run.directory else { return "" }
       try run.metrics?.synchronize()
       let tensors = tensors(of: run.network, moments)
-      return try CheckpointFolder.open(directory.checkpoints).write(
-        tensors: tensors, metadata: metadata(run))
+      let folder = try CheckpointFolder.open(directory.checkpoints)
+      let path = try folder.write(tensors: tensors, metadata: metadata(run))
+      try removeOld(folder, run)
+      return path
     }
+  }
+
+  /// Removes what `--keep` does not keep; the best are those written right after an evaluation.
+  private func removeOld(_ folder: CheckpointFolder, _ run: TrainingRun) throws {
+    guard let keep = options.keep else { return }
+    let losses = try folder.entries().compactMap { entry in
+      run.heldOutLosses[entry.step].map { (step: entry.step, loss: $0) }
+    }
+    try folder.keep(keep, best: losses.min { $0.loss < $1.loss }?.step)
   }
 
   private func tensors(

@@ -55,6 +55,10 @@ extension Trainer {
     store.noteChange()
     group.loadMoments(moments)
     run.resume(atStep: point.step)
+    guard group.rank == 0, options.resume == "newest", let path = options.run else { return }
+    for line in try RecordedRun(path: path).evaluations where line.step <= point.step {
+      run.heldOutLosses[line.step] = line.testLoss
+    }
   }
 
   /// Reads a tensor on rank 0, and brings it to all replicas.

@@ -159,6 +159,7 @@ public final class Trainer {
     let totals = try evaluator.run()
     run.lastEvaluation = totals
     guard group.rank == 0 else { return }
+    run.heldOutLosses[run.step] = totals.loss
     let accuracy = run.hasClasses ? totals.accuracy : nil
     try run.metrics?.append(
       MetricsRecord.evaluation(

@@ -17,6 +17,8 @@ final class TrainingRun {
   /// How many steps are done.
   private(set) var step = 0
   var lastEvaluation: BatchTotals?
+  /// The held-out loss after each step at which it was evaluated; known on rank 0.
+  var heldOutLosses: [Int: Double] = [:]
   /// The checkpoint that the run goes on with; known on rank 0.
   var resumedFrom: ResumePoint?
   let dataHash: String

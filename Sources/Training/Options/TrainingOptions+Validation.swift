@@ -73,6 +73,7 @@ extension TrainingOptions {
     if let checkpointEvery {
       try check(checkpointEvery >= 1, "checkpoint-every", checkpointEvery, "1 or more")
     }
+    if let keep { try check(keep >= 1, "keep", keep, "1 or more") }
     if resume == "newest" && run == nil {
       throw .usage("--resume: needs --run FOLDER, the run to go on with, or a checkpoint file")
     }

@@ -146,6 +146,8 @@ public struct TrainingOptions: Equatable, Sendable {
   public var resume: String?
   /// After how many steps a checkpoint is written, beside the first and the last step.
   public var checkpointEvery: Int?
+  /// How many of the newest checkpoints are kept, beside the best one; nil for all.
+  public var keep: Int?
   /// After how many epochs the held-out rows are evaluated.
   public var evaluateEvery = 1
   /// After how many steps a line of metrics is written.
