@@ -12,6 +12,8 @@ public final class RankGroup: ReplicaGroup {
   public let hosts: [String]
   private let communicator: Communicator
   private var replicas: RankReplicas?
+  /// What a group of one does its work by: it has nobody to talk to.
+  private let sole: SoleGroup?
 
   /// Makes the group; all ranks.
   ///
@@ -23,6 +25,7 @@ public final class RankGroup: ReplicaGroup {
     self.communicator = communicator
     rank = communicator.rank
     size = communicator.size
+    sole = communicator.size == 1 ? SoleGroup(host: host) : nil
     hosts = try communicator.allGather(bytes: Array(host.utf8)).map {
       String(decoding: $0, as: UTF8.self)
     }
@@ -33,6 +36,7 @@ public final class RankGroup: ReplicaGroup {
   }
 
   public func join(_ network: NeuralNetwork, slices: Int, exchange: ExchangeOptions) throws {
+    if let sole { return try sole.join(network, slices: slices, exchange: exchange) }
     let joined = try RankReplicas(
       communicator, store: network.store, slices: slices, optimizer: network.optimizer,
       options: exchange)
@@ -41,14 +45,15 @@ public final class RankGroup: ReplicaGroup {
   }
 
   public func gatherMoments() throws -> [AlignedBuffer<Float>] {
-    try replicas?.gatherMoments() ?? []
+    try sole?.gatherMoments() ?? replicas?.gatherMoments() ?? []
   }
 
   public func loadMoments(_ moments: [AlignedBuffer<Float>]) {
+    sole?.loadMoments(moments)
     replicas?.loadMoments(moments)
   }
 
   public var communicationTimes: CommunicationTimes {
-    replicas?.times ?? CommunicationTimes()
+    sole?.communicationTimes ?? replicas?.times ?? CommunicationTimes()
   }
 }
