@@ -41,6 +41,7 @@ static inline void clockstep_relax(void) {
 static const int clockstep_success = MPI_SUCCESS;
 static const int clockstep_err_in_status = MPI_ERR_IN_STATUS;
 static const int clockstep_err_pending = MPI_ERR_PENDING;
+static const int clockstep_any_source = MPI_ANY_SOURCE;
 static const int clockstep_undefined = MPI_UNDEFINED;
 static const int clockstep_tag_upper_bound = MPI_TAG_UB;
 static const int clockstep_comm_type_shared = MPI_COMM_TYPE_SHARED;
