@@ -32,11 +32,14 @@ public final class NeuralNetwork {
   }
   /// How many updates the parameters have had.
   public var stepsDone = 0
+  /// A whole number by which this replica tells all others something with the next step's sums; it
+  /// arrives unless the replica has no rows of the batch.
+  public var vote = 0
 
   let memories: [LayerMemory]
   var activations: [AlignedBuffer<Float>] = []
   private let accumulator = GradientAccumulator()
-  private let totals = SliceSums(count: 2)
+  private let totals = SliceSums(count: 3)
   private var sliceCache: [Int: BatchSlices] = [:]
 
   /// Makes a network with the initial parameters of `seed`.
@@ -87,7 +90,7 @@ public final class NeuralNetwork {
     stepsDone += 1
     return StepResult(
       loss: total.loss, accuracy: total.accuracy, learningRate: rate,
-      gradientNorm: outcome.gradientNorm)
+      gradientNorm: outcome.gradientNorm, votes: total.votes)
   }
 
   /// Training's forward pass of all replicas: the outputs of this replica's rows.
@@ -123,11 +126,12 @@ public final class NeuralNetwork {
       totals.row(item)[0] = try loss.computeWithDerivative(
         part, targets, batchRows: batch.globalRows, into: gradient.rows(rows))
       totals.row(item)[1] = Double(Targets.correctRows(part, targets))
+      totals.row(item)[2] = item == 0 ? Double(vote) : 0
     }
     try replicas.sumOverBatch(totals)
     let found = BatchTotals(
       rows: batch.globalRows, lossSum: totals.whole[0],
-      correctRows: Int(exactly: totals.whole[1]) ?? 0)
+      correctRows: Int(exactly: totals.whole[1]) ?? 0, votes: Int(exactly: totals.whole[2]) ?? 0)
     return (found, gradient)
   }
 
