@@ -15,6 +15,8 @@ public final class RankGroup: ReplicaGroup {
   private var replicas: RankReplicas?
   /// What a group of one does its work by: it has nobody to talk to.
   private let sole: SoleGroup?
+  /// The teams made so far, by whether they share memory.
+  private var teams: [Bool: HostTeam] = [:]
 
   /// Makes the group; all ranks.
   ///
@@ -55,10 +57,19 @@ public final class RankGroup: ReplicaGroup {
   public func join(_ network: NeuralNetwork, slices: Int, exchange: ExchangeOptions) throws {
     if let sole { return try sole.join(network, slices: slices, exchange: exchange) }
     let joined = try RankReplicas(
-      communicator, store: network.store, slices: slices, optimizer: network.optimizer,
+      team(for: exchange), store: network.store, slices: slices, optimizer: network.optimizer,
       options: exchange, watch: watch)
     replicas = joined
     network.replicas = joined
+  }
+
+  /// The teams for an exchange: an all-reduce gives each rank parameters of its own to update.
+  private func team(for exchange: ExchangeOptions) throws -> HostTeam {
+    let sharesMemory = exchange.transport == .auto && exchange.mode == .sharded
+    if let known = teams[sharesMemory] { return known }
+    let made = try HostTeam(communicator, sharesMemory: sharesMemory)
+    teams[sharesMemory] = made
+    return made
   }
 
   public func gatherMoments() throws -> [AlignedBuffer<Float>] {

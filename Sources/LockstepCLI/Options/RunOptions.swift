@@ -5,6 +5,7 @@ import Training
 
 extension ExchangeOptions.Mode: ExpressibleByArgument {}
 extension ExchangeOptions.Schedule: ExpressibleByArgument {}
+extension ExchangeOptions.Transport: ExpressibleByArgument {}
 
 /// The options about batches, ranks and files.
 struct RunOptions: ParsableArguments {
@@ -44,6 +45,10 @@ struct RunOptions: ParsableArguments {
     help: "How gradients travel: from each rank to each, by halves among neighbours, or the better."
   )
   var exchangeSchedule = ExchangeOptions.Schedule.auto
+
+  @Option(
+    help: "What ranks on one host exchange by: shared memory (auto), or messages as between hosts.")
+  var transport = ExchangeOptions.Transport.auto
 
   @Option(help: "Megabytes of gradients that are sent at a time.")
   var bucketMb = 4.0
@@ -94,6 +99,7 @@ struct RunOptions: ParsableArguments {
     options.slices = slices
     options.exchange = exchange
     options.exchangeSchedule = exchangeSchedule
+    options.transport = transport
     options.bucketMegabytes = bucketMb
     options.run = run
     options.overwrite = overwrite

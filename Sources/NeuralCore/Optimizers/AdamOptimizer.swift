@@ -37,6 +37,8 @@ public struct AdamOptimizer: Optimizer {
     let (w, g) = (shard.parameters, shard.gradients)
     let (m, v) = (shard.moment(0), shard.moment(1))
     Vectors.forEach(shard.count) { i, lanes in
+      // Neighbours have read the line since it was written last: taking it back takes a while.
+      clockstep_prefetch_to_write(w + i + 256)
       let new = factors.step(
         Vectors.load(w + i, count: lanes), Vectors.load(g + i, count: lanes),
         Vectors.load(m + i, count: lanes), Vectors.load(v + i, count: lanes))

@@ -68,26 +68,40 @@ public struct ExchangeOptions: Hashable, Sendable {
     case direct
     /// Neighbours exchange halves, then pairs of neighbours, and so on: fewer messages.
     case halving
-    /// Directly among up to 8 replicas, by halving among more.
+    /// Directly among up to 8 teams of replicas that share memory, by halving among more.
     case auto
 
-    /// Whether that many ranks exchange by halving.
-    public func halves(ranks: Int) -> Bool {
-      self == .halving || self == .auto && ranks > 8
+    /// Whether that many teams exchange by halving.
+    public func halves(teams: Int) -> Bool {
+      self == .halving || self == .auto && teams > 8
     }
+  }
+
+  /// What replicas on one machine exchange by.
+  public enum Transport: String, CaseIterable, Sendable {
+    /// Shared memory on a machine, messages between machines.
+    case auto
+    /// Messages everywhere.
+    case messages
   }
 
   /// Who updates which parameters.
   public var mode: Mode
   /// How the parts of a gradient come to the replica that adds them up.
   public var schedule: Schedule
+  /// What replicas on one machine exchange by.
+  public var transport: Transport
   /// About how many bytes of gradients are sent at a time.
   public var bucketBytes: Int
 
   /// Sets how to exchange.
-  public init(mode: Mode = .sharded, schedule: Schedule = .auto, bucketBytes: Int = 4 << 20) {
+  public init(
+    mode: Mode = .sharded, schedule: Schedule = .auto, transport: Transport = .auto,
+    bucketBytes: Int = 4 << 20
+  ) {
     self.mode = mode
     self.schedule = schedule
+    self.transport = transport
     self.bucketBytes = bucketBytes
   }
 }

@@ -55,6 +55,7 @@ final class TrainingRun {
       network, slices: slices,
       exchange: ExchangeOptions(
         mode: options.exchange, schedule: options.exchangeSchedule,
+        transport: options.transport,
         bucketBytes: Int(options.bucketMegabytes * 1_048_576)))
     let most = Swift.min(options.batch, schedule.rows)
     buffer = BatchBuffer(

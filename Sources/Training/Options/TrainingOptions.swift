@@ -136,6 +136,8 @@ public struct TrainingOptions: Equatable, Sendable {
   public var exchange = ExchangeOptions.Mode.sharded
   /// How the parts of a gradient come to the rank that adds them up.
   public var exchangeSchedule = ExchangeOptions.Schedule.auto
+  /// What ranks on one host exchange by.
+  public var transport = ExchangeOptions.Transport.auto
   /// About how many megabytes of gradients are sent at a time.
   public var bucketMegabytes = 4.0
   /// The run directory; nil for one named after time and data.
