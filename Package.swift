@@ -15,7 +15,8 @@ let package = Package(
     .library(name: "Training", targets: ["Training"]),
   ],
   dependencies: [
-    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0")
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
+    .package(url: "https://github.com/jpsim/Yams", from: "6.0.0"),
   ],
   targets: [
     // C libraries, each imported by one module.
@@ -40,7 +41,11 @@ let package = Package(
     .target(name: "Checkpoints", dependencies: ["NeuralCore"]),
     .target(name: "Telemetry"),
     .target(
-      name: "Training", dependencies: ["NeuralCore", "Datasets", "Checkpoints", "Telemetry"]),
+      name: "Training",
+      dependencies: [
+        "NeuralCore", "Datasets", "Checkpoints", "Telemetry",
+        .product(name: "Yams", package: "Yams"),
+      ]),
 
     // The command line composes them.
     .executableTarget(
