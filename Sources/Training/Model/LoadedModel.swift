@@ -43,9 +43,12 @@ public final class LoadedModel {
     var isFolder: ObjCBool = false
     guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder), isFolder.boolValue
     else { return try Checkpoint(path: path) }
-    for folder in [path + "/checkpoints", path] {
-      if let found = try? CheckpointFolder(path: folder).newestIntact().checkpoint { return found }
+    var failure = CheckpointError.missing(path: path, reason: "there is no checkpoint in it")
+    for folder in [path + "/checkpoints", path].map({ CheckpointFolder(path: $0) }) {
+      let search = try folder.newestIntact()
+      if let found = search.checkpoint { return found }
+      if !search.skipped.isEmpty { failure = folder.nothingIntact(search) }
     }
-    throw CheckpointError.missing(path: path, reason: "no checkpoint in this folder is intact")
+    throw failure
   }
 }
