@@ -55,7 +55,8 @@ let package = Package(
         "Training", .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
 
-    // Tests: one target a module; RankChecks is what mpirun starts at 1 to 4 ranks.
+    // Tests: one target a module; RankChecks is what mpirun starts at 1 to 4 ranks, ReaderFuzz feeds
+    // changed files to readers.
     .target(name: "TestSupport", path: "Tests/TestSupport"),
     .target(
       name: "GoldenSupport", dependencies: ["NeuralCore"], path: "Tests/GoldenSupport"),
@@ -63,6 +64,9 @@ let package = Package(
       name: "RankChecks",
       dependencies: ["MessagePassing", "NeuralCore", "DataParallel", "GoldenSupport"],
       path: "Tests/RankChecks"),
+    .executableTarget(
+      name: "ReaderFuzz", dependencies: ["NeuralCore", "Datasets", "Checkpoints", "Training"],
+      path: "Tests/ReaderFuzz"),
     .testTarget(name: "MessagePassingTests", dependencies: ["MessagePassing", "TestSupport"]),
     .testTarget(
       name: "NeuralCoreTests", dependencies: ["NeuralCore", "GoldenSupport", "TestSupport"],
@@ -78,7 +82,8 @@ let package = Package(
       dependencies: ["Training", "NeuralCore", "Datasets", "Checkpoints", "TestSupport"]),
     .testTarget(name: "LockstepCLITests", dependencies: ["LockstepCLI", "TestSupport"]),
     .testTarget(
-      name: "ClusterTests", dependencies: ["LockstepCLI", "RankChecks", "TestSupport"],
+      name: "ClusterTests",
+      dependencies: ["LockstepCLI", "RankChecks", "ReaderFuzz", "Checkpoints", "TestSupport"],
       exclude: ["Scripts"]),
   ],
   swiftLanguageModes: [.v6]

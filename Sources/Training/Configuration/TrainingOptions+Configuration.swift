@@ -25,10 +25,13 @@ extension TrainingOptions {
     }
   }
 
+  /// The names of all options, the same on the command line and in a configuration file.
+  package static var optionNames: [String] { fields.map(\.name) }
+
   /// Every option that a run's `config.yaml` has, one a line.
   ///
   /// Training with it gives the same bits, in a run directory of another name.
-  func configuration(slices: Int) -> String {
+  package func configuration(slices: Int) -> String {
     var resolved = self
     resolved.learningRate = learningRate ?? unscaledLearningRate
     resolved.slices = slices

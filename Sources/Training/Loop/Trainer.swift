@@ -33,7 +33,7 @@ public final class Trainer {
   /// - Throws: `Verdict`, the same on all replicas, for everything that they can agree on; other
   ///   errors concern this rank alone, and the others don't know of them.
   public func run(_ observe: (TrainingEvent) -> Void) throws -> RunSummary {
-    let run = try start()
+    let run = try start(observe)
     // However the run ends, a checkpoint that is being written is not cut off.
     defer { run.checkpointWriter.wait() }
     observeStart(run, observe)
@@ -71,7 +71,7 @@ public final class Trainer {
   }
 
   /// Checks options, data and ranks, makes the network and the run directory, writes step 0.
-  private func start() throws -> TrainingRun {
+  private func start(_ observe: (TrainingEvent) -> Void) throws -> TrainingRun {
     try agreed { try options.validate(ranks: group.size) }
     let data = try agreed { try TrainingData(options) }
     let point = try findResumePoint()
@@ -96,12 +96,14 @@ public final class Trainer {
       }
       try restore(point, run)
     }
-    try prepareFiles(run, point)
+    try prepareFiles(run, point, observe)
     return run
   }
 
   /// Makes the run directory, or opens that of the run that goes on, and writes the first checkpoint.
-  private func prepareFiles(_ run: TrainingRun, _ point: ResumePoint?) throws {
+  private func prepareFiles(
+    _ run: TrainingRun, _ point: ResumePoint?, _ observe: (TrainingEvent) -> Void
+  ) throws {
     let goesOn = options.resume == "newest"
     try agreed {
       guard group.rank == 0 else { return }
@@ -114,7 +116,11 @@ public final class Trainer {
       }
     }
     do {
-      try agreed { if group.rank == 0 { try run.openFiles(version: version) } }
+      try agreed {
+        if group.rank == 0, let warning = try run.openFiles(version: version) {
+          observe(.warned(warning))
+        }
+      }
       if !goesOn { try writeCheckpoint(run) }
     } catch {
       if !goesOn { run.directory?.discard() }

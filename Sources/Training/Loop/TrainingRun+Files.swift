@@ -8,13 +8,14 @@ internal import Telemetry
 extension TrainingRun {
   /// Opens the logs and the folder of checkpoints, and writes the options.
   ///
+  /// - Returns: a warning if times can't be written.
   /// - Throws: `TelemetryError` or `CheckpointError`.
-  func openFiles(version: String) throws {
-    guard let directory else { return }
+  func openFiles(version: String) throws -> String? {
+    guard let directory else { return nil }
     let mode: JSONLinesLog.Mode = options.resume == "newest" ? .append : .truncate
     metrics = try JSONLinesLog(path: directory.metrics, mode: mode)
     timing = try JSONLinesLog(path: directory.timing, mode: mode)
-    try timing?.append(
+    let warning = appendTiming(
       TimingRecord.start(
         startTime: Timestamp.now, ranks: group.size, hosts: group.hosts, slices: slices,
         version: version, resumedFrom: options.resume == nil ? nil : step))
@@ -23,6 +24,7 @@ extension TrainingRun {
       directory.checkpoints, calls: InjectedKill()?.calls ?? .live)
     // The last one, since it makes the folder's entries durable too.
     try TextFile.publish(options.configuration(slices: slices), to: directory.configuration)
+    return warning
   }
 
   /// Adds a line of metrics.

@@ -23,6 +23,7 @@ public final class LoadedModel {
     self.path = checkpoint.path
     metadata = checkpoint.metadata
     description = try ModelDescription(json: metadata.model, path: checkpoint.path)
+    try Self.check(description, fits: checkpoint)
     network = try description.makeNetwork()
     for entry in network.store.table.entries {
       guard let found = checkpoint.entry(entry.name), found.shape == entry.specification.shape
@@ -34,6 +35,21 @@ public final class LoadedModel {
       try checkpoint.read(entry.name, into: network.store.elements(of: entry))
     }
     network.store.noteChange()
+  }
+
+  /// Checks that the file has the weights that the description claims, before memory is taken for
+  /// them: what a network takes is then bounded by what the file has.
+  private static func check(
+    _ description: ModelDescription, fits checkpoint: Checkpoint
+  ) throws(TrainingError) {
+    let widths = description.widths
+    for (layer, (inputs, outputs)) in zip(widths, widths.dropFirst()).enumerated() {
+      let name = "layers.\(layer).weight"
+      guard checkpoint.entry(name)?.shape == [outputs, inputs] else {
+        throw .unsuitableModel(
+          "\(checkpoint.path): tensor \(name) of shape [\(outputs), \(inputs)] is missing")
+      }
+    }
   }
 
   /// Opens a checkpoint file, or the newest intact checkpoint of a run directory.
