@@ -23,6 +23,9 @@ struct TrainCommand: ParsableCommand {
   @OptionGroup(title: "Run")
   var runOptions: RunOptions
 
+  @OptionGroup(title: "Waiting for other ranks")
+  var stallOptions: StallOptions
+
   @Flag(help: "Show nothing while training.")
   var quiet = false
 
@@ -36,13 +39,15 @@ struct TrainCommand: ParsableCommand {
   }
 
   func run() throws {
-    try Session.run { group in
+    StopSignals.watch()
+    try Session.run(stallOptions.limits) { group in
       let options = try options(group)
       var view = TrainingView(quiet: quiet)
       let facts = try Session.requiredFacts(
         group, allowingMixedHardware: options.allowsMixedHardware)
       let summary = try Trainer(
-        options, group: group, version: Version.current, facts: facts
+        options, group: group, version: Version.current, facts: facts,
+        attempt: .current, stopSignal: { StopSignals.pending }
       ).run { view.show($0) }
       if json && group.rank == 0 { Terminal.write(summary.json, to: .standardOutput) }
     }

@@ -12,6 +12,7 @@ extension Trainer {
   ///   for a checkpoint that was begun before.
   @discardableResult
   func writeCheckpoint(_ run: TrainingRun) throws -> String {
+    group.note(.checkpoint, step: run.step)
     try settleCheckpoint(run)
     let job = try checkpointJob(run) { _ in false }
     return try agreed {
@@ -25,6 +26,7 @@ extension Trainer {
   /// The success is agreed on by ``settleCheckpoint(_:waiting:)``. Where the state takes more
   /// than half of the memory that is free, or options say so, the writing is waited for.
   func beginCheckpoint(_ run: TrainingRun) throws {
+    group.note(.checkpoint, step: run.step)
     try settleCheckpoint(run)
     let writer = run.checkpointWriter
     var overlaps = false

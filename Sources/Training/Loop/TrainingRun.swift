@@ -119,6 +119,14 @@ final class TrainingRun {
     return buffer.batch(globalRows: range.count)
   }
 
+  /// Whether some replica has no rows even of a full batch, so that its vote never arrives.
+  var hasIdleReplica: Bool {
+    (0..<group.size).contains { rank in
+      SlicePartition(count: slices, rank: rank, of: group.size)
+        .ownedRows(batchRows: Swift.min(options.batch, schedule.rows)).isEmpty
+    }
+  }
+
   func note(_ result: StepResult) {
     step += 1
     lastLoss = result.loss
