@@ -54,6 +54,24 @@ struct DamagedFileTests {
     try expectRefusal(intact + [0], "a byte more")
   }
 
+  @Test("files that memory has no room for are refused before it is taken, packed ones too")
+  func tooLarge() throws {
+    let zeros = "\(runs.folder)/zeros"
+    // 16 MiB that gzip packs to 16 KB, again and again: 8 GiB in 8 MB.
+    let make =
+      "head -c 16M /dev/zero | gzip >'\(zeros)' && for i in $(seq 512); do cat '\(zeros)'; done"
+    let bomb = try run("sh", ["-c", make + " >'\(runs.folder)/bomb.csv.gz'"])
+    #expect(bomb.status == 0, "\(bomb.standardError)")
+    #expect(try run("truncate", ["-s", "1T", "\(runs.folder)/sparse.csv"]).status == 0)
+    let binary = try productURL(named: "lockstep").path
+    for name in ["bomb.csv.gz", "sparse.csv"] {
+      let limited = "ulimit -v 2500000; exec '\(binary)' train '\(name)' --run r"
+      let result = try run("bash", ["-c", limited], currentDirectory: runs.folder, timeout: 60)
+      #expect(result.status == 66, "\(name), \(result.status): \(result.standardError)")
+      #expect(result.standardError.contains("\(name): needs more memory than is free"))
+    }
+  }
+
   @Test("a run without any intact checkpoint is told from one without any, and from none")
   func nothingIntact() throws {
     try runs.train("r", ranks: 1, Self.options)
