@@ -15,7 +15,7 @@ struct DamagedFileTests {
     let path = "\(runs.folder)/damaged.safetensors"
     try content.write(to: URL(fileURLWithPath: path))
     let commands = [
-      ["inspect", path], ["evaluate", path, "digits"], ["predict", path, "digits"],
+      ["inspect", path], ["evaluate", path, "digits"],
       ["train"] + Self.options + ["--resume", path, "--run", "\(runs.folder)/new"],
     ]
     for command in commands {
