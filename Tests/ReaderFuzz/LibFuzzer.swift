@@ -23,6 +23,8 @@
       try dictionary(reader.words).write(
         toFile: folder.path + "/words", atomically: true, encoding: .utf8)
       current = (reader, folder)
+      // libFuzzer ends the process itself; after a find, without this, so that the input stays.
+      atexit { current?.folder.remove() }
       let arguments =
         [CommandLine.arguments[0], "-dict=\(folder.path)/words"]
         + CommandLine.arguments.dropFirst(2)
@@ -37,7 +39,6 @@
           return 0
         }
       }
-      folder.remove()
       exit(status)
     }
 
