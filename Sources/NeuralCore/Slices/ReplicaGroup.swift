@@ -23,7 +23,8 @@ public protocol ReplicaGroup: AnyObject {
 
   /// The optimizer's moments of all parameters of the joined network, from their owners.
   ///
-  /// - Returns: on rank 0 one buffer a moment, laid out as the parameters; elsewhere nothing.
+  /// - Returns: on rank 0 one buffer a moment, laid out as the parameters; elsewhere nothing. They
+  ///   are copies, which are written to disk while later steps run.
   func gatherMoments() throws -> [AlignedBuffer<Float>]
 
   /// Gives the joined network's optimizer its moments back, of which each replica keeps its part.

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import Checkpoints
 internal import Datasets
 internal import NeuralCore
 internal import Telemetry
@@ -12,10 +13,21 @@ final class TrainingRun {
   let evaluator: Evaluator?
   let startTime = MonotonicClock.seconds
   var directory: RunDirectory?
-  private(set) var metrics: JSONLinesLog?
-  private(set) var timing: JSONLinesLog?
+  /// The logs and checkpoints of the run directory; on rank 0.
+  var metrics: JSONLinesLog?
+  var timing: JSONLinesLog?
+  var checkpointFolder: CheckpointFolder?
+  let checkpointWriter = CheckpointWriter()
+  /// Whether replicas have yet to agree on a checkpoint that was begun; the same on all.
+  var isCheckpointPending = false
+  /// The checkpoint that is known to be on the disk; on rank 0.
+  var lastGoodCheckpoint: String?
   /// How many steps are done.
-  private(set) var step = 0
+  private(set) var step = 0 {
+    didSet { digest = nil }
+  }
+  /// The digest that all replicas have agreed on after this step, if they have.
+  var digest: ContentHash?
   var lastEvaluation: BatchTotals?
   /// The held-out loss after each step at which it was evaluated; known on rank 0.
   var heldOutLosses: [Int: Double] = [:]
@@ -23,9 +35,9 @@ final class TrainingRun {
   var resumedFrom: ResumePoint?
   let dataHash: String
 
-  private let options: TrainingOptions
+  let options: TrainingOptions
   private let data: TrainingData
-  private let group: any ReplicaGroup
+  let group: any ReplicaGroup
   private let schedule: BatchSchedule
   private let order: EpochOrder
   private let buffer: BatchBuffer
@@ -78,7 +90,8 @@ final class TrainingRun {
     return step % every == 0 || step == totalSteps
   }
   var isEvaluationDue: Bool {
-    step == totalSteps || step % (stepsPerEpoch * options.evaluateEvery) == 0
+    guard evaluator != nil else { return false }
+    return step == totalSteps || step % (stepsPerEpoch * options.evaluateEvery) == 0
   }
   var rowsText: String {
     "\(data.trainingRows.count) to train on, \(data.heldOutRows.count) held out"
@@ -94,18 +107,6 @@ final class TrainingRun {
     step = loaded
     network.stepsDone = loaded
     lastLog.step = loaded
-  }
-
-  func openLogs(version: String, _ attempt: LaunchAttempt?) throws {
-    guard let directory else { return }
-    let mode: JSONLinesLog.Mode = options.resume == "newest" ? .append : .truncate
-    metrics = try JSONLinesLog(path: directory.metrics, mode: mode)
-    timing = try JSONLinesLog(path: directory.timing, mode: mode)
-    try timing?.append(
-      TimingRecord.start(
-        startTime: Timestamp.now, ranks: group.size,
-        hosts: group.hosts, slices: slices,
-        version: version, resumedFrom: options.resume == nil ? nil : step, attempt: attempt))
   }
 
   /// This replica's rows of the next batch.
