@@ -4,22 +4,34 @@
 
 note() { printf '%s: %s\n' "$program" "$*" >&2; }
 
-mpirun_pid='' stop_signal=0 interrupted=false
+mpirun_pid='' stop_signal=0 interrupted=false helpers=()
 
-# on_signal NUMBER NAME: the first one is passed on to the ranks, which stop in order; the second ends them at once.
-on_signal() {
-  interrupted=true
-  if [ "$stop_signal" -eq 0 ]; then
-    stop_signal=$1
-    [ -z "$mpirun_pid" ] || pass_on "$2"
-  elif [ -n "$mpirun_pid" ]; then
-    kill -TERM "$mpirun_pid" 2>/dev/null || true
-    end_later 10
-  fi
+# What mpirun is started with: a session of its own, so that a terminal's Ctrl-C reaches this script alone; SIGUSR1, which
+# it passes on to the ranks, when this script dies; and deaf to SIGTERM, since one to all processes of a job would make it
+# kill ranks that are about to stop in order.
+shell=(setsid)
+if setpriv --pdeathsig USR1 true 2>/dev/null; then shell+=(setpriv --pdeathsig USR1); fi
+if env --block-signal=TERM true 2>/dev/null; then shell+=(env --block-signal=TERM,INT,HUP); fi
+
+catch_signals() {
+  trap 'on_signal 15 TERM' TERM HUP
+  trap 'on_signal 2 INT' INT
+  # From watch_mpirun, who may tell what is known already.
+  trap 'interrupted=true; [ "$stop_signal" -ne 0 ] || on_signal 15 TERM' USR1
 }
 
-# Signals the ranks on this machine, which tell the others; mpirun itself would kill them all. Without a rank here mpirun
-# can pass on SIGUSR1 and SIGUSR2, which ranks take for SIGTERM and SIGINT.
+# on_signal NUMBER NAME: passes it on to the ranks. At the first one they stop in order, at the second at once.
+on_signal() {
+  local is_first=$((stop_signal == 0))
+  interrupted=true
+  stop_signal=$1
+  [ -n "$mpirun_pid" ] || return 0
+  pass_on "$2"
+  [ "$is_first" -eq 1 ] || end_later 5
+}
+
+# Signals the ranks on this machine, which tell the others. Without a rank here mpirun passes on SIGUSR1 and SIGUSR2, which
+# ranks take for SIGTERM and SIGINT.
 pass_on() {
   local child name ranks=0 children=0
   for child in $(cat "/proc/$mpirun_pid/task/"*/children 2>/dev/null); do
@@ -29,7 +41,7 @@ pass_on() {
     kill -s "$1" "$child" 2>/dev/null && ranks=$((ranks + 1))
   done
   if [ "$children" -eq 0 ]; then
-    kill -TERM "$mpirun_pid" 2>/dev/null || true
+    kill -KILL "$mpirun_pid" 2>/dev/null || true
   elif [ "$ranks" -eq 0 ]; then
     kill -s "$([ "$1" = INT ] && echo USR2 || echo USR1)" "$mpirun_pid" 2>/dev/null || true
   fi
@@ -39,7 +51,19 @@ pass_on() {
 end_later() {
   local pid=$mpirun_pid
   { sleep "$1"; kill -KILL "$pid" || true; } </dev/null >/dev/null 2>&1 &
-  watch_pid=$!
+  helpers+=($!)
+}
+
+# watch_mpirun PID: tells this script of a signal that is sent to mpirun alone, which is deaf to it.
+watch_mpirun() {
+  local pending
+  while pending=$(sed -n 's/^ShdPnd:[[:space:]]*//p' "/proc/$1/status" 2>/dev/null) && [ -n "$pending" ]; do
+    if ((16#$pending & 0x4003)); then
+      kill -USR1 $$
+      return
+    fi
+    sleep 1
+  done
 }
 
 # start_job COMMAND ...: runs it to its end; sets status, and cause to what restarting may mend: signal, host, launcher,
@@ -47,16 +71,16 @@ end_later() {
 start_job() {
   local messages result=0
   messages=$(mktemp -t lockstep-messages-XXXXXX)
-  watch_pid=''
-  # A session of its own: a terminal's Ctrl-C reaches this script, and it alone. What mpirun itself has to say goes to
-  # the messages, of which the person is told what matters.
-  OPAL_OUTPUT_STDERR_FD=9 setsid setpriv --pdeathsig TERM "$@" </dev/null 9>"$messages" &
+  # What mpirun itself has to say goes to the messages, of which the person is told what matters.
+  OPAL_OUTPUT_STDERR_FD=9 "${shell[@]}" "$@" </dev/null 9>"$messages" &
   mpirun_pid=$!
+  watch_mpirun "$mpirun_pid" </dev/null >/dev/null 2>&1 &
+  helpers=($!)
   # A signal ends wait, but not mpirun.
   while :; do
     interrupted=false
     status=0
-    # Not its line about a child that was killed: there is one of our own.
+    # Not the shell's line about a child that was killed: there is one of our own.
     { wait "$mpirun_pid" || status=$?; } 2>/dev/null
     $interrupted || break
     result=$status
@@ -64,7 +88,8 @@ start_job() {
   [ "$status" -ne 127 ] || status=$result
   [ "$status" -ne 137 ] || clean_up_after "$mpirun_pid"
   mpirun_pid=''
-  [ -z "$watch_pid" ] || kill "$watch_pid" 2>/dev/null || true
+  kill "${helpers[@]}" 2>/dev/null || true
+  { wait "${helpers[@]}" || true; } 2>/dev/null
   judge "$messages"
   rm -f "$messages"
 }
@@ -114,10 +139,6 @@ judge() {
     cause=launcher
     note "mpirun was ended by signal $((status - 128))"
     status=75
-  elif [ "$status" -eq 1 ] && [ -z "$text" ]; then
-    # So ends an mpirun that was told to.
-    status=143
-    note "mpirun was stopped by a signal"
   elif ! [[ $text =~ 'non-zero' || $text =~ 'MPI_ABORT was invoked' ]]; then
     # Something that only mpirun knows: its own first sentence.
     text=$(sed -n '/^-*$/d; p' "$1" | sed -n '1,/^$/p' | tr '\n' ' ' | tr -s ' ')
