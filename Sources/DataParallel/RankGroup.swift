@@ -13,6 +13,8 @@ public final class RankGroup: ReplicaGroup {
   private let communicator: Communicator
   private let watch: StallWatch?
   private var replicas: RankReplicas?
+  /// What a group of one does its work by: it has nobody to talk to.
+  private let sole: SoleGroup?
 
   /// Makes the group; all ranks.
   ///
@@ -29,6 +31,7 @@ public final class RankGroup: ReplicaGroup {
     self.communicator = communicator
     rank = communicator.rank
     size = communicator.size
+    sole = communicator.size == 1 ? SoleGroup(host: host) : nil
     hosts = try communicator.allGather(bytes: Array(host.utf8)).map {
       String(decoding: $0, as: UTF8.self)
     }
@@ -50,6 +53,7 @@ public final class RankGroup: ReplicaGroup {
   }
 
   public func join(_ network: NeuralNetwork, slices: Int, exchange: ExchangeOptions) throws {
+    if let sole { return try sole.join(network, slices: slices, exchange: exchange) }
     let joined = try RankReplicas(
       communicator, store: network.store, slices: slices, optimizer: network.optimizer,
       options: exchange, watch: watch)
@@ -59,14 +63,15 @@ public final class RankGroup: ReplicaGroup {
 
   public func gatherMoments() throws -> [AlignedBuffer<Float>] {
     watch?.enterActivity()
-    return try replicas?.gatherMoments() ?? []
+    return try sole?.gatherMoments() ?? replicas?.gatherMoments() ?? []
   }
 
   public func loadMoments(_ moments: [AlignedBuffer<Float>]) {
+    sole?.loadMoments(moments)
     replicas?.loadMoments(moments)
   }
 
   public var communicationTimes: CommunicationTimes {
-    replicas?.times ?? CommunicationTimes()
+    sole?.communicationTimes ?? replicas?.times ?? CommunicationTimes()
   }
 }
