@@ -1,9 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "clockstep_signals.h"
 
+#include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -12,6 +17,7 @@ _Static_assert(ATOMIC_INT_LOCK_FREE == 2 && ATOMIC_LLONG_LOCK_FREE == 2, "handle
 static atomic_int stop_signal;
 static atomic_llong first_time;
 static atomic_int alarm_status;
+static const char *_Atomic alarm_message;
 
 static long long milliseconds(void) {
   struct timespec time;
@@ -53,11 +59,40 @@ void clockstep_die_with_parent(void) {
 
 static void leave(int number) {
   (void)number;
+  const char *message = atomic_load(&alarm_message);
+  if (message && write(2, message, strlen(message)) < 0) _exit(atomic_load(&alarm_status));
   _exit(atomic_load(&alarm_status));
 }
 
-void clockstep_exit_after(unsigned seconds, int status) {
+void clockstep_exit_after(unsigned seconds, int status, const char *message) {
   atomic_store(&alarm_status, status);
+  atomic_store(&alarm_message, message);
   handle(SIGALRM, leave);
   alarm(seconds);
+}
+
+static int is_daemon(pid_t process) {
+  char path[32], name[8] = "";
+  snprintf(path, sizeof path, "/proc/%d/comm", process);
+  int file = open(path, O_RDONLY | O_CLOEXEC);
+  if (file < 0) return 0;
+  ssize_t got = read(file, name, sizeof name);
+  close(file);
+  return got == 6 && memcmp(name, "orted\n", 6) == 0;
+}
+
+void clockstep_end_daemon_after(unsigned seconds) {
+  pid_t parent = getppid();
+  if (!is_daemon(parent)) return;
+  // Not its number, which another process may have by then.
+  int daemon = (int)syscall(SYS_pidfd_open, parent, 0);
+  if (daemon < 0 || fork() != 0) return;
+  setsid();
+  signal(SIGTERM, SIG_IGN);
+  // The daemon reads its ranks' output to its end.
+  dup2(daemon, 0);
+  syscall(SYS_close_range, 1, ~0U, 0);
+  struct pollfd ended = {.fd = 0, .events = POLLIN};
+  if (poll(&ended, 1, (int)seconds * 1000) == 0) syscall(SYS_pidfd_send_signal, 0, SIGKILL, 0, 0);
+  _exit(0);
 }

@@ -16,6 +16,10 @@ enum Session {
     _ limits: StallLimits? = nil, _ body: (any ReplicaGroup) throws -> Void
   ) throws {
     if LaunchEnvironment.current.launcher != nil { StopSignals.dieWithParent() }
+    // MPI's start waits for all ranks and can't look around.
+    StopSignals.exit(
+      afterSeconds: UInt32(limits?.abortAfter ?? 600), status: 75,
+      saying: "lockstep: MPI can't start: a host or rank does not answer; check the hosts\n")
     let environment: MPIEnvironment
     do {
       environment = try MPIEnvironment()
@@ -29,6 +33,7 @@ enum Session {
         Terminal.write("lockstep: \($0)\n", to: .standardError)
       }
       group = made
+      StopSignals.exit(afterSeconds: 0, status: 0)
       try body(made)
     } catch let verdict as Verdict {
       if world.rank == 0 {
@@ -50,6 +55,7 @@ enum Session {
     Terminal.write("lockstep: \(place)\(verdict.message)\n", to: .standardError)
     // MPI asks the launcher for the end, which may be out of reach.
     StopSignals.exit(afterSeconds: leavingSeconds, status: verdict.status)
+    StopSignals.endDaemon(afterSeconds: 2 * leavingSeconds)
     world.abort(status: verdict.status)
   }
 

@@ -13,8 +13,14 @@ enum StopSignals {
   /// Lets this process die with the one that started it, as no rank may outlive its launcher.
   static func dieWithParent() { clockstep_die_with_parent() }
 
+  /// Ends the launcher's daemon on this host if it is still there after that many seconds.
+  static func endDaemon(afterSeconds seconds: UInt32) { clockstep_end_daemon_after(seconds) }
+
   /// Ends this process after that many seconds, wherever it hangs then; 0 calls it off.
-  static func exit(afterSeconds seconds: UInt32, status: Int32) {
-    clockstep_exit_after(seconds, status)
+  static func exit(afterSeconds seconds: UInt32, status: Int32, saying message: StaticString? = nil)
+  {
+    // A static string stays, and ends with a zero.
+    let text = message.map { UnsafeRawPointer($0.utf8Start).assumingMemoryBound(to: CChar.self) }
+    clockstep_exit_after(seconds, status, text)
   }
 }

@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: Apache-2.0
+# One start of a job: mpirun, the signals that are passed on to it, and what its end means. Sourced by launch/run.
+# shellcheck shell=bash
+
+note() { printf '%s: %s\n' "$program" "$*" >&2; }
+
+mpirun_pid='' stop_signal=0 interrupted=false helpers=()
+
+# What mpirun is started with: a session of its own, so that a terminal's Ctrl-C reaches this script alone; SIGUSR1, which
+# it passes on to the ranks, when this script dies; and deaf to SIGTERM, since one to all processes of a job would make it
+# kill ranks that are about to stop in order.
+shell=(setsid)
+if setpriv --pdeathsig USR1 true 2>/dev/null; then shell+=(setpriv --pdeathsig USR1); fi
+if env --block-signal=TERM true 2>/dev/null; then shell+=(env --block-signal=TERM,INT,HUP); fi
+
+catch_signals() {
+  trap 'on_signal 15 TERM' TERM HUP
+  trap 'on_signal 2 INT' INT
+  # From watch_mpirun, who may tell what is known already.
+  trap 'interrupted=true; [ "$stop_signal" -ne 0 ] || on_signal 15 TERM' USR1
+}
+
+# on_signal NUMBER NAME: passes it on to the ranks. At the first one they stop in order, at the second at once.
+on_signal() {
+  local is_first=$((stop_signal == 0))
+  interrupted=true
+  stop_signal=$1
+  [ -n "$mpirun_pid" ] || return 0
+  pass_on "$2"
+  [ "$is_first" -eq 1 ] || end_later 5
+}
+
+# Signals the ranks on this machine, which tell the others. Without a rank here mpirun passes on SIGUSR1 and SIGUSR2, which
+# ranks take for SIGTERM and SIGINT.
+pass_on() {
+  local child name ranks=0 children=0
+  for child in $(cat "/proc/$mpirun_pid/task/"*/children 2>/dev/null); do
+    name=$(cat "/proc/$child/comm" 2>/dev/null) || continue
+    children=$((children + 1))
+    case "$name" in ssh | rsh | srun) continue ;; esac
+    kill -s "$1" "$child" 2>/dev/null && ranks=$((ranks + 1))
+  done
+  if [ "$children" -eq 0 ]; then
+    kill -KILL "$mpirun_pid" 2>/dev/null || true
+  elif [ "$ranks" -eq 0 ]; then
+    kill -s "$([ "$1" = INT ] && echo USR2 || echo USR1)" "$mpirun_pid" 2>/dev/null || true
+  fi
+}
+
+# end_later SECONDS: kills mpirun if it is still there then; its ranks die with it.
+end_later() {
+  local pid=$mpirun_pid
+  { sleep "$1"; kill -KILL "$pid" || true; } </dev/null >/dev/null 2>&1 &
+  helpers+=($!)
+}
+
+# watch_mpirun PID: tells this script of a signal that is sent to mpirun alone, which is deaf to it.
+watch_mpirun() {
+  local pending
+  while pending=$(sed -n 's/^ShdPnd:[[:space:]]*//p' "/proc/$1/status" 2>/dev/null) && [ -n "$pending" ]; do
+    if ((16#$pending & 0x4003)); then
+      kill -USR1 $$
+      return
+    fi
+    sleep 1
+  done
+}
+
+# start_job COMMAND ...: runs it to its end; sets status, and cause to what restarting may mend: signal, host, launcher,
+# peer, or to error.
+start_job() {
+  local messages result=0
+  messages=$(mktemp -t lockstep-messages-XXXXXX)
+  # What mpirun itself has to say goes to the messages, of which the person is told what matters.
+  OPAL_OUTPUT_STDERR_FD=9 "${shell[@]}" "$@" </dev/null 9>"$messages" &
+  mpirun_pid=$!
+  watch_mpirun "$mpirun_pid" </dev/null >/dev/null 2>&1 &
+  helpers=($!)
+  # A signal ends wait, but not mpirun.
+  while :; do
+    interrupted=false
+    status=0
+    # Not the shell's line about a child that was killed: there is one of our own.
+    { wait "$mpirun_pid" || status=$?; } 2>/dev/null
+    $interrupted || break
+    result=$status
+  done
+  [ "$status" -ne 127 ] || status=$result
+  [ "$status" -ne 137 ] || clean_up_after "$mpirun_pid"
+  mpirun_pid=''
+  kill "${helpers[@]}" 2>/dev/null || true
+  { wait "${helpers[@]}" || true; } 2>/dev/null
+  judge "$messages"
+  rm -f "$messages"
+}
+
+# clean_up_after PID: removes what an mpirun that was killed leaves on this machine: its folder, and shared memory.
+clean_up_after() {
+  local folder job
+  for folder in "${TMPDIR:-/tmp}"/ompi.*."$(id -u)"/pid."$1"; do
+    [ -e "$folder/contact.txt" ] || continue
+    # Its first word is the launcher's number, JOB.0; that of the ranks' job is one more.
+    job=$(sed -n '1s/\..*//p' "$folder/contact.txt")
+    [[ ! $job =~ ^[0-9]+$ ]] || rm -f /dev/shm/vader_segment.*."$(printf %x $((job + 1)))".*
+    rm -rf "$folder"
+  done
+}
+
+# judge MESSAGES: what the end of mpirun with this status, after these messages, means.
+judge() {
+  local rank='rank ([0-9]+) with PID [0-9]+ on node ([^ ]+) exited on signal ([0-9]+) \(([^)]*)\)'
+  local text
+  text=$(tr '\n' ' ' <"$1" | tr -s ' ')
+  cause=error
+  if [ "$status" -eq 0 ]; then return; fi
+  if [ "$stop_signal" -ne 0 ]; then
+    status=$((128 + stop_signal))
+  elif [[ $text =~ 'lost communication with a remote daemon'.*'Remote daemon:'[^a-z]*'on node '([^ ]+) ]]; then
+    cause=host status=75
+    note "lost host ${BASH_REMATCH[1]}"
+  elif [[ $text =~ 'unable to reliably start one or more daemons' ]]; then
+    cause=host status=75
+    [[ $text =~ 'Peer host: '([^ ]+) ]] && note "lost host ${BASH_REMATCH[1]}" \
+      || note "mpirun could not start on every host, or lost one"
+  elif [[ $text =~ $rank ]]; then
+    cause=signal
+    # Faults of the program itself keep their number: trying again may not help.
+    case "${BASH_REMATCH[3]}" in 4 | 5 | 6 | 7 | 8 | 11) ;; *) status=75 ;; esac
+    note "rank ${BASH_REMATCH[1]} (${BASH_REMATCH[2]}) was ended by signal ${BASH_REMATCH[3]} (${BASH_REMATCH[4]})"
+  elif [[ $text =~ 'peer process has unexpectedly disconnected'.*'Peer host: '([^ ]+) ]]; then
+    cause=peer status=75
+    note "a rank on ${BASH_REMATCH[1]} went away"
+  elif [ "$status" -eq 75 ]; then
+    cause=peer
+  elif [[ $text =~ 'not enough slots available' ]]; then
+    status=64
+    note "the hosts have fewer slots than there are ranks; name more slots, as in node1:4, or start fewer ranks"
+  elif [ "$status" -gt 128 ] && [ "$status" -lt 160 ] && ! [[ $text =~ 'Exit code:' ]]; then
+    cause=launcher
+    note "mpirun was ended by signal $((status - 128))"
+    status=75
+  elif ! [[ $text =~ 'non-zero' || $text =~ 'MPI_ABORT was invoked' ]]; then
+    # Something that only mpirun knows: its own first sentence.
+    text=$(sed -n '/^-*$/d; p' "$1" | sed -n '1,/^$/p' | tr '\n' ' ' | tr -s ' ')
+    note "mpirun ended with status $status${text:+: $text}"
+    [ "$status" -ge 64 ] && [ "$status" -le 78 ] || status=69
+  fi
+}
