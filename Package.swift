@@ -25,6 +25,7 @@ let package = Package(
     .target(
       name: "COneDNN", linkerSettings: [.linkedLibrary("dnnl"), .linkedLibrary("gomp")]),
     .target(name: "CVectorMath"),
+    .target(name: "CSignals"),
     .systemLibrary(
       name: "CXXHash", pkgConfig: "libxxhash", providers: [.apt(["libxxhash-dev"])]),
     .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
@@ -47,7 +48,8 @@ let package = Package(
       name: "LockstepCLI",
       dependencies: [
         "MessagePassing", "NeuralCore", "Datasets", "DataParallel", "Checkpoints", "Telemetry",
-        "Training", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        "Training", "CSignals",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
 
     // Tests: one target a module; RankChecks is what mpirun starts at 1 to 4 ranks.

@@ -11,44 +11,67 @@ public final class RankGroup: ReplicaGroup {
   /// The host of each rank.
   public let hosts: [String]
   private let communicator: Communicator
+  private let watch: StallWatch?
   private var replicas: RankReplicas?
+  /// What a group of one does its work by: it has nobody to talk to.
+  private let sole: SoleGroup?
 
   /// Makes the group; all ranks.
   ///
   /// - Parameters:
   ///   - communicator: used by the group alone from now on.
   ///   - host: the name of the host that this rank runs on.
+  ///   - limits: how long this rank waits for others; nil for ever.
+  ///   - report: is given a sentence about ranks that don't come.
   /// - Throws: `MPIError` when the hosts can't be exchanged.
-  public init(_ communicator: Communicator, host: String) throws {
+  public init(
+    _ communicator: Communicator, host: String, limits: StallLimits? = nil,
+    report: @escaping (String) -> Void = { _ in }
+  ) throws {
     self.communicator = communicator
     rank = communicator.rank
     size = communicator.size
+    sole = communicator.size == 1 ? SoleGroup(host: host) : nil
     hosts = try communicator.allGather(bytes: Array(host.utf8)).map {
       String(decoding: $0, as: UTF8.self)
     }
+    guard let limits, communicator.size > 1 else {
+      watch = nil
+      return
+    }
+    watch = StallWatch(
+      try communicator.duplicate(), hosts: hosts, limits: limits, report: report)
+  }
+
+  public func note(_ activity: Activity, step: Int) {
+    watch?.begin(activity, step: step)
   }
 
   public func allGather(_ bytes: [UInt8]) throws -> [[UInt8]] {
-    try communicator.allGather(bytes: bytes)
+    watch?.enterActivity()
+    return try communicator.allGather(bytes: bytes)
   }
 
   public func join(_ network: NeuralNetwork, slices: Int, exchange: ExchangeOptions) throws {
+    if let sole { return try sole.join(network, slices: slices, exchange: exchange) }
     let joined = try RankReplicas(
       communicator, store: network.store, slices: slices, optimizer: network.optimizer,
-      options: exchange)
+      options: exchange, watch: watch)
     replicas = joined
     network.replicas = joined
   }
 
   public func gatherMoments() throws -> [AlignedBuffer<Float>] {
-    try replicas?.gatherMoments() ?? []
+    watch?.enterActivity()
+    return try sole?.gatherMoments() ?? replicas?.gatherMoments() ?? []
   }
 
   public func loadMoments(_ moments: [AlignedBuffer<Float>]) {
+    sole?.loadMoments(moments)
     replicas?.loadMoments(moments)
   }
 
   public var communicationTimes: CommunicationTimes {
-    replicas?.times ?? CommunicationTimes()
+    sole?.communicationTimes ?? replicas?.times ?? CommunicationTimes()
   }
 }

@@ -19,11 +19,13 @@ final class RankReplicas: Replicas {
   private let gradients: GradientExchange
   private let moments: MomentGather
   private let mode: ExchangeOptions.Mode
+  private let watch: StallWatch?
 
   init(
     _ communicator: Communicator, store: ParameterStore, slices count: Int,
-    optimizer: any Optimizer, options: ExchangeOptions
+    optimizer: any Optimizer, options: ExchangeOptions, watch: StallWatch?
   ) throws {
+    self.watch = watch
     let (rank, ranks) = (communicator.rank, communicator.size)
     slices = SlicePartition(count: count, rank: rank, of: ranks)
     self.store = store
@@ -47,10 +49,12 @@ final class RankReplicas: Replicas {
   }
 
   func mergeMoments(_ moments: SliceMoments) throws {
+    watch?.enter(.forwardStatistics)
     try timed(\.wait) { try partials.merge(moments) }
   }
 
   func sumOverBatch(_ sums: SliceSums) throws {
+    watch?.enterSum()
     try timed(\.wait) { try partials.merge(sums) }
   }
 
@@ -59,10 +63,12 @@ final class RankReplicas: Replicas {
   }
 
   func updateParameters(_ update: ParameterUpdate) throws -> UpdateOutcome {
+    watch?.enter(.gradientExchange)
     try timed(\.exchange) { try gradients.finish() }
     if mode == .allReduce {
       try timed(\.exchange) { try gradients.gatherShards(of: store.gradients[0]) }
     }
+    watch?.enter(.gradientNorm)
     let norm = try timed(\.wait) { try gradients.norm() }
     let outcome = UpdateOutcome(gradientNorm: norm)
     guard outcome.applied else { return outcome }
@@ -70,6 +76,7 @@ final class RankReplicas: Replicas {
       state.apply(update, gradientNorm: norm, to: store, gradients: store.gradients[0].base)
     }
     if mode == .sharded {
+      watch?.enter(.parameterGather)
       try timed(\.exchange) { try gradients.gatherShards(of: store.parameters) }
     }
     return outcome

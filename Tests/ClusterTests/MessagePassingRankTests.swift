@@ -14,6 +14,7 @@ struct MessagePassingRankTests {
     "all-reduce", "values", "send-receive", "large-message", "tags", "requests", "out-of-order",
     "request-owners", "group-reuse", "group-full", "group-out-of-order", "group-restart",
     "group-collectives", "arguments", "truncation", "request-truncation", "group-truncation",
+    "long-wait",
   ]
 
   let program: String
@@ -50,6 +51,14 @@ struct MessagePassingRankTests {
       #expect(result.standardError.contains("rank \(ranks - 1): "), "\(result)")
       #expect(result.standardError.contains(check.message), "\(result)")
     }
+  }
+
+  @Test("a wait that its observer gives up ends with the observer's reason", arguments: [1, 3])
+  func abandoned(ranks: Int) throws {
+    let result = try mpirun(ranks: ranks, program, ["abandoned-wait"], timeout: 50)
+    #expect(result.status == 3, "\(result)")
+    #expect(result.standardOutput.contains("passed: abandoned-wait on \(ranks)\n"), "\(result)")
+    #expect(!result.standardError.contains("dropped"), "\(result)")
   }
 
   @Test(

@@ -40,7 +40,7 @@ let environmentChecks: [String: RankCheck] = [
       try requireError("a barrier afterwards") {
         try communicator.barrier()
       } is: {
-        if case .communicatorClosed("MPI_Barrier", _) = $0 { true } else { false }
+        if case .communicatorClosed("MPI_Ibarrier", _) = $0 { true } else { false }
       }
     }
   },

@@ -21,7 +21,7 @@ let errorChecks: [String: RankCheck] = [
         try communicator.receive(into: box.buffer, from: rank, tag: 6)
       } is: {
         guard case .callFailed(let failure) = $0 else { return false }
-        return failure.call == "MPI_Recv" && failure.errorClass == truncated
+        return failure.call == "MPI_Irecv" && failure.errorClass == truncated
           && failure.rank == environment.world.rank && failure.text.contains("truncated")
       }
       try sending.wait()

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Open MPI's handles and constants that are macros, which Swift can't import, as functions.
+// Open MPI's handles and constants that are macros, which Swift can't import, as functions; and the
+// processor's hint for loops that spin, which Swift has no name for.
 #ifndef CLOCKSTEP_MPI_H
 #define CLOCKSTEP_MPI_H
 
@@ -29,9 +30,18 @@ static inline MPI_Op _Nonnull clockstep_max(void) { return MPI_MAX; }
 static inline MPI_Op _Nonnull clockstep_bitwise_and(void) { return MPI_BAND; }
 static inline MPI_Op _Nonnull clockstep_bitwise_or(void) { return MPI_BOR; }
 
+static inline void clockstep_relax(void) {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  __asm__ volatile("yield");
+#endif
+}
+
 static const int clockstep_success = MPI_SUCCESS;
 static const int clockstep_err_in_status = MPI_ERR_IN_STATUS;
 static const int clockstep_err_pending = MPI_ERR_PENDING;
+static const int clockstep_any_source = MPI_ANY_SOURCE;
 static const int clockstep_undefined = MPI_UNDEFINED;
 static const int clockstep_tag_upper_bound = MPI_TAG_UB;
 static const int clockstep_comm_type_shared = MPI_COMM_TYPE_SHARED;

@@ -3,8 +3,24 @@
 #ifndef CLOCKSTEP_VECTOR_MATH_H
 #define CLOCKSTEP_VECTOR_MATH_H
 
+#include <string.h>
+#ifdef __AVX512F__
+#include <immintrin.h>
+#endif
+
 /// Imported as `SIMD16<Float>`.
 typedef float clockstep_float16 __attribute__((ext_vector_type(16)));
+/// Imported as `SIMD8<Float>`.
+typedef float clockstep_float8 __attribute__((ext_vector_type(8)));
+/// Imported as `SIMD8<Double>`.
+typedef double clockstep_double8 __attribute__((ext_vector_type(8)));
+
+/// Whether the target has the 32 vector registers of 16 numbers that wide tiles need.
+#ifdef __AVX512F__
+static const int clockstep_has_wide_registers = 1;
+#else
+static const int clockstep_has_wide_registers = 0;
+#endif
 
 /// The square roots of 16 numbers, correctly rounded, NaN for negative ones.
 ///
@@ -12,6 +28,64 @@ typedef float clockstep_float16 __attribute__((ext_vector_type(16)));
 /// 16 branches instead of one instruction (Swift 6.3). It can go when Swift's no longer does.
 static inline clockstep_float16 clockstep_square_root(clockstep_float16 x) {
   return __builtin_elementwise_sqrt(x);
+}
+
+/// The square roots of 8 numbers, as above.
+static inline clockstep_double8 clockstep_square_root_double(clockstep_double8 x) {
+  return __builtin_elementwise_sqrt(x);
+}
+
+/// Eight numbers in Float64, and rounded to Float32.
+///
+/// The initializers of Swift's SIMD types convert lane by lane (Swift 6.3).
+static inline clockstep_double8 clockstep_widen(clockstep_float8 x) {
+  return __builtin_convertvector(x, clockstep_double8);
+}
+static inline clockstep_float8 clockstep_narrow(clockstep_double8 x) {
+  return __builtin_convertvector(x, clockstep_float8);
+}
+
+/// a * b + c, rounded once.
+///
+/// Swift's `addingProduct` on SIMD types goes lane by lane (Swift 6.3).
+static inline clockstep_float16 clockstep_multiply_add(
+    clockstep_float16 a, clockstep_float16 b, clockstep_float16 c) {
+  return __builtin_elementwise_fma(a, b, c);
+}
+
+/// a0 b0 a1 b1 ... a7 b7.
+///
+/// Swift's SIMD types have no shuffle of two vectors.
+static inline clockstep_float16 clockstep_interleave_low(
+    clockstep_float16 a, clockstep_float16 b) {
+  return __builtin_shufflevector(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+}
+
+/// a8 b8 a9 b9 ... a15 b15.
+static inline clockstep_float16 clockstep_interleave_high(
+    clockstep_float16 a, clockstep_float16 b) {
+  return __builtin_shufflevector(
+      a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
+}
+
+/// The first `count` (1 to 16) of 16 numbers from memory; the others are 0, and are not read.
+static inline clockstep_float16 clockstep_load_first(const float *_Nonnull from, long count) {
+#ifdef __AVX512F__
+  return (clockstep_float16)_mm512_maskz_loadu_ps((__mmask16)((1u << count) - 1), from);
+#else
+  clockstep_float16 x = 0;
+  memcpy(&x, from, (size_t)count * sizeof(float));
+  return x;
+#endif
+}
+
+/// Writes the first `count` (1 to 16) of 16 numbers to memory.
+static inline void clockstep_store_first(clockstep_float16 x, float *_Nonnull to, long count) {
+#ifdef __AVX512F__
+  _mm512_mask_storeu_ps(to, (__mmask16)((1u << count) - 1), (__m512)x);
+#else
+  memcpy(to, &x, (size_t)count * sizeof(float));
+#endif
 }
 
 #endif

@@ -52,9 +52,12 @@ struct BenchCommand: ParsableCommand {
   @Option(help: "A word to find the line by.")
   var tag = ""
 
+  @OptionGroup(title: "Waiting for other ranks")
+  var stallOptions: StallOptions
+
   func run() throws {
     let benchmark = try makeBenchmark()
-    try Session.run { group in
+    try Session.run(stallOptions.limits) { group in
       let result = try benchmark.run(group)
       if group.rank == 0 { try show(result, ranks: group.size) }
     }

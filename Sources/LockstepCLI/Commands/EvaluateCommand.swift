@@ -28,8 +28,11 @@ struct EvaluateCommand: ParsableCommand {
   @Flag(help: "Print JSON.")
   var json = false
 
+  @OptionGroup(title: "Waiting for other ranks")
+  var stallOptions: StallOptions
+
   func run() throws {
-    try Session.run { group in
+    try Session.run(stallOptions.limits) { group in
       let (loaded, dataset) = try Session.agreed(group) { try load(ranks: group.size) }
       try group.join(
         loaded.network, slices: slices ?? group.size, exchange: ExchangeOptions())

@@ -23,6 +23,9 @@ struct TrainCommand: ParsableCommand {
   @OptionGroup(title: "Run")
   var runOptions: RunOptions
 
+  @OptionGroup(title: "Waiting for other ranks")
+  var stallOptions: StallOptions
+
   @Flag(help: "Show nothing while training.")
   var quiet = false
 
@@ -35,12 +38,14 @@ struct TrainCommand: ParsableCommand {
     try network.apply(to: &options)
     optimizer.apply(to: &options)
     runOptions.apply(to: &options)
-    try Session.run { group in
+    StopSignals.watch()
+    try Session.run(stallOptions.limits) { group in
       var view = TrainingView(quiet: quiet)
       let facts = try Session.requiredFacts(
         group, allowingMixedHardware: runOptions.allowMixedHardware)
       let summary = try Trainer(
-        options, group: group, version: Version.current, facts: facts
+        options, group: group, version: Version.current, facts: facts,
+        attempt: .current, stopSignal: { StopSignals.pending }
       ).run { view.show($0) }
       if json && group.rank == 0 { Terminal.write(summary.json, to: .standardOutput) }
     }

@@ -19,7 +19,9 @@ extension Verdict {
   /// What any error means, those of MPI and of the network included.
   static func of(_ error: any Error) -> Verdict {
     switch error {
-    case let error as MPIError: Verdict(status: 69, message: "\(error)")
+    case MPIError.waitAbandoned(let reason): Verdict(status: 75, message: reason)
+    case MPIError.callFailed(let failure): Verdict(status: 75, message: "\(failure)")
+    case let error as MPIError: Verdict(status: 70, message: "\(error)")
     case let error as NeuralCoreError: Verdict(status: 65, message: "\(error)")
     default: Verdict(of: error)
     }

@@ -10,7 +10,12 @@ enum Session {
   ///
   /// An error that all ranks agree on (`Verdict`) is told once, and all ranks leave in order. Any
   /// other error is this rank's alone: it is told with the rank's name, and the job is aborted.
-  static func run(_ body: (any ReplicaGroup) throws -> Void) throws {
+  ///
+  /// - Parameter limits: how long a rank waits for others; nil for ever.
+  static func run(
+    _ limits: StallLimits? = nil, _ body: (any ReplicaGroup) throws -> Void
+  ) throws {
+    if LaunchEnvironment.current.launcher != nil { StopSignals.dieWithParent() }
     let environment: MPIEnvironment
     do {
       environment = try MPIEnvironment()
@@ -18,21 +23,44 @@ enum Session {
       throw ExitStatus(status: 69, message: "\(error)")
     }
     let world = environment.world
+    var group: RankGroup?
     do {
-      try body(RankGroup(world.duplicate(), host: environment.host))
+      let made = try RankGroup(world.duplicate(), host: environment.host, limits: limits) {
+        Terminal.write("lockstep: \($0)\n", to: .standardError)
+      }
+      group = made
+      try body(made)
     } catch let verdict as Verdict {
       if world.rank == 0 {
         Terminal.write("lockstep: \(verdict.message)\n", to: .standardError)
       }
-      try? environment.finalise()
+      finalise(environment)
       throw ExitStatus(status: verdict.status, message: nil)
     } catch {
-      let verdict = Verdict.of(error)
-      let place = world.size > 1 ? "rank \(world.rank) (\(environment.host)): " : ""
-      Terminal.write("lockstep: \(place)\(verdict.message)\n", to: .standardError)
-      world.abort(status: verdict.status)
+      // The group outlives the error: what it has in flight must not speak before the error does.
+      withExtendedLifetime(group) { abort(error, environment) }
     }
+    finalise(environment)
+  }
+
+  /// Tells this rank's error, and ends the job.
+  private static func abort(_ error: any Error, _ environment: MPIEnvironment) -> Never {
+    let (world, verdict) = (environment.world, Verdict.of(error))
+    let place = world.size > 1 ? "rank \(world.rank) (\(environment.host)): " : ""
+    Terminal.write("lockstep: \(place)\(verdict.message)\n", to: .standardError)
+    // MPI asks the launcher for the end, which may be out of reach.
+    StopSignals.exit(afterSeconds: leavingSeconds, status: verdict.status)
+    world.abort(status: verdict.status)
+  }
+
+  /// Seconds that leaving MPI may take.
+  private static let leavingSeconds: UInt32 = 10
+
+  /// Leaves MPI; a rank that can't, since another died on the way, leaves all the same.
+  private static func finalise(_ environment: MPIEnvironment) {
+    StopSignals.exit(afterSeconds: 3 * leavingSeconds, status: 75)
     try? environment.finalise()
+    StopSignals.exit(afterSeconds: 0, status: 0)
   }
 
   /// What must be equal on all ranks for equal bits, beside options and data.

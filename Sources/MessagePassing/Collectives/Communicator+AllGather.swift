@@ -14,13 +14,14 @@ extension Communicator {
   public func allGather<Element: MessageElement>(
     _ block: UnsafeBufferPointer<Element>, into buffer: UnsafeMutableBufferPointer<Element>
   ) throws(MPIError) {
-    let call: StaticString = "MPI_Allgather"
+    let call: StaticString = "MPI_Iallgather"
     let count = try count(block.count, call)
     try requireBlocks(buffer.count, of: block.count, call)
     let type = Element.messageType.datatype
-    try check(
-      MPI_Allgather(block.baseAddress, count, type, buffer.baseAddress, count, type, live(call)),
-      call, rank: worldRank)
+    try complete(call) { (request) throws(MPIError) in
+      MPI_Iallgather(
+        block.baseAddress, count, type, buffer.baseAddress, count, type, try live(call), &request)
+    }
   }
 
   /// Completes a buffer in which each rank has filled its own block; all ranks.
@@ -33,13 +34,14 @@ extension Communicator {
   public func allGather<Element: MessageElement>(
     inPlace buffer: UnsafeMutableBufferPointer<Element>
   ) throws(MPIError) {
-    let call: StaticString = "MPI_Allgather"
+    let call: StaticString = "MPI_Iallgather"
     let count = try count(buffer.count / size, call)
     try requireBlocks(buffer.count, of: buffer.count / size, call)
     let type = Element.messageType.datatype
-    try check(
-      MPI_Allgather(clockstep_in_place(), 0, type, buffer.baseAddress, count, type, live(call)),
-      call, rank: worldRank)
+    try complete(call) { (request) throws(MPIError) in
+      MPI_Iallgather(
+        clockstep_in_place(), 0, type, buffer.baseAddress, count, type, try live(call), &request)
+    }
   }
 
   /// Collects blocks of different sizes on every rank, where the layout says; all ranks.
@@ -56,16 +58,16 @@ extension Communicator {
     _ block: UnsafeBufferPointer<Element>, into buffer: UnsafeMutableBufferPointer<Element>,
     layout: BlockLayout
   ) throws(MPIError) {
-    let call: StaticString = "MPI_Allgatherv"
+    let call: StaticString = "MPI_Iallgatherv"
     let count = try count(block.count, call)
     try requireLayout(layout, in: buffer.count, call)
     try requireOwnBlock(block.count, layout, call)
     let type = Element.messageType.datatype
-    try check(
-      MPI_Allgatherv(
+    try complete(call) { (request) throws(MPIError) in
+      MPI_Iallgatherv(
         block.baseAddress, count, type, buffer.baseAddress, layout.counts, layout.offsets, type,
-        live(call)),
-      call, rank: worldRank)
+        try live(call), &request)
+    }
   }
 
   /// Completes a buffer in which each rank has filled its block of the layout; all ranks.
@@ -80,13 +82,13 @@ extension Communicator {
   public func allGather<Element: MessageElement>(
     inPlace buffer: UnsafeMutableBufferPointer<Element>, layout: BlockLayout
   ) throws(MPIError) {
-    let call: StaticString = "MPI_Allgatherv"
+    let call: StaticString = "MPI_Iallgatherv"
     try requireLayout(layout, in: buffer.count, call)
     let type = Element.messageType.datatype
-    try check(
-      MPI_Allgatherv(
+    try complete(call) { (request) throws(MPIError) in
+      MPI_Iallgatherv(
         clockstep_in_place(), 0, type, buffer.baseAddress, layout.counts, layout.offsets, type,
-        live(call)),
-      call, rank: worldRank)
+        try live(call), &request)
+    }
   }
 }

@@ -41,13 +41,13 @@ extension Communicator {
   public func allReduce<Element: IntegerMessageElement>(
     inPlace buffer: UnsafeMutableBufferPointer<Element>, _ reduction: IntegerReduction
   ) throws(MPIError) {
-    let call: StaticString = "MPI_Allreduce"
+    let call: StaticString = "MPI_Iallreduce"
     let count = try count(buffer.count, call)
-    try check(
-      MPI_Allreduce(
+    try complete(call) { (request) throws(MPIError) in
+      MPI_Iallreduce(
         clockstep_in_place(), buffer.baseAddress, count, Element.messageType.datatype,
-        reduction.operation, live(call)),
-      call, rank: worldRank)
+        reduction.operation, try live(call), &request)
+    }
   }
 
   /// Returns the reduction of every rank's value; all ranks.

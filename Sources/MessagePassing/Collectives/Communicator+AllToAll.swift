@@ -14,14 +14,15 @@ extension Communicator {
   public func allToAll<Element: MessageElement>(
     _ blocks: UnsafeBufferPointer<Element>, into buffer: UnsafeMutableBufferPointer<Element>
   ) throws(MPIError) {
-    let call: StaticString = "MPI_Alltoall"
+    let call: StaticString = "MPI_Ialltoall"
     let count = try count(blocks.count / size, call)
     try requireBlocks(blocks.count, of: blocks.count / size, call)
     try requireBlocks(buffer.count, of: blocks.count / size, call)
     let type = Element.messageType.datatype
-    try check(
-      MPI_Alltoall(blocks.baseAddress, count, type, buffer.baseAddress, count, type, live(call)),
-      call, rank: worldRank)
+    try complete(call) { (request) throws(MPIError) in
+      MPI_Ialltoall(
+        blocks.baseAddress, count, type, buffer.baseAddress, count, type, try live(call), &request)
+    }
   }
 
   /// Sends a block of any size to each rank and receives one from each; all ranks.
@@ -39,16 +40,17 @@ extension Communicator {
     _ blocks: UnsafeBufferPointer<Element>, layout sendLayout: BlockLayout,
     into buffer: UnsafeMutableBufferPointer<Element>, layout receiveLayout: BlockLayout
   ) throws(MPIError) {
-    let call: StaticString = "MPI_Alltoallv"
+    let call: StaticString = "MPI_Ialltoallv"
     try requireLayout(sendLayout, in: blocks.count, call)
     try requireLayout(receiveLayout, in: buffer.count, call)
     let (own, expected) = (sendLayout[rank].count, receiveLayout[rank].count)
     try require(own == expected, call, "this rank sends itself \(own) and expects \(expected)")
     let type = Element.messageType.datatype
-    try check(
-      MPI_Alltoallv(
+    try complete(call) { (request) throws(MPIError) in
+      MPI_Ialltoallv(
         blocks.baseAddress, sendLayout.counts, sendLayout.offsets, type,
-        buffer.baseAddress, receiveLayout.counts, receiveLayout.offsets, type, live(call)),
-      call, rank: worldRank)
+        buffer.baseAddress, receiveLayout.counts, receiveLayout.offsets, type, try live(call),
+        &request)
+    }
   }
 }

@@ -8,7 +8,8 @@ extension Communicator {
   ///
   /// - Throws: What MPI reports, or ``MPIError/communicatorClosed(call:rank:)``.
   public func barrier() throws(MPIError) {
-    try check(MPI_Barrier(live("MPI_Barrier")), "MPI_Barrier", rank: worldRank)
+    let call: StaticString = "MPI_Ibarrier"
+    try complete(call) { (request) throws(MPIError) in MPI_Ibarrier(try live(call), &request) }
   }
 
   /// Copies the root's buffer to all ranks; all ranks, with equal counts.
@@ -23,10 +24,11 @@ extension Communicator {
   public func broadcast<Element: MessageElement>(
     _ buffer: UnsafeMutableBufferPointer<Element>, root: Int
   ) throws(MPIError) {
-    let call: StaticString = "MPI_Bcast"
+    let call: StaticString = "MPI_Ibcast"
     let (count, root) = (try count(buffer.count, call), try member(root, call))
-    try check(
-      MPI_Bcast(buffer.baseAddress, count, Element.messageType.datatype, root, live(call)),
-      call, rank: worldRank)
+    try complete(call) { (request) throws(MPIError) in
+      MPI_Ibcast(
+        buffer.baseAddress, count, Element.messageType.datatype, root, try live(call), &request)
+    }
   }
 }

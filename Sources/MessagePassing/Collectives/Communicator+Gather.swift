@@ -16,13 +16,15 @@ extension Communicator {
     _ block: UnsafeBufferPointer<Element>, into buffer: UnsafeMutableBufferPointer<Element>?,
     root: Int
   ) throws(MPIError) {
-    let call: StaticString = "MPI_Gather"
+    let call: StaticString = "MPI_Igather"
     let (count, to) = (try count(block.count, call), try member(root, call))
     if rank == root { try requireBlocks(buffer?.count ?? 0, of: block.count, call) }
     let type = Element.messageType.datatype
-    try check(
-      MPI_Gather(block.baseAddress, count, type, buffer?.baseAddress, count, type, to, live(call)),
-      call, rank: worldRank)
+    try complete(call) { (request) throws(MPIError) in
+      MPI_Igather(
+        block.baseAddress, count, type, buffer?.baseAddress, count, type, to, try live(call),
+        &request)
+    }
   }
 
   /// Collects blocks of different sizes on the root, where the layout says; all ranks.
@@ -40,16 +42,16 @@ extension Communicator {
     _ block: UnsafeBufferPointer<Element>, into buffer: UnsafeMutableBufferPointer<Element>?,
     layout: BlockLayout, root: Int
   ) throws(MPIError) {
-    let call: StaticString = "MPI_Gatherv"
+    let call: StaticString = "MPI_Igatherv"
     let (count, to) = (try count(block.count, call), try member(root, call))
     try requireLayout(layout, in: rank == root ? buffer?.count ?? 0 : layout.extent, call)
     try requireOwnBlock(block.count, layout, call)
     let type = Element.messageType.datatype
-    try check(
-      MPI_Gatherv(
+    try complete(call) { (request) throws(MPIError) in
+      MPI_Igatherv(
         block.baseAddress, count, type, buffer?.baseAddress, layout.counts, layout.offsets, type,
-        to, live(call)),
-      call, rank: worldRank)
+        to, try live(call), &request)
+    }
   }
 
   /// Checks that this rank's block is as large as the layout says.

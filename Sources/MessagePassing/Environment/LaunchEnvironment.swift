@@ -32,6 +32,8 @@ public struct LaunchEnvironment: Equatable, Sendable {
   public let size: Int?
   /// The variable that holds the size.
   public let sizeVariable: String?
+  /// Whether the launcher says that ranks outnumber cores, so that waiting ranks had better yield.
+  public let sharesCores: Bool
 
   /// Reads the variables of a process's environment.
   public init(_ variables: [String: String]) {
@@ -57,6 +59,7 @@ public struct LaunchEnvironment: Equatable, Sendable {
       sizeCandidates = []
     }
     rank = rankVariable.flatMap(number)
+    sharesCores = variables["OMPI_MCA_mpi_yield_when_idle"].map { $0 != "0" } ?? false
     sizeVariable = sizeCandidates.first(where: isSet)
     size = sizeVariable.flatMap(number)
   }

@@ -47,7 +47,8 @@ public final class MPIEnvironment {
     let world = clockstep_comm_world()
     var rank: Int32 = 0
     try check(MPI_Comm_rank(world, &rank), "MPI_Comm_rank", rank: nil)
-    state = EnvironmentState(worldRank: Int(rank), greatestTag: greatestTag())
+    state = EnvironmentState(
+      worldRank: Int(rank), greatestTag: greatestTag(), spins: launch.sharesCores ? 0 : 4096)
     self.world = try Communicator(taking: world, isPredefined: true, state: state)
     selfCommunicator = try Communicator(
       taking: clockstep_comm_self(), isPredefined: true, state: state)

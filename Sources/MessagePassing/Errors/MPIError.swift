@@ -16,6 +16,8 @@ public enum MPIError: Error, Equatable, Sendable {
   case communicatorClosed(call: String, rank: Int)
   /// A request group has no room for another request.
   case groupFull(capacity: Int, rank: Int)
+  /// The observer of long waits gave this wait up, because of `reason`.
+  case waitAbandoned(reason: String)
   /// MPI is already initialised in this process.
   case alreadyInitialised
   /// MPI was finalised in this process, and can't be initialised again.
@@ -40,6 +42,8 @@ extension MPIError: CustomStringConvertible {
       "\(call) on rank \(rank): the communicator was freed, or MPI finalised"
     case .groupFull(let capacity, let rank):
       "the request group on rank \(rank) is full: all of its \(capacity) requests are in flight"
+    case .waitAbandoned(let reason):
+      reason
     case .alreadyInitialised:
       "MPI is already initialised in this process"
     case .alreadyFinalised:

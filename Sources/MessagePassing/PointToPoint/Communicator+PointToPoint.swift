@@ -15,13 +15,14 @@ extension Communicator {
   public func send<Element: MessageElement>(
     _ buffer: UnsafeBufferPointer<Element>, to destination: Int, tag: Int = 0
   ) throws(MPIError) {
-    let call: StaticString = "MPI_Send"
+    let call: StaticString = "MPI_Isend"
     let count = try count(buffer.count, call)
     let (peer, label) = (try member(destination, call), try self.tag(tag, call))
-    try check(
-      MPI_Send(
-        buffer.baseAddress, count, Element.messageType.datatype, peer, label, live(call)),
-      call, rank: worldRank)
+    try complete(call) { (request) throws(MPIError) in
+      MPI_Isend(
+        buffer.baseAddress, count, Element.messageType.datatype, peer, label, try live(call),
+        &request)
+    }
   }
 
   /// Waits for a message and returns its number of elements; this rank.
@@ -38,14 +39,14 @@ extension Communicator {
   public func receive<Element: MessageElement>(
     into buffer: UnsafeMutableBufferPointer<Element>, from source: Int, tag: Int = 0
   ) throws(MPIError) -> Int {
-    let call: StaticString = "MPI_Recv"
+    let call: StaticString = "MPI_Irecv"
     let count = try count(buffer.count, call)
     let (peer, label) = (try member(source, call), try self.tag(tag, call))
     let type = Element.messageType.datatype
     var status = MPI_Status()
-    try check(
-      MPI_Recv(buffer.baseAddress, count, type, peer, label, live(call), &status), call,
-      rank: worldRank)
+    try complete(call, &status) { (request) throws(MPIError) in
+      MPI_Irecv(buffer.baseAddress, count, type, peer, label, try live(call), &request)
+    }
     return try received(&status, type)
   }
 
@@ -65,16 +66,19 @@ extension Communicator {
     _ message: UnsafeBufferPointer<Element>, to destination: Int,
     into buffer: UnsafeMutableBufferPointer<Element>, from source: Int, tag: Int = 0
   ) throws(MPIError) -> Int {
-    let call: StaticString = "MPI_Sendrecv"
-    let (sent, room) = (try count(message.count, call), try count(buffer.count, call))
-    let (to, from) = (try member(destination, call), try member(source, call))
-    let (label, type) = (try self.tag(tag, call), Element.messageType.datatype)
+    let (sending, receiving): (StaticString, StaticString) = ("MPI_Isend", "MPI_Irecv")
+    let (sent, room) = (try count(message.count, sending), try count(buffer.count, receiving))
+    let (to, from) = (try member(destination, sending), try member(source, receiving))
+    let (label, type) = (try self.tag(tag, receiving), Element.messageType.datatype)
     var status = MPI_Status()
+    var request: MPI_Request?
     try check(
-      MPI_Sendrecv(
-        message.baseAddress, sent, type, to, label,
-        buffer.baseAddress, room, type, from, label, live(call), &status),
-      call, rank: worldRank)
+      MPI_Irecv(buffer.baseAddress, room, type, from, label, live(receiving), &request),
+      receiving, rank: worldRank)
+    try complete(sending) { (request) throws(MPIError) in
+      MPI_Isend(message.baseAddress, sent, type, to, label, try live(sending), &request)
+    }
+    try finish(&request, receiving, &status)
     return try received(&status, type)
   }
 

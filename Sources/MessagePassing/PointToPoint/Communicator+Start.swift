@@ -14,7 +14,7 @@ extension Communicator {
   public func startSend<Element: MessageElement>(
     _ buffer: UnsafeBufferPointer<Element>, to destination: Int, tag: Int = 0, owner: AnyObject
   ) throws(MPIError) -> Request {
-    Request(try beginSend(buffer, destination, tag, owner), rank: worldRank)
+    Request(try beginSend(buffer, destination, tag, owner), on: self)
   }
 
   /// Starts to receive a message; this rank.
@@ -31,7 +31,7 @@ extension Communicator {
     into buffer: UnsafeMutableBufferPointer<Element>, from source: Int, tag: Int = 0,
     owner: AnyObject
   ) throws(MPIError) -> Request {
-    Request(try beginReceive(buffer, source, tag, owner), rank: worldRank)
+    Request(try beginReceive(buffer, source, tag, owner), on: self)
   }
 
   /// Starts to copy the root's buffer to all ranks; all ranks, collectives in the same order.
@@ -42,7 +42,7 @@ extension Communicator {
   public func startBroadcast<Element: MessageElement>(
     _ buffer: UnsafeMutableBufferPointer<Element>, root: Int, owner: AnyObject
   ) throws(MPIError) -> Request {
-    Request(try beginBroadcast(buffer, root, owner), rank: worldRank)
+    Request(try beginBroadcast(buffer, root, owner), on: self)
   }
 
   /// Starts to complete a buffer in which each rank has filled its block of the layout; all ranks.
@@ -53,6 +53,6 @@ extension Communicator {
   public func startAllGather<Element: MessageElement>(
     inPlace buffer: UnsafeMutableBufferPointer<Element>, layout: BlockLayout, owner: AnyObject
   ) throws(MPIError) -> Request {
-    Request(try beginAllGather(inPlace: buffer, layout, owner), rank: worldRank)
+    Request(try beginAllGather(inPlace: buffer, layout, owner), on: self)
   }
 }

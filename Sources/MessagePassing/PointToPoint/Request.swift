@@ -10,11 +10,12 @@ internal import COpenMPI
 /// MPI 3.1, section 3.7.
 public struct Request: ~Copyable {
   private var operation: Operation?
-  private let rank: Int
+  private let communicator: Communicator
+  private var rank: Int { communicator.worldRank }
 
-  init(_ operation: Operation, rank: Int) {
+  init(_ operation: Operation, on communicator: Communicator) {
     self.operation = operation
-    self.rank = rank
+    self.communicator = communicator
   }
 
   /// Returns when the communication has completed and its buffer may be used; this rank.
@@ -23,9 +24,14 @@ public struct Request: ~Copyable {
   public consuming func wait() throws(MPIError) {
     guard let pending = operation else { return }
     var handle: MPI_Request? = pending.handle
-    let code = MPI_Wait(&handle, clockstep_status_ignore())
     operation = nil
-    try check(code, pending.call, rank: rank)
+    do throws(MPIError) {
+      try communicator.finish(&handle, pending.call)
+    } catch {
+      // MPI may still use the buffers of a wait that was given up.
+      if case .waitAbandoned = error { _ = Unmanaged.passRetained(pending.owner) }
+      throw error
+    }
   }
 
   /// Returns whether the communication has completed, and never waits; this rank.

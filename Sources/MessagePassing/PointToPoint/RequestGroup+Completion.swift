@@ -7,7 +7,8 @@ extension RequestGroup {
   /// - Throws: ``MPIError/callFailed(_:)`` of the first request that failed; others may still be in
   ///   flight, and another call goes on with them.
   public func waitAll() throws(MPIError) {
-    // Not MPI_Waitall: Open MPI 4.1.4 spins there forever if a request has failed already.
+    // Not MPI_Waitall: Open MPI 4.1.4 spins there forever if a request has failed already, and it
+    // can't look around.
     while count > 0 { try waitSome() }
   }
 
@@ -40,11 +41,19 @@ extension RequestGroup {
   public func waitSome(
     _ completed: (Int) throws(MPIError) -> Void = { (_) throws(MPIError) in }
   ) throws(MPIError) -> Int {
-    guard count > 0 else { return 0 }
-    var done: Int32 = 0
-    let code = MPI_Waitsome(
-      Int32(truncatingIfNeeded: count), handles, &done, indices, statuses)
-    return try finish(Int(done), code, "MPI_Waitsome", completed)
+    guard count > 0, let state else { return 0 }
+    var loop = WaitLoop(state)
+    do throws(MPIError) {
+      while true {
+        let finished = try progress(completed)
+        if finished > 0 || count == 0 { return finished }
+        try loop.pause()
+      }
+    } catch {
+      // It is told by its own error; what is in flight needs no word then.
+      if case .waitAbandoned = error { hasFailed = true }
+      throw error
+    }
   }
 
   /// Takes out the first `done` requests that `indices` and `statuses` tell about.

@@ -28,7 +28,8 @@ public final class RequestGroup {
   let finishedLabels: UnsafeMutablePointer<Int>
   let indices: UnsafeMutablePointer<Int32>
   let statuses: UnsafeMutablePointer<MPI_Status>
-  var worldRank = 0
+  var state: EnvironmentState?
+  var worldRank: Int { state?.worldRank ?? 0 }
   var hasFailed = false
 
   /// Makes a group with room for `capacity` requests.
@@ -71,7 +72,7 @@ public final class RequestGroup {
   func add(
     label: Int, on communicator: Communicator, _ begin: () throws(MPIError) -> Operation
   ) throws(MPIError) {
-    worldRank = communicator.worldRank
+    state = communicator.state
     guard count < capacity else { throw .groupFull(capacity: capacity, rank: worldRank) }
     let operation = try begin()
     handles[count] = operation.handle

@@ -27,6 +27,22 @@ public protocol ActivationFunction: Sendable {
   /// gradient_i *= act'(z_i), which turns the gradient of the output into that of z.
   func derivative(
     _ z: UnsafeBufferPointer<Float>, times gradient: UnsafeMutableBufferPointer<Float>)
+
+  /// z_ij += bias_j and output_ij = act(z_ij); `output` may be `z` itself.
+  ///
+  /// What a layer's forward pass needs, in one pass over memory. There is an implementation for
+  /// every function, by ``apply(_:into:)``; one of your own is worth it for speed only.
+  func activate(
+    _ z: MutableMatrixView, adding bias: UnsafePointer<Float>, into output: MutableMatrixView)
+
+  /// gradient_ij *= act'(z_ij), and sums_j = the sum of the new gradient_ij over the rows.
+  ///
+  /// What a layer's backward pass needs, in one pass over memory. There is an implementation for
+  /// every function, by ``derivative(_:times:)``; one of your own is worth it for speed only.
+  ///
+  /// - Parameter sums: one number a column, with room up to the next multiple of 16.
+  func differentiate(
+    _ z: MatrixView, gradient: MutableMatrixView, sums: UnsafeMutablePointer<Float>)
 }
 
 /// The families of initial weights.
@@ -40,73 +56,36 @@ public enum WeightInitializer: Sendable {
 extension ActivationFunction {
   /// Glorot's uniform distribution, which suits functions that are about linear around zero.
   public var weightInitializer: WeightInitializer { .glorotUniform }
-}
 
-/// The identity: act(z) = z.
-public struct Identity: ActivationFunction {
-  /// Makes the function.
-  public init() {}
-
-  public func apply(
-    _ z: UnsafeBufferPointer<Float>, into output: UnsafeMutableBufferPointer<Float>
+  public func activate(
+    _ z: MutableMatrixView, adding bias: UnsafePointer<Float>, into output: MutableMatrixView
   ) {
-    _ = output.update(fromContentsOf: z)
-  }
-
-  public func derivative(
-    _ z: UnsafeBufferPointer<Float>, times gradient: UnsafeMutableBufferPointer<Float>
-  ) {}
-}
-
-/// The rectifier: act(z) = max(z, 0), with derivative 0 at 0; NaN stays NaN.
-public struct Relu: ActivationFunction {
-  /// Makes the function.
-  public init() {}
-
-  public var weightInitializer: WeightInitializer { .heNormal }
-
-  public func apply(
-    _ z: UnsafeBufferPointer<Float>, into output: UnsafeMutableBufferPointer<Float>
-  ) {
-    guard let z = z.baseAddress, let out = output.baseAddress else { return }
-    for i in 0..<output.count {
-      out[i] = z[i] <= 0 ? 0 : z[i]
+    forFewRows(of: z.rows, columns: z.columns) { rows in
+      for row in rows { Reductions.add(bias, to: z.base + row * z.columns, z.columns) }
+      apply(z.rows(rows).readOnly.elements, into: output.rows(rows).elements)
     }
   }
 
-  public func derivative(
-    _ z: UnsafeBufferPointer<Float>, times gradient: UnsafeMutableBufferPointer<Float>
+  public func differentiate(
+    _ z: MatrixView, gradient: MutableMatrixView, sums: UnsafeMutablePointer<Float>
   ) {
-    guard let z = z.baseAddress, let g = gradient.baseAddress else { return }
-    for i in 0..<gradient.count {
-      g[i] = z[i] <= 0 ? 0 : g[i]
-    }
-  }
-}
-
-/// The logistic function: act(z) = 1 / (1 + exp(-z)), exact to a few units in the last place.
-public struct Sigmoid: ActivationFunction {
-  /// Makes the function.
-  public init() {}
-
-  public func apply(
-    _ z: UnsafeBufferPointer<Float>, into output: UnsafeMutableBufferPointer<Float>
-  ) {
-    Vectors.map(z, into: output) { z in
-      // exp of -|z| can't overflow: sigmoid(z) = 1/(1+e) for z >= 0 and e/(1+e) for z < 0.
-      let e = Exponential.exp(-z.replacing(with: -z, where: z .< 0))
-      return SIMD16(repeating: 1).replacing(with: e, where: z .< 0) / (1 + e)
+    sums.update(repeating: 0, count: gradient.columns)
+    forFewRows(of: z.rows, columns: z.columns) { rows in
+      derivative(z.rows(rows).elements, times: gradient.rows(rows).elements)
+      for row in rows {
+        Reductions.add(gradient.base + row * gradient.columns, to: sums, gradient.columns)
+      }
     }
   }
 
-  public func derivative(
-    _ z: UnsafeBufferPointer<Float>, times gradient: UnsafeMutableBufferPointer<Float>
-  ) {
-    Vectors.multiply(gradient, byMapping: z) { z in
-      // sigmoid'(z) = e / (1 + e)^2 with e = exp(-|z|), which is even in z.
-      let e = Exponential.exp(-z.replacing(with: -z, where: z .< 0))
-      let d = 1 + e
-      return e / (d * d)
+  /// Calls `body` with as many rows at a time as stay in the nearest cache.
+  private func forFewRows(of count: Int, columns: Int, _ body: (Range<Int>) -> Void) {
+    let rowsAtOnce = Swift.max(1, 4096 / columns)
+    var first = 0
+    while first < count {
+      let rows = first..<Swift.min(first + rowsAtOnce, count)
+      body(rows)
+      first = rows.upperBound
     }
   }
 }

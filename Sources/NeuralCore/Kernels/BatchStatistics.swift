@@ -1,59 +1,72 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// Column statistics of a slice, and the normalisation by those of the batch.
+///
+/// What has a number for each column is padded to whole vectors: `Vectors.padded(columns)` apart.
 enum BatchStatistics {
-  /// How many rows are added in Float32 before the sums go over to Float64.
-  static let rowsAtOnce = 128
+  /// How many Float32 numbers the functions here need for a moment.
+  static func scratchCount(columns: Int) -> Int { 3 * Vectors.padded(columns) }
 
   /// The mean and M2 of each column: `moments` gets all means, then all M2.
   ///
-  /// Two passes. The first adds x - x0, x0 being the column's first element: a constant column
-  /// has exactly its value as mean. The second adds (x - mean)^2. A large mean costs no digits,
-  /// since differences of near numbers are exact (Sterbenz). `scratch` holds 3 numbers a column.
+  /// Block by block, while the block is in the cache, and blocks are merged by Chan's rule. In a
+  /// block the first pass adds x - x0, x0 being the column's first element: a constant column has
+  /// exactly its value as mean. The second adds (x - mean)^2. A large mean costs no digits, since
+  /// differences of near numbers are exact (Sterbenz).
   static func moments(
     of matrix: MatrixView, into moments: UnsafeMutablePointer<Double>,
     scratch: UnsafeMutablePointer<Float>
   ) {
     let n = matrix.columns
-    let means = moments
-    let m2 = moments + n
-    let x0 = matrix.base
-    let high = scratch
-    let low = scratch + n
-    let sums = scratch + 2 * n
-    means.update(repeating: 0, count: n)
-    m2.update(repeating: 0, count: n)
-    forRowBlocks(of: matrix, sums: sums, into: means) { row in
-      for j in 0..<n { sums[j] += row[j] - x0[j] }
-    }
-    let scale = 1 / Double(matrix.rows)
-    for j in 0..<n {
-      means[j] = Double(x0[j]) + means[j] * scale
-      high[j] = Float(means[j])
-      low[j] = Float(means[j] - Double(high[j]))
-    }
-    forRowBlocks(of: matrix, sums: sums, into: m2) { row in
-      for j in 0..<n {
-        let d = (row[j] - high[j]) - low[j]
-        sums[j] += d * d
+    let stride = Vectors.padded(n)
+    let (sums, high, low) = (scratch, scratch + stride, scratch + 2 * stride)
+    let base = matrix.base
+    RowBlocks.forEach(rows: matrix.rows) { block in
+      let x0 = base + block.lowerBound * n
+      RowBlocks.sum(block, columns: n, into: sums) { row, j, lanes in
+        Vectors.load(base + row &* n + j, count: lanes) - Vectors.load(x0 + j, count: lanes)
       }
+      let scale = DoubleVectors.all(1 / Double(block.count))
+      Vectors.forEach(n) { j, lanes in
+        // Eight at a time would read beyond x0's last column.
+        Vectors.store(Vectors.load(x0 + j, count: lanes), to: high + j)
+      }
+      let means = block.lowerBound == 0 ? moments : nil
+      DoubleVectors.forEach(stride) { j in
+        let mean = DoubleVectors.load(high + j) + DoubleVectors.load(sums + j) * scale
+        DoubleVectors.store(mean, to: high + j)
+        DoubleVectors.store(mean - DoubleVectors.load(high + j), to: low + j)
+        if let means { DoubleVectors.store(mean, to: means + j) }
+      }
+      RowBlocks.sum(block, columns: n, into: sums) { row, j, lanes in
+        let x = Vectors.load(base + row &* n + j, count: lanes)
+        let d = (x - Vectors.load(high + j)) - Vectors.load(low + j)
+        return d * d
+      }
+      take(block, sums: sums, high: high, low: low, into: moments, stride: stride)
     }
   }
 
-  /// Adds rows into `sums`, block by block, and each block's sums into `totals`.
-  @inline(__always)
-  private static func forRowBlocks(
-    of matrix: MatrixView, sums: UnsafeMutablePointer<Float>,
-    into totals: UnsafeMutablePointer<Double>, addRow: (UnsafePointer<Float>) -> Void
+  /// Takes a block's mean (in two parts) and sums of squares into the moments of the rows before.
+  private static func take(
+    _ block: Range<Int>, sums: UnsafePointer<Float>, high: UnsafePointer<Float>,
+    low: UnsafePointer<Float>, into moments: UnsafeMutablePointer<Double>, stride: Int
   ) {
-    let n = matrix.columns
-    var first = 0
-    while first < matrix.rows {
-      let end = Swift.min(first + rowsAtOnce, matrix.rows)
-      sums.update(repeating: 0, count: n)
-      for row in first..<end { addRow(matrix.base + row * n) }
-      for j in 0..<n { totals[j] += Double(sums[j]) }
-      first = end
+    let m2 = moments + stride
+    guard block.lowerBound > 0 else {
+      DoubleVectors.forEach(stride) { j in
+        DoubleVectors.store(DoubleVectors.load(sums + j), to: m2 + j)
+      }
+      return
+    }
+    let share = Double(block.count) / Double(block.upperBound)
+    let weight = Double(block.lowerBound) * share
+    DoubleVectors.forEach(stride) { j in
+      let mean = DoubleVectors.load(moments + j)
+      let delta = (DoubleVectors.load(high + j) + DoubleVectors.load(low + j)) - mean
+      DoubleVectors.store(mean + delta * share, to: moments + j)
+      let squares = DoubleVectors.load(sums + j) + delta * delta * weight
+      DoubleVectors.store(DoubleVectors.load(m2 + j) + squares, to: m2 + j)
     }
   }
 
@@ -69,34 +82,36 @@ enum BatchStatistics {
       let x = a.base + row * n
       let hat = normalized + row * n
       let bar = scaled + row * n
-      for j in 0..<n {
-        let h = ((x[j] - high[j]) - low[j]) * rstd[j]
-        hat[j] = h
-        bar[j] = h * gamma[j] + beta[j]
+      Vectors.forEach(n) { j, lanes in
+        let centered =
+          (Vectors.load(x + j, count: lanes) - Vectors.load(high + j)) - Vectors.load(low + j)
+        let h = centered * Vectors.load(rstd + j)
+        Vectors.store(h, to: hat + j, count: lanes)
+        let scaled = Vectors.multiplyAdd(
+          h, Vectors.load(gamma + j, count: lanes), Vectors.load(beta + j, count: lanes))
+        Vectors.store(scaled, to: bar + j, count: lanes)
       }
     }
   }
 
-  /// The column sums of dAbar * Ahat, then those of dAbar; `scratch` holds 2 numbers a column.
+  /// The column sums of dAbar * Ahat, then those of dAbar.
   static func gradientSums(
     _ gradient: MatrixView, normalized: UnsafePointer<Float>,
     into sums: UnsafeMutablePointer<Double>, scratch: UnsafeMutablePointer<Float>
   ) {
     let n = gradient.columns
-    var first = 0
-    while first < gradient.rows {
-      let end = Swift.min(first + rowsAtOnce, gradient.rows)
-      scratch.update(repeating: 0, count: 2 * n)
-      for row in first..<end {
-        let g = gradient.base + row * n
-        let hat = normalized + row * n
-        for j in 0..<n {
-          scratch[j] += g[j] * hat[j]
-          scratch[n + j] += g[j]
-        }
+    let stride = Vectors.padded(n)
+    let base = gradient.base
+    sums.update(repeating: 0, count: 2 * stride)
+    RowBlocks.forEach(rows: gradient.rows) { block in
+      RowBlocks.sum(block, columns: n, into: scratch, and: scratch + stride) { row, j, lanes in
+        let g = Vectors.load(base + row &* n + j, count: lanes)
+        return (g * Vectors.load(normalized + row &* n + j, count: lanes), g)
       }
-      for j in 0..<2 * n { sums[j] += Double(scratch[j]) }
-      first = end
+      DoubleVectors.forEach(2 * stride) { j in
+        DoubleVectors.store(
+          DoubleVectors.load(sums + j) + DoubleVectors.load(scratch + j), to: sums + j)
+      }
     }
   }
 
@@ -110,8 +125,11 @@ enum BatchStatistics {
     for row in 0..<gradient.rows {
       let g = gradient.base + row * n
       let hat = normalized + row * n
-      for j in 0..<n {
-        g[j] = factor[j] * ((g[j] - meanOfGradient[j]) - hat[j] * meanOfProduct[j])
+      Vectors.forEach(n) { j, lanes in
+        let centered = Vectors.load(g + j, count: lanes) - Vectors.load(meanOfGradient + j)
+        let projected =
+          centered - Vectors.load(hat + j, count: lanes) * Vectors.load(meanOfProduct + j)
+        Vectors.store(projected * Vectors.load(factor + j), to: g + j, count: lanes)
       }
     }
   }
@@ -121,33 +139,10 @@ enum BatchStatistics {
     let n = gradient.columns
     for row in 0..<gradient.rows {
       let g = gradient.base + row * n
-      for j in 0..<n { g[j] *= factor[j] }
+      Vectors.forEach(n) { j, lanes in
+        Vectors.store(
+          Vectors.load(g + j, count: lanes) * Vectors.load(factor + j), to: g + j, count: lanes)
+      }
     }
-  }
-}
-
-/// What a normalisation subtracts and multiplies by, feature by feature.
-///
-/// The mean is kept in two Float32 parts whose sum is exact to about 48 bits: with features of
-/// mean 1e6 and unit deviation, one Float32 alone would be off by up to 3 % of the deviation.
-struct NormalizationScales {
-  let meanHigh: UnsafeMutablePointer<Float>
-  let meanLow: UnsafeMutablePointer<Float>
-  let reciprocalDeviation: UnsafeMutablePointer<Float>
-
-  /// Scales of `features` features in a buffer of 3 numbers a feature.
-  init(_ buffer: AlignedBuffer<Float>, features: Int) {
-    precondition(buffer.count >= 3 * features, "scales outside the buffer")
-    meanHigh = buffer.base
-    meanLow = buffer.base + features
-    reciprocalDeviation = buffer.base + 2 * features
-  }
-
-  /// Takes over one feature's mean and variance; a variance that overflowed poisons the feature.
-  func set(_ feature: Int, mean: Double, variance: Double, epsilon: Double) {
-    meanHigh[feature] = Float(mean)
-    meanLow[feature] = Float(mean - Double(meanHigh[feature]))
-    reciprocalDeviation[feature] =
-      variance.isFinite ? Float(1 / (variance + epsilon).squareRoot()) : .nan
   }
 }

@@ -11,8 +11,7 @@ enum Exponential {
 
   @inline(__always)
   static func exp(_ x: Vector) -> Vector {
-    let clamped = x.clamped(
-      lowerBound: Vector(repeating: -105), upperBound: Vector(repeating: 90))
+    let clamped = x.replacing(with: -105, where: x .< -105).replacing(with: 90, where: x .> 90)
     // Adding 1.5 * 2^23 rounds to the nearest integer and leaves it in the low bits.
     let magic = Vector(repeating: 12_582_912)
     let shifted = clamped * 1.442_695_04 + magic

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import COneDNN
 
-/// Matrix products of row-major Float32 matrices, by oneDNN on one thread.
+/// Matrix products of row-major Float32 matrices: by oneDNN on one thread, small ones by our own.
 ///
 /// A product's bits depend on its shape and operands, not on where these lie in memory. So products
 /// are made slice by slice, in shapes that do not depend on who makes them.
@@ -14,11 +14,29 @@ enum MatrixProduct {
   }
 
   /// C = A * B, with A as `rows x inner` and B as `inner x columns` after the transpositions.
+  ///
+  /// - Parameter workspace: room for ``workspaceCount(columns:inner:)`` numbers.
   static func multiply(
     _ a: Operand, by b: Operand, into c: UnsafeMutablePointer<Float>, stride: Int, rows: Int,
-    columns: Int, inner: Int
+    columns: Int, inner: Int, workspace: UnsafeMutablePointer<Float>
   ) throws {
     guard rows > 0 && columns > 0 else { return }
+    if SmallProduct.suits(rows: rows, columns: columns, inner: inner) {
+      let left = SmallProduct.Left(
+        base: a.base, rowStride: a.transposed ? 1 : a.stride,
+        columnStride: a.transposed ? a.stride : 1)
+      var right = SmallProduct.Right(base: b.base, stride: b.stride)
+      if b.transposed {
+        let padded = Vectors.padded(columns)
+        Transposition.transpose(
+          b.base, stride: b.stride, rows: columns, columns: inner, into: workspace,
+          paddedStride: padded)
+        right = SmallProduct.Right(base: UnsafePointer(workspace), stride: padded)
+      }
+      SmallProduct.multiply(
+        left, by: right, into: c, stride: stride, rows: rows, columns: columns, inner: inner)
+      return
+    }
     clockstep_onednn_use_one_thread()
     let status = dnnl_sgemm(
       letter(a.transposed), letter(b.transposed), dnnl_dim_t(rows), dnnl_dim_t(columns),
@@ -28,6 +46,12 @@ enum MatrixProduct {
       throw NeuralCoreError.productFailed(
         rows: rows, columns: columns, inner: inner, status: Int(status.rawValue))
     }
+  }
+
+  /// The workspace that products with a transposed second operand need, whatever their rows.
+  static func workspaceCount(columns: Int, inner: Int) -> Int {
+    SmallProduct.suits(rows: 1, columns: columns, inner: inner)
+      ? Vectors.padded(columns) * inner : 0
   }
 
   private static func letter(_ transposed: Bool) -> CChar {

@@ -4,28 +4,43 @@
 public enum Reductions {
   /// The sum of the squares of `count` numbers, in Float64, which no Float32 can overflow.
   ///
-  /// Eight running sums, one for each index modulo 8, are added at the end.
+  /// 32 running sums, one for each index modulo 32, are added in pairs at the end.
   public static func sumOfSquares(_ values: UnsafePointer<Float>, _ count: Int) -> Double {
-    var sums = SIMD8<Double>()
+    var (a, b) = (DoubleVectors.Vector(), DoubleVectors.Vector())
+    var (c, d) = (DoubleVectors.Vector(), DoubleVectors.Vector())
     var i = 0
-    while i + 8 <= count {
-      let x = SIMD8<Double>(UnsafeRawPointer(values + i).loadUnaligned(as: SIMD8<Float>.self))
-      sums += x * x
-      i += 8
+    while i &+ 32 <= count {
+      let (w, x) = (DoubleVectors.load(values + i), DoubleVectors.load(values + i + 8))
+      let (y, z) = (DoubleVectors.load(values + i + 16), DoubleVectors.load(values + i + 24))
+      a += w * w
+      b += x * x
+      c += y * y
+      d += z * z
+      i &+= 32
     }
+    var rest = 0.0
     while i < count {
-      sums[i % 8] += Double(values[i]) * Double(values[i])
-      i += 1
+      rest += Double(values[i]) * Double(values[i])
+      i &+= 1
     }
-    return sums.sum()
+    return sum((a + b) + (c + d)) + rest
+  }
+
+  /// The sum of eight numbers, by halves.
+  @inline(__always)
+  static func sum(_ x: DoubleVectors.Vector) -> Double {
+    let four = x.lowHalf + x.highHalf
+    let two = four.lowHalf + four.highHalf
+    return two.x + two.y
   }
 
   /// target_i += addend_i.
   public static func add(
     _ addend: UnsafePointer<Float>, to target: UnsafeMutablePointer<Float>, _ count: Int
   ) {
-    for i in 0..<count {
-      target[i] += addend[i]
+    Vectors.forEach(count) { i, lanes in
+      let sum = Vectors.load(target + i, count: lanes) + Vectors.load(addend + i, count: lanes)
+      Vectors.store(sum, to: target + i, count: lanes)
     }
   }
 }

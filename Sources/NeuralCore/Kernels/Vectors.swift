@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import CVectorMath
 
 /// Element-wise work on flat memory, 16 numbers at a time.
 ///
@@ -7,15 +8,18 @@
 enum Vectors {
   typealias Vector = SIMD16<Float>
 
-  /// Calls `whole` at every 16th index, and then `rest` with the number of elements left over.
+  /// Calls `body` for each vector of a run: at its first index, with how many of the 16 lanes count.
+  ///
+  /// Whole vectors see the constant 16, which ``load(_:count:)`` and ``store(_:to:count:)`` turn
+  /// into plain loads and stores.
   @inline(__always)
-  static func forEach(_ count: Int, whole: (Int) -> Void, rest: (Int, Int) -> Void) {
+  static func forEach(_ count: Int, _ body: (_ index: Int, _ lanes: Int) -> Void) {
     var i = 0
-    while i + 16 <= count {
-      whole(i)
-      i += 16
+    while i &+ 16 <= count {
+      body(i, 16)
+      i &+= 16
     }
-    if i < count { rest(i, count - i) }
+    if i < count { body(i, count &- i) }
   }
 
   /// output_i = function(input_i), 16 at a time; the last ones are padded with zeros.
@@ -25,10 +29,8 @@ enum Vectors {
     _ function: (Vector) -> Vector
   ) {
     guard let source = input.baseAddress, let target = output.baseAddress else { return }
-    forEach(Swift.min(input.count, output.count)) { i in
-      store(function(load(source + i)), to: target + i)
-    } rest: { i, count in
-      store(function(load(source + i, count: count)), to: target + i, count: count)
+    forEach(Swift.min(input.count, output.count)) { i, lanes in
+      store(function(load(source + i, count: lanes)), to: target + i, count: lanes)
     }
   }
 
@@ -39,11 +41,9 @@ enum Vectors {
     _ function: (Vector) -> Vector
   ) {
     guard let source = input.baseAddress, let target = values.baseAddress else { return }
-    forEach(Swift.min(input.count, values.count)) { i in
-      store(load(target + i) * function(load(source + i)), to: target + i)
-    } rest: { i, count in
-      let product = load(target + i, count: count) * function(load(source + i, count: count))
-      store(product, to: target + i, count: count)
+    forEach(Swift.min(input.count, values.count)) { i, lanes in
+      let product = load(target + i, count: lanes) * function(load(source + i, count: lanes))
+      store(product, to: target + i, count: lanes)
     }
   }
 
@@ -54,9 +54,7 @@ enum Vectors {
 
   @inline(__always)
   static func load(_ pointer: UnsafePointer<Float>, count: Int) -> Vector {
-    var vector = Vector()
-    for lane in 0..<count { vector[lane] = pointer[lane] }
-    return vector
+    count == 16 ? load(pointer) : clockstep_load_first(pointer, count)
   }
 
   @inline(__always)
@@ -66,6 +64,43 @@ enum Vectors {
 
   @inline(__always)
   static func store(_ vector: Vector, to pointer: UnsafeMutablePointer<Float>, count: Int) {
-    for lane in 0..<count { pointer[lane] = vector[lane] }
+    if count == 16 {
+      store(vector, to: pointer)
+    } else {
+      clockstep_store_first(vector, pointer, count)
+    }
+  }
+
+  /// Whether 32 vectors fit the processor's registers, or 8 only.
+  static var hasWideRegisters: Bool { clockstep_has_wide_registers != 0 }
+
+  /// The least number of elements, at least `count`, that is whole vectors.
+  static func padded(_ count: Int) -> Int { (count + 15) / 16 * 16 }
+
+  /// a * b + c, rounded once.
+  @inline(__always)
+  static func multiplyAdd(_ a: Vector, _ b: Vector, _ c: Vector) -> Vector {
+    clockstep_multiply_add(a, b, c)
+  }
+
+  /// The number as all 16 lanes.
+  @inline(__always)
+  static func all(_ value: Float) -> Vector { Vector(repeating: value) }
+
+  /// Which lanes are among the first `count`.
+  @inline(__always)
+  static func isFirst(_ count: Int) -> SIMDMask<SIMD16<Int32>> {
+    let lanes = SIMD16<Int32>(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15)
+    return lanes .< Int32(truncatingIfNeeded: count)
+  }
+
+  /// The greatest lane, by halves.
+  @inline(__always)
+  static func maximum(_ x: Vector) -> Float {
+    let eight = x.lowHalf.replacing(with: x.highHalf, where: x.highHalf .> x.lowHalf)
+    let four = eight.lowHalf.replacing(
+      with: eight.highHalf, where: eight.highHalf .> eight.lowHalf)
+    let two = four.lowHalf.replacing(with: four.highHalf, where: four.highHalf .> four.lowHalf)
+    return two.x < two.y ? two.y : two.x
   }
 }

@@ -3,55 +3,55 @@
 extension FullyConnectedLayer {
   /// The gradient: by the input first, with its sums over the batch, then by the parameters.
   ///
-  /// The weights' gradient goes by way of G = dZ^T Ahat (`m x n`): dW = G * diag(gamma) + db beta^T.
-  /// From G follow also dgamma_j = sum over k of W_kj G_kj and dbeta_j = sum over k of W_kj db_k, so
-  /// the first layer, whose input gradient nobody needs, makes no second product.
+  /// dW = dZ^T Abar, and dgamma and dbeta are the column sums of dAbar * Ahat and dAbar. The first
+  /// layer, whose input gradient nobody needs, makes no dAbar: from G = dZ^T Ahat (`m x n`) follow
+  /// dW = G * diag(gamma) + db beta^T, dgamma_j = sum over k of W_kj G_kj, and dbeta_j = sum over k
+  /// of W_kj db_k.
   func propagate(
     _ outputGradient: MutableMatrixView, into inputGradient: MutableMatrixView?,
     _ pass: LayerPass
   ) throws {
     differentiateActivation(outputGradient, pass)
-    if normalization != nil { beginSums(pass) }
+    if normalization != nil { sums.begin(pass.slices) }
+    let gradient = outputGradient.readOnly
     if let inputGradient {
-      try passOn(outputGradient.readOnly, into: inputGradient, pass)
-      try accumulateWeights(outputGradient.readOnly, pass, summing: false)
+      try passOn(gradient, into: inputGradient, pass)
+      try accumulateWeights(gradient, times: operand, pass) { _, _, _ in }
+    } else if normalization == nil {
+      try accumulateWeights(gradient, times: operand, pass) { _, _, _ in }
     } else {
-      try accumulateWeights(outputGradient.readOnly, pass, summing: normalization != nil)
+      clearSums(pass)
+      try accumulateWeights(gradient, times: normalized.base, pass) { g, panel, item in
+        scaleAndSum(g, panel, item: item, pass)
+      }
       try accumulateScaleAndShift(pass)
     }
     try pass.accumulateGradient(of: Tensor.bias, elements: 0..<outputs) { item, _, target in
-      target.update(from: biasGradients.base + item * outputs, count: outputs)
+      target.update(from: biasGradient(item), count: outputs)
     }
     try pass.gradientsReady()
   }
 
+  /// db of a slice.
+  private func biasGradient(_ item: Int) -> UnsafeMutablePointer<Float> {
+    biasGradients.base + item * Vectors.padded(outputs)
+  }
+
   /// dZ = dOut * act'(Z) in place, and db of each slice as the column sums of dZ.
   private func differentiateActivation(_ gradient: MutableMatrixView, _ pass: LayerPass) {
-    let needed = pass.slices.localRows.count * outputs
+    let needed = pass.slices.localRows.count * Vectors.padded(outputs)
     if biasGradients.count < needed { biasGradients = AlignedBuffer(count: needed) }
-    let rowsAtOnce = Swift.max(1, 4096 / outputs)
-    for (item, slice) in pass.slices.localRows.enumerated() {
-      let sums = biasGradients.base + item * outputs
-      sums.update(repeating: 0, count: outputs)
-      var first = slice.lowerBound
-      while first < slice.upperBound {
-        let rows = first..<Swift.min(first + rowsAtOnce, slice.upperBound)
-        let z = MatrixView(
-          preActivations.base + first * outputs, rows: rows.count, columns: outputs)
-        let part = gradient.rows(rows)
-        activation.derivative(z.elements, times: part.elements)
-        for row in 0..<rows.count {
-          Reductions.add(part.base + row * outputs, to: sums, outputs)
-        }
-        first = rows.upperBound
-      }
+    for (item, rows) in pass.slices.localRows.enumerated() {
+      activation.differentiate(
+        MatrixView(
+          preActivations.base + rows.lowerBound * outputs, rows: rows.count, columns: outputs),
+        gradient: gradient.rows(rows), sums: biasGradient(item))
     }
   }
 
-  private func beginSums(_ pass: LayerPass) {
-    sums.begin(pass.slices)
+  private func clearSums(_ pass: LayerPass) {
     for item in pass.slices.localRows.indices {
-      sums.row(item).update(repeating: 0, count: 2 * inputs)
+      sums.row(item).update(repeating: 0, count: sums.width)
     }
   }
 
@@ -68,7 +68,8 @@ extension FullyConnectedLayer {
       try MatrixProduct.multiply(
         .init(base: gradient.row(rows.lowerBound), stride: outputs),
         by: .init(base: pass.memory.tensor(Tensor.weight), stride: inputs), into: target.base,
-        stride: inputs, rows: rows.count, columns: inputs, inner: outputs)
+        stride: inputs, rows: rows.count, columns: inputs, inner: outputs,
+        workspace: workspace.base)
       guard normalization != nil else { continue }
       BatchStatistics.gradientSums(
         target.readOnly, normalized: normalized.base + rows.lowerBound * inputs,
@@ -82,7 +83,8 @@ extension FullyConnectedLayer {
     case (.frozenStatistics, _): break
     }
     setBackwardScales(pass, rows: Double(normalization.rows(of: pass.slices)))
-    let (factor, mean, product) = (scratch.base, scratch.base + inputs, scratch.base + 2 * inputs)
+    let stride = Vectors.padded(inputs)
+    let (factor, mean, product) = (scratch.base, scratch.base + stride, scratch.base + 2 * stride)
     for rows in pass.slices.localRows {
       let target = inputGradient.rows(rows)
       switch normalization.backward {
@@ -99,17 +101,25 @@ extension FullyConnectedLayer {
   /// gamma / sqrt(var + eps), mean(dAbar) and mean(dAbar * Ahat) into the scratch.
   private func setBackwardScales(_ pass: LayerPass, rows: Double) {
     let gamma = pass.memory.tensor(Tensor.gamma)
-    for j in 0..<inputs {
-      scratch.base[j] = gamma[j] * scales.reciprocalDeviation[j]
-      scratch.base[inputs + j] = Float(sums.whole.base[inputs + j] / rows)
-      scratch.base[2 * inputs + j] = Float(sums.whole.base[j] / rows)
+    let stride = Vectors.padded(inputs)
+    let (factor, mean, product) = (scratch.base, scratch.base + stride, scratch.base + 2 * stride)
+    let (sums, rstd) = (self.sums.whole.base, scales.reciprocalDeviation)
+    Vectors.forEach(inputs) { j, lanes in
+      Vectors.store(
+        Vectors.load(gamma + j, count: lanes) * Vectors.load(rstd + j), to: factor + j)
+    }
+    let scale = 1 / rows
+    DoubleVectors.forEach(stride) { j in
+      DoubleVectors.store(DoubleVectors.load(sums + stride + j) * scale, to: mean + j)
+      DoubleVectors.store(DoubleVectors.load(sums + j) * scale, to: product + j)
     }
   }
 
   /// Adds up dgamma and dbeta from the slices' sums.
   private func accumulateScaleAndShift(_ pass: LayerPass) throws {
     guard normalization != nil else { return }
-    for (tensor, offset) in [(Tensor.gamma, 0), (Tensor.beta, inputs)] {
+    let stride = Vectors.padded(inputs)
+    for (tensor, offset) in [(Tensor.gamma, 0), (Tensor.beta, stride)] {
       try pass.accumulateGradient(of: tensor, elements: 0..<inputs) { item, _, target in
         let source = sums.row(item) + offset
         for j in 0..<inputs { target[j] = Float(source[j]) }
@@ -117,12 +127,14 @@ extension FullyConnectedLayer {
     }
   }
 
-  /// Weights are worked on in panels of about a million elements, which stay in the cache.
-  private static let panelElements = 1 << 20
+  /// Weights are worked on in panels of about four million elements, so that those which are added
+  /// up over slices stay in the cache.
+  private static let panelElements = 1 << 22
 
-  /// Adds up dW; when `summing`, also each slice's dgamma and dbeta into `sums`.
+  /// Adds up dZ^T times `operand` (`B x n`), panel by panel, each finished by `finish`.
   private func accumulateWeights(
-    _ gradient: MatrixView, _ pass: LayerPass, summing: Bool
+    _ gradient: MatrixView, times operand: UnsafePointer<Float>, _ pass: LayerPass,
+    _ finish: (UnsafeMutablePointer<Float>, _ panel: Range<Int>, _ item: Int) -> Void
   ) throws {
     let panelRows = Swift.max(16, Self.panelElements / inputs)
     var first = 0
@@ -133,47 +145,42 @@ extension FullyConnectedLayer {
       ) { item, rows, g in
         try MatrixProduct.multiply(
           .init(base: gradient.row(rows.lowerBound) + first, stride: outputs, transposed: true),
-          by: .init(base: normalized.base + rows.lowerBound * inputs, stride: inputs), into: g,
-          stride: inputs, rows: panel.count, columns: inputs, inner: rows.count)
-        if summing { sumPanel(g, panel, item: item, pass) }
-        if normalization != nil { scalePanel(g, panel, item: item, pass) }
+          by: .init(base: operand + rows.lowerBound * inputs, stride: inputs), into: g,
+          stride: inputs, rows: panel.count, columns: inputs, inner: rows.count,
+          workspace: workspace.base)
+        finish(g, panel, item)
       }
       first = panel.upperBound
     }
   }
 
-  /// Adds what rows of G and W contribute to dgamma and dbeta of a slice.
-  private func sumPanel(
-    _ g: UnsafePointer<Float>, _ panel: Range<Int>, item: Int, _ pass: LayerPass
-  ) {
-    let n = inputs
-    let weights = pass.memory.tensor(Tensor.weight)
-    let biasGradient = biasGradients.base + item * outputs
-    let (gammaSums, betaSums) = (scratch.base, scratch.base + n)
-    scratch.base.update(repeating: 0, count: 2 * n)
-    for k in panel {
-      let row = g + (k - panel.lowerBound) * n
-      let w = weights + k * n
-      let db = biasGradient[k]
-      for j in 0..<n {
-        gammaSums[j] += w[j] * row[j]
-        betaSums[j] += w[j] * db
-      }
-    }
-    let totals = sums.row(item)
-    for j in 0..<2 * n { totals[j] += Double(scratch.base[j]) }
-  }
-
-  /// Turns rows of G into rows of dW = G * diag(gamma) + db beta^T.
-  private func scalePanel(
+  /// Turns rows of G into rows of dW, and adds what they give to the slice's dgamma and dbeta.
+  private func scaleAndSum(
     _ g: UnsafeMutablePointer<Float>, _ panel: Range<Int>, item: Int, _ pass: LayerPass
   ) {
-    let gamma = pass.memory.tensor(Tensor.gamma)
-    let beta = pass.memory.tensor(Tensor.beta)
-    for k in panel {
-      let row = g + (k - panel.lowerBound) * inputs
-      let db = biasGradients.base[item * outputs + k]
-      for j in 0..<inputs { row[j] = row[j] * gamma[j] + db * beta[j] }
+    let n = inputs
+    let weights = pass.memory.tensor(Tensor.weight) + panel.lowerBound * n
+    let (gamma, beta) = (pass.memory.tensor(Tensor.gamma), pass.memory.tensor(Tensor.beta))
+    let db = biasGradient(item) + panel.lowerBound
+    let totals = sums.row(item)
+    let stride = Vectors.padded(n)
+    RowBlocks.forEach(rows: panel.count) { block in
+      RowBlocks.sum(block, columns: n, into: scratch.base, and: scratch.base + stride) {
+        k, j, lanes in
+        let place = k &* n &+ j
+        let w = Vectors.load(weights + place, count: lanes)
+        let old = Vectors.load(g + place, count: lanes)
+        let shift = Vectors.all(db[k])
+        let new = Vectors.multiplyAdd(
+          old, Vectors.load(gamma + j, count: lanes),
+          shift * Vectors.load(beta + j, count: lanes))
+        Vectors.store(new, to: g + place, count: lanes)
+        return (w * old, w * shift)
+      }
+      DoubleVectors.forEach(2 * stride) { j in
+        DoubleVectors.store(
+          DoubleVectors.load(totals + j) + DoubleVectors.load(scratch.base + j), to: totals + j)
+      }
     }
   }
 }

@@ -25,18 +25,20 @@ public final class FullyConnectedLayer: Layer {
   var normalized = AlignedBuffer<Float>(count: 0)
   /// Z of this replica's rows.
   var preActivations = AlignedBuffer<Float>(count: 0)
-  /// Abar of one slice.
+  /// Abar of this replica's rows.
   var scaled = AlignedBuffer<Float>(count: 0)
-  /// db of each slice.
+  /// db of each slice, padded to whole vectors.
   var biasGradients = AlignedBuffer<Float>(count: 0)
   let moments: SliceMoments
   /// With statistics of each replica's own: those of this one.
   private let ownMoments: SliceMoments?
-  /// Of each slice, dgamma and then dbeta.
+  /// Of each slice, dgamma and then dbeta, each padded to whole vectors.
   let sums: SliceSums
   let scales: NormalizationScales
-  /// Three numbers an input, for whatever a pass needs for a moment.
+  /// Three vectors an input, for whatever a pass needs for a moment.
   let scratch: AlignedBuffer<Float>
+  /// What small products need for a moment.
+  let workspace: AlignedBuffer<Float>
   let folded: FoldedWeights
   private let scaleBuffer: AlignedBuffer<Float>
 
@@ -49,10 +51,12 @@ public final class FullyConnectedLayer: Layer {
     self.normalization = normalization
     moments = SliceMoments(features: inputs)
     ownMoments = normalization?.scope == .replica ? SliceMoments(features: inputs) : nil
-    sums = SliceSums(count: 2 * inputs)
-    scaleBuffer = AlignedBuffer(count: 3 * inputs)
+    sums = SliceSums(count: 2 * Vectors.padded(inputs))
+    scaleBuffer = AlignedBuffer(count: NormalizationScales.count(features: inputs))
     scales = NormalizationScales(scaleBuffer, features: inputs)
-    scratch = AlignedBuffer(count: 3 * inputs)
+    scratch = AlignedBuffer(count: BatchStatistics.scratchCount(columns: inputs))
+    workspace = AlignedBuffer(
+      count: MatrixProduct.workspaceCount(columns: outputs, inner: inputs))
     folded = FoldedWeights(inputs: inputs, outputs: outputs)
     super.init(inputs: inputs, outputs: outputs)
   }
@@ -82,54 +86,40 @@ public final class FullyConnectedLayer: Layer {
     guard normalized.count < rows * inputs || preActivations.count < rows * outputs else { return }
     normalized = AlignedBuffer(count: rows * inputs)
     preActivations = AlignedBuffer(count: rows * outputs)
+    if normalization != nil { scaled = AlignedBuffer(count: rows * inputs) }
+  }
+
+  /// Abar, or A without normalisation.
+  var operand: UnsafeMutablePointer<Float> {
+    normalization == nil ? normalized.base : scaled.base
   }
 
   public override func forward(
     _ input: MatrixView, into output: MutableMatrixView, _ pass: LayerPass
   ) throws {
-    if scaled.count < pass.slices.largestSlice * inputs {
-      scaled = AlignedBuffer(count: pass.slices.largestSlice * inputs)
-    }
     if let normalization {
       try takeStatistics(of: input, normalization, pass)
     }
     for rows in pass.slices.localRows {
       let source = input.rows(rows)
-      let kept = normalized.base + rows.lowerBound * inputs
-      var operand = UnsafePointer(kept)
+      let first = rows.lowerBound * inputs
       if normalization != nil {
         BatchStatistics.normalize(
           source, by: scales, gamma: pass.memory.tensor(Tensor.gamma),
-          beta: pass.memory.tensor(Tensor.beta), normalized: kept, scaled: scaled.base)
-        operand = UnsafePointer(scaled.base)
+          beta: pass.memory.tensor(Tensor.beta), normalized: normalized.base + first,
+          scaled: scaled.base + first)
       } else {
-        kept.update(from: source.base, count: source.elements.count)
+        (normalized.base + first).update(from: source.base, count: source.elements.count)
       }
       let z = preActivations.base + rows.lowerBound * outputs
       try MatrixProduct.multiply(
-        .init(base: operand, stride: inputs),
+        .init(base: operand + first, stride: inputs),
         by: .init(base: pass.memory.tensor(Tensor.weight), stride: inputs, transposed: true),
-        into: z, stride: outputs, rows: rows.count, columns: outputs, inner: inputs)
-      activate(
+        into: z, stride: outputs, rows: rows.count, columns: outputs, inner: inputs,
+        workspace: workspace.base)
+      activation.activate(
         MutableMatrixView(z, rows: rows.count, columns: outputs),
-        bias: pass.memory.tensor(Tensor.bias), into: output.rows(rows))
-    }
-  }
-
-  /// Z += b and output = act(Z), a few rows at a time so that they stay in the cache.
-  func activate(
-    _ z: MutableMatrixView, bias: UnsafePointer<Float>, into output: MutableMatrixView
-  ) {
-    let rowsAtOnce = Swift.max(1, 4096 / z.columns)
-    var first = 0
-    while first < z.rows {
-      let rows = first..<Swift.min(first + rowsAtOnce, z.rows)
-      for row in rows {
-        Reductions.add(bias, to: z.base + row * z.columns, z.columns)
-      }
-      activation.apply(
-        z.rows(rows).readOnly.elements, into: output.rows(rows).elements)
-      first = rows.upperBound
+        adding: pass.memory.tensor(Tensor.bias), into: output.rows(rows))
     }
   }
 
@@ -147,26 +137,13 @@ public final class FullyConnectedLayer: Layer {
       ownMoments.mergeOwnAlone()
     }
     try pass.replicas.mergeMoments(moments)
-    updateRunningStatistics(normalization, pass)
-    let source = ownMoments ?? moments
-    let rows = Double(normalization.rows(of: pass.slices))
-    for j in 0..<inputs {
-      scales.set(
-        j, mean: source.mean[j], variance: source.sumOfSquares[j] / rows,
-        epsilon: normalization.epsilon)
-    }
-  }
-
-  private func updateRunningStatistics(_ normalization: BatchNormalization, _ pass: LayerPass) {
-    let keep = normalization.momentum
-    let runningMean = pass.memory.tensor(Tensor.runningMean)
-    let runningVariance = pass.memory.tensor(Tensor.runningVariance)
-    let batchRows = Double(pass.slices.batchRows)
-    for j in 0..<inputs {
-      let variance = moments.sumOfSquares[j] / batchRows
-      runningMean[j] = Float(keep * Double(runningMean[j]) + (1 - keep) * moments.mean[j])
-      runningVariance[j] = Float(keep * Double(runningVariance[j]) + (1 - keep) * variance)
-    }
+    NormalizationScales.updateRunning(
+      mean: pass.memory.tensor(Tensor.runningMean),
+      variance: pass.memory.tensor(Tensor.runningVariance), from: moments,
+      rows: Double(pass.slices.batchRows), momentum: normalization.momentum)
+    scales.set(
+      ownMoments ?? moments, rows: Double(normalization.rows(of: pass.slices)),
+      epsilon: normalization.epsilon)
   }
 
   public override func backward(
@@ -184,8 +161,9 @@ public final class FullyConnectedLayer: Layer {
     try MatrixProduct.multiply(
       .init(base: source.base, stride: inputs),
       by: .init(base: folded.weights(memory), stride: inputs, transposed: true),
-      into: output.base, stride: outputs, rows: input.rows, columns: outputs, inner: inputs)
-    activate(output, bias: folded.bias.base, into: output)
+      into: output.base, stride: outputs, rows: input.rows, columns: outputs, inner: inputs,
+      workspace: workspace.base)
+    activation.activate(output, adding: folded.bias.base, into: output)
   }
 
   public override func isFinite(rows: Int) -> Bool {

@@ -16,96 +16,23 @@ public protocol LossFunction: Sendable {
   func derivative(
     _ outputs: MatrixView, _ targets: TargetView, batchRows: Int,
     into gradient: MutableMatrixView) throws
-}
 
-/// The mean over rows of the squared distance ||y - yhat||^2; derivative (2/B)(yhat - y).
-///
-/// Class targets are taken as one-hot rows.
-public struct MeanSquaredError: LossFunction {
-  /// Makes the loss.
-  public init() {}
-
-  public func compute(_ outputs: MatrixView, _ targets: TargetView) throws -> Double {
-    try Targets.check(targets, against: outputs)
-    var sum = 0.0
-    for row in 0..<outputs.rows {
-      let y = outputs.row(row)
-      var rowSum = 0.0
-      for j in 0..<outputs.columns {
-        let d = Double(y[j]) - Double(Targets.value(targets, row, j))
-        rowSum += d * d
-      }
-      sum += rowSum
-    }
-    return sum
-  }
-
-  public func derivative(
+  /// Both at once: returns what ``compute(_:_:)`` does, and writes what
+  /// ``derivative(_:_:batchRows:into:)`` does.
+  ///
+  /// There is an implementation for every loss; one of your own is worth it for speed only.
+  func computeWithDerivative(
     _ outputs: MatrixView, _ targets: TargetView, batchRows: Int,
     into gradient: MutableMatrixView
-  ) throws {
-    try Targets.check(targets, against: outputs)
-    let factor = 2 / Float(batchRows)
-    for row in 0..<outputs.rows {
-      let y = outputs.row(row)
-      let g = gradient.base + row * gradient.columns
-      for j in 0..<outputs.columns {
-        g[j] = factor * (y[j] - Targets.value(targets, row, j))
-      }
-    }
-  }
+  ) throws -> Double
 }
 
-/// The mean over rows of the cross-entropy of softmax(logits); derivative (softmax - y)/B.
-///
-/// Log-sum-exp and softmax are shifted by the row's maximum, and differences of logits are taken
-/// in Float64, so that both are finite for any finite logits. Soft labels weigh the classes; with
-/// weights that don't add up to 1 the derivative is (softmax * sum(y) - y)/B.
-public struct CrossEntropy: LossFunction {
-  /// Makes the loss.
-  public init() {}
-
-  public func compute(_ outputs: MatrixView, _ targets: TargetView) throws -> Double {
-    try Targets.check(targets, against: outputs)
-    var sum = 0.0
-    for row in 0..<outputs.rows {
-      let z = outputs.row(row)
-      let (maximum, total) = Softmax.maximumAndSum(z, outputs.columns)
-      let logTotal = Softmax.log(total)
-      switch targets {
-      case .classes(let classes):
-        sum += (Double(maximum) - Double(z[Int(classes[row])])) + logTotal
-      case .values(let values):
-        let y = values.row(row)
-        for j in 0..<outputs.columns where y[j] != 0 {
-          sum += Double(y[j]) * ((Double(maximum) - Double(z[j])) + logTotal)
-        }
-      }
-    }
-    return sum
-  }
-
-  public func derivative(
+extension LossFunction {
+  public func computeWithDerivative(
     _ outputs: MatrixView, _ targets: TargetView, batchRows: Int,
     into gradient: MutableMatrixView
-  ) throws {
-    try Targets.check(targets, against: outputs)
-    let scale = 1 / Float(batchRows)
-    for row in 0..<outputs.rows {
-      let g = gradient.base + row * gradient.columns
-      let total = Softmax.exponentials(outputs.row(row), outputs.columns, into: g)
-      switch targets {
-      case .classes(let classes):
-        let factor = scale / Float(total)
-        for j in 0..<outputs.columns { g[j] *= factor }
-        g[Int(classes[row])] -= scale
-      case .values(let values):
-        let y = values.row(row)
-        var weight = 0.0
-        for j in 0..<outputs.columns { weight += Double(y[j]) }
-        let factor = scale * Float(weight / total)
-        for j in 0..<outputs.columns { g[j] = g[j] * factor - scale * y[j] }
-      }
-    }
+  ) throws -> Double {
+    try derivative(outputs, targets, batchRows: batchRows, into: gradient)
+    return try compute(outputs, targets)
   }
 }

@@ -3,38 +3,59 @@ internal import Foundation
 
 /// The pieces of softmax and log-sum-exp over one row, shifted by the row's maximum.
 public enum Softmax {
-  static func maximum(_ z: UnsafePointer<Float>, _ count: Int) -> Float {
-    var maximum = -Float.infinity
-    for j in 0..<count { maximum = z[j] > maximum ? z[j] : maximum }
-    return maximum
+  private typealias Vector = Vectors.Vector
+
+  /// The greatest of some numbers; NaN if the first is, or all are.
+  @inline(__always)
+  private static func maximum(_ z: UnsafePointer<Float>, _ count: Int) -> Float {
+    var best = Vector(repeating: z[0])
+    Vectors.forEach(count) { j, lanes in
+      let next = Vectors.load(z + j, count: lanes)
+      best.replace(with: next, where: (next .> best) .& Vectors.isFirst(lanes))
+    }
+    return Vectors.maximum(best)
+  }
+
+  /// exp(z_j - maximum) of a vector of a row, with 0 in lanes beyond the row.
+  @inline(__always)
+  private static func exponential(
+    _ z: UnsafePointer<Float>, _ lanes: Int, _ maximum: Float
+  ) -> Vector {
+    let e = Exponential.exp(Vectors.load(z, count: lanes) - maximum)
+    return lanes == 16 ? e : Vector().replacing(with: e, where: Vectors.isFirst(lanes))
   }
 
   /// The row's maximum and the sum over the row of exp(z - maximum); a NaN makes the sum NaN.
   static func maximumAndSum(_ z: UnsafePointer<Float>, _ count: Int) -> (Float, Double) {
     let maximum = maximum(z, count)
-    var total = 0.0
-    var j = 0
-    while j < count {
-      let lanes = Swift.min(16, count - j)
-      let e = Exponential.exp(Vectors.load(z + j, count: lanes) - maximum)
-      for lane in 0..<lanes { total += Double(e[lane]) }
-      j += lanes
+    var total = DoubleVectors.Vector()
+    Vectors.forEach(count) { j, lanes in
+      let e = exponential(z + j, lanes, maximum)
+      total += DoubleVectors.widened(e.lowHalf) + DoubleVectors.widened(e.highHalf)
     }
-    return (maximum, total)
+    return (maximum, Reductions.sum(total))
   }
 
-  /// Writes exp(z - maximum) of a row and returns their sum.
+  /// The same, and writes exp(z - maximum) of the row to `result`, which may be the row itself.
   static func exponentials(
     _ z: UnsafePointer<Float>, _ count: Int, into result: UnsafeMutablePointer<Float>
-  ) -> Double {
+  ) -> (maximum: Float, sum: Double) {
     let maximum = maximum(z, count)
-    Vectors.map(
-      UnsafeBufferPointer(start: z, count: count),
-      into: UnsafeMutableBufferPointer(start: result, count: count)
-    ) { Exponential.exp($0 - maximum) }
-    var total = 0.0
-    for j in 0..<count { total += Double(result[j]) }
-    return total
+    var total = DoubleVectors.Vector()
+    Vectors.forEach(count) { j, lanes in
+      let e = exponential(z + j, lanes, maximum)
+      total += DoubleVectors.widened(e.lowHalf) + DoubleVectors.widened(e.highHalf)
+      Vectors.store(e, to: result + j, count: lanes)
+    }
+    return (maximum, Reductions.sum(total))
+  }
+
+  /// values_j *= factor.
+  @inline(__always)
+  static func scale(_ values: UnsafeMutablePointer<Float>, _ count: Int, by factor: Float) {
+    Vectors.forEach(count) { j, lanes in
+      Vectors.store(Vectors.load(values + j, count: lanes) * factor, to: values + j, count: lanes)
+    }
   }
 
   static func log(_ x: Double) -> Double { Foundation.log(x) }
@@ -43,8 +64,7 @@ public enum Softmax {
   public static func probabilities(_ logits: MutableMatrixView) {
     for row in 0..<logits.rows {
       let z = logits.base + row * logits.columns
-      let factor = Float(1 / exponentials(z, logits.columns, into: z))
-      for j in 0..<logits.columns { z[j] *= factor }
+      scale(z, logits.columns, by: Float(1 / exponentials(z, logits.columns, into: z).sum))
     }
   }
 }

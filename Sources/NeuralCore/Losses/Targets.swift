@@ -34,14 +34,27 @@ public enum Targets {
   public static func correctRows(_ outputs: MatrixView, _ targets: TargetView) -> Int {
     var correct = 0
     for row in 0..<outputs.rows {
+      let y = outputs.base + row * outputs.columns
       let wanted =
         switch targets {
         case .classes(let classes): Int(classes[row])
         case .values(let values): largest(values.row(row), values.columns)
         }
-      if largest(outputs.row(row), outputs.columns) == wanted { correct += 1 }
+      if isLargest(wanted, of: y, outputs.columns) { correct += 1 }
     }
     return correct
+  }
+
+  /// Whether number `index` is the largest of some, and the first of those as large.
+  @inline(__always)
+  private static func isLargest(
+    _ index: Int, of values: UnsafePointer<Float>, _ count: Int
+  ) -> Bool {
+    let best = values[index]
+    var excess = 0
+    for j in 0..<index where !(values[j] < best) { excess &+= 1 }
+    for j in index..<count where !(values[j] <= best) { excess &+= 1 }
+    return excess == 0
   }
 
   /// The index of the largest of some numbers; the first, if several are equal.

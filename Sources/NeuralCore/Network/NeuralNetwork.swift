@@ -32,11 +32,14 @@ public final class NeuralNetwork {
   }
   /// How many updates the parameters have had.
   public var stepsDone = 0
+  /// A whole number by which this replica tells all others something with the next step's sums; it
+  /// arrives unless the replica has no rows of the batch.
+  public var vote = 0
 
   let memories: [LayerMemory]
   var activations: [AlignedBuffer<Float>] = []
   private let accumulator = GradientAccumulator()
-  private let totals = SliceSums(count: 2)
+  private let totals = SliceSums(count: 3)
   private var sliceCache: [Int: BatchSlices] = [:]
 
   /// Makes a network with the initial parameters of `seed`.
@@ -76,9 +79,9 @@ public final class NeuralNetwork {
   ///   when loss or gradient are not finite; whatever the group throws.
   public func train(_ batch: Batch) throws -> StepResult {
     let outputs = try forward(batch)
-    let total = try measure(outputs.readOnly, batch)
+    let (total, gradient) = try differentiateLoss(outputs.readOnly, batch)
     guard total.loss.isFinite else { throw notFinite(.loss, batch) }
-    try backward(outputs, batch)
+    try backward(gradient, batch)
     let rate = schedule.rate(at: stepsDone)
     let outcome = try replicas.updateParameters(
       ParameterUpdate(
@@ -87,7 +90,7 @@ public final class NeuralNetwork {
     stepsDone += 1
     return StepResult(
       loss: total.loss, accuracy: total.accuracy, learningRate: rate,
-      gradientNorm: outcome.gradientNorm)
+      gradientNorm: outcome.gradientNorm, votes: total.votes)
   }
 
   /// Training's forward pass of all replicas: the outputs of this replica's rows.
@@ -107,36 +110,45 @@ public final class NeuralNetwork {
     return output
   }
 
-  /// The backward pass of all replicas for the outputs of the last forward pass.
+  /// Loss and accuracy of the whole batch, and the loss's gradient by this replica's outputs; all
+  /// replicas.
+  ///
+  /// The gradient lies in the network's own memory, valid until the next call.
+  public func differentiateLoss(
+    _ outputs: MatrixView, _ batch: Batch
+  ) throws -> (BatchTotals, gradient: MutableMatrixView) {
+    let slices = slices(of: batch.globalRows)
+    let gradient = activations[layers.count % 2].mutableMatrix(
+      rows: slices.rows, columns: self.outputs)
+    totals.begin(slices)
+    for (item, rows) in slices.localRows.enumerated() {
+      let (part, targets) = (outputs.rows(rows), batch.targets.rows(rows))
+      totals.row(item)[0] = try loss.computeWithDerivative(
+        part, targets, batchRows: batch.globalRows, into: gradient.rows(rows))
+      totals.row(item)[1] = Double(Targets.correctRows(part, targets))
+      totals.row(item)[2] = item == 0 ? Double(vote) : 0
+    }
+    try replicas.sumOverBatch(totals)
+    let found = BatchTotals(
+      rows: batch.globalRows, lossSum: totals.whole[0],
+      correctRows: Int(exactly: totals.whole[1]) ?? 0, votes: Int(exactly: totals.whole[2]) ?? 0)
+    return (found, gradient)
+  }
+
+  /// The backward pass of all replicas, for the loss's gradient by the outputs of the last forward
+  /// pass.
   ///
   /// Leaves this replica's part of the gradient in ``store``.
-  public func backward(_ outputs: MutableMatrixView, _ batch: Batch) throws {
+  public func backward(_ outputGradient: MutableMatrixView, _ batch: Batch) throws {
     let slices = slices(of: batch.globalRows)
     var place = layers.count % 2
-    var gradient = activations[place].mutableMatrix(rows: slices.rows, columns: self.outputs)
-    try loss.derivative(
-      outputs.readOnly, batch.targets, batchRows: batch.globalRows, into: gradient)
+    var gradient = outputGradient
     for (index, layer) in layers.enumerated().reversed() {
       place = 1 - place
       let next = activations[place].mutableMatrix(rows: slices.rows, columns: layer.inputs)
       try layer.backward(gradient, into: index > 0 ? next : nil, pass(index, slices))
       gradient = next
     }
-  }
-
-  /// Loss and accuracy of the whole batch, from all replicas' outputs of their rows.
-  public func measure(_ outputs: MatrixView, _ batch: Batch) throws -> BatchTotals {
-    let slices = slices(of: batch.globalRows)
-    totals.begin(slices)
-    for (item, rows) in slices.localRows.enumerated() {
-      let (part, targets) = (outputs.rows(rows), batch.targets.rows(rows))
-      totals.row(item)[0] = try loss.compute(part, targets)
-      totals.row(item)[1] = Double(Targets.correctRows(part, targets))
-    }
-    try replicas.sumOverBatch(totals)
-    return BatchTotals(
-      rows: batch.globalRows, lossSum: totals.whole[0],
-      correctRows: Int(exactly: totals.whole[1]) ?? 0)
   }
 
   /// The slices of a batch with that many rows; made once for each size.

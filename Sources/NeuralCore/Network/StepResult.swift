@@ -10,6 +10,8 @@ public struct StepResult: Sendable {
   public let learningRate: Double
   /// The norm of the gradient over all parameters, before clipping.
   public let gradientNorm: Double
+  /// The sum of the replicas' ``NeuralNetwork/vote``.
+  public let votes: Int
 }
 
 /// Loss and right answers added up over rows; the same on every replica.
@@ -20,12 +22,15 @@ public struct BatchTotals: Sendable {
   public private(set) var lossSum: Double
   /// How many rows have their largest output where it should be.
   public private(set) var correctRows: Int
+  /// The sum of the votes that were cast with them.
+  public private(set) var votes: Int
 
   /// Totals of some rows.
-  public init(rows: Int = 0, lossSum: Double = 0, correctRows: Int = 0) {
+  public init(rows: Int = 0, lossSum: Double = 0, correctRows: Int = 0, votes: Int = 0) {
     self.rows = rows
     self.lossSum = lossSum
     self.correctRows = correctRows
+    self.votes = votes
   }
 
   /// The mean loss of a row.
@@ -38,5 +43,6 @@ public struct BatchTotals: Sendable {
     total.rows += more.rows
     total.lossSum += more.lossSum
     total.correctRows += more.correctRows
+    total.votes += more.votes
   }
 }

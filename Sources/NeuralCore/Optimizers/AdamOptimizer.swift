@@ -36,19 +36,13 @@ public struct AdamOptimizer: Optimizer {
     let factors = Factors(self, update, decays: shard.decays, scale: shard.gradientScale)
     let (w, g) = (shard.parameters, shard.gradients)
     let (m, v) = (shard.moment(0), shard.moment(1))
-    Vectors.forEach(shard.count) { i in
+    Vectors.forEach(shard.count) { i, lanes in
       let new = factors.step(
-        Vectors.load(w + i), Vectors.load(g + i), Vectors.load(m + i), Vectors.load(v + i))
-      Vectors.store(new.w, to: w + i)
-      Vectors.store(new.m, to: m + i)
-      Vectors.store(new.v, to: v + i)
-    } rest: { i, count in
-      let new = factors.step(
-        Vectors.load(w + i, count: count), Vectors.load(g + i, count: count),
-        Vectors.load(m + i, count: count), Vectors.load(v + i, count: count))
-      Vectors.store(new.w, to: w + i, count: count)
-      Vectors.store(new.m, to: m + i, count: count)
-      Vectors.store(new.v, to: v + i, count: count)
+        Vectors.load(w + i, count: lanes), Vectors.load(g + i, count: lanes),
+        Vectors.load(m + i, count: lanes), Vectors.load(v + i, count: lanes))
+      Vectors.store(new.w, to: w + i, count: lanes)
+      Vectors.store(new.m, to: m + i, count: lanes)
+      Vectors.store(new.v, to: v + i, count: lanes)
     }
   }
 

@@ -12,6 +12,9 @@ public protocol ReplicaGroup: AnyObject {
   /// The host of each replica, in rank order.
   var hosts: [String] { get }
 
+  /// Takes note of what begins, and in which step; this replica.
+  func note(_ activity: Activity, step: Int)
+
   /// Every replica's bytes, in rank order, on every replica.
   func allGather(_ bytes: [UInt8]) throws -> [[UInt8]]
 

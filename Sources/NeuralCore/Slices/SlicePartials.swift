@@ -4,7 +4,7 @@
 ///
 /// The rows follow the items of a ``ReductionPlan``. Subclasses say how two rows are merged.
 public class SlicePartials {
-  /// How many numbers a row has.
+  /// How many numbers a row has: a multiple of 8, with zeros where nothing is kept.
   public let width: Int
   /// The slices of the batch in hand.
   public private(set) var slices: BatchSlices
@@ -90,8 +90,9 @@ public class SlicePartials {
     _ left: UnsafeMutablePointer<Double>, rows leftRows: Int,
     with right: UnsafePointer<Double>, rows rightRows: Int
   ) {
-    for index in 0..<width {
-      left[index] += right[index]
+    DoubleVectors.forEach(width) { i in
+      DoubleVectors.store(
+        DoubleVectors.load(left + i) + DoubleVectors.load(right + i), to: left + i)
     }
   }
 }
@@ -100,30 +101,32 @@ public class SlicePartials {
 public final class SliceSums: SlicePartials {
   /// Sums of `count` quantities.
   public init(count: Int) {
-    super.init(width: count)
+    super.init(width: (count + 7) / 8 * 8)
   }
 }
 
 /// Mean and variance over the batch, feature by feature.
 ///
 /// A row holds the means of all features over a slice, then their M2, the sums of squared
-/// deviations from the mean. Rows are merged by Chan's rule, which never subtracts large squares:
+/// deviations from the mean, each padded with zeros to a multiple of 16. Rows are merged by Chan's rule, which never subtracts large squares:
 /// Chan, Golub, LeVeque, "Updating Formulae and a Pairwise Algorithm for Computing Sample
 /// Variances", COMPSTAT 1982.
 public final class SliceMoments: SlicePartials {
   /// How many features there are.
   public let features: Int
+  private let stride: Int
 
   /// Moments of `features` features.
   public init(features: Int) {
     self.features = features
-    super.init(width: 2 * features)
+    stride = Vectors.padded(features)
+    super.init(width: 2 * stride)
   }
 
   /// The means over the whole batch, once merged.
   public var mean: UnsafePointer<Double> { UnsafePointer(whole.base) }
   /// The sums of squared deviations over the whole batch, once merged.
-  public var sumOfSquares: UnsafePointer<Double> { UnsafePointer(whole.base + features) }
+  public var sumOfSquares: UnsafePointer<Double> { UnsafePointer(whole.base + stride) }
 
   override func merge(
     _ left: UnsafeMutablePointer<Double>, rows leftRows: Int,
@@ -131,12 +134,14 @@ public final class SliceMoments: SlicePartials {
   ) {
     let rightShare = Double(rightRows) / Double(leftRows + rightRows)
     let weight = Double(leftRows) * rightShare
-    let leftM2 = left + features
-    let rightM2 = right + features
-    for feature in 0..<features {
-      let delta = right[feature] - left[feature]
-      left[feature] += delta * rightShare
-      leftM2[feature] += rightM2[feature] + delta * delta * weight
+    let leftM2 = left + stride
+    let rightM2 = right + stride
+    DoubleVectors.forEach(stride) { j in
+      let mean = DoubleVectors.load(left + j)
+      let delta = DoubleVectors.load(right + j) - mean
+      DoubleVectors.store(mean + delta * rightShare, to: left + j)
+      let squares = DoubleVectors.load(rightM2 + j) + delta * delta * weight
+      DoubleVectors.store(DoubleVectors.load(leftM2 + j) + squares, to: leftM2 + j)
     }
   }
 }

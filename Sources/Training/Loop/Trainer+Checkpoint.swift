@@ -10,6 +10,7 @@ extension Trainer {
   /// - Returns: the file's path on rank 0.
   @discardableResult
   func writeCheckpoint(_ run: TrainingRun) throws -> String {
+    group.note(.checkpoint, step: run.step)
     let moments = try group.gatherMoments()
     return try agreed {
       guard group.rank == 0, let directory = run.directory else { return "" }

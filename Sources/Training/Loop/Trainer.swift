@@ -12,6 +12,8 @@ public final class Trainer {
   let version: String
   private let facts: [Fact]
   private let fault = InjectedFault()
+  let attempt: LaunchAttempt?
+  let stopSignal: () -> Int32
 
   /// Prepares a run.
   ///
@@ -19,9 +21,14 @@ public final class Trainer {
   ///   - group: the replicas that train together.
   ///   - version: the program's version, for the logs.
   ///   - facts: what must be equal on all ranks beside options and data: build, machine.
+  ///   - attempt: which start of a launcher's this is, for the logs.
+  ///   - stopSignal: the signal that asked this rank to stop, 0 if none has; called once a step.
   public init(
-    _ options: TrainingOptions, group: any ReplicaGroup, version: String, facts: [Fact] = []
+    _ options: TrainingOptions, group: any ReplicaGroup, version: String, facts: [Fact] = [],
+    attempt: LaunchAttempt? = nil, stopSignal: @escaping () -> Int32 = { 0 }
   ) {
+    self.attempt = attempt
+    self.stopSignal = stopSignal
     self.options = options
     self.group = group
     self.version = version
@@ -30,12 +37,14 @@ public final class Trainer {
 
   /// Runs from the first step to the last; all replicas.
   ///
-  /// - Throws: `Verdict`, the same on all replicas, for everything that they can agree on; other
-  ///   errors concern this rank alone, and the others don't know of them.
+  /// - Throws: `Verdict`, the same on all replicas, for everything that they can agree on, a signal
+  ///   to stop included (status 128 plus its number); other errors concern this rank alone, and the
+  ///   others don't know of them.
   public func run(_ observe: (TrainingEvent) -> Void) throws -> RunSummary {
     let run = try start()
     observeStart(run, observe)
     while run.step < run.totalSteps {
+      group.note(.training, step: run.step + 1)
       let batch = run.nextBatch()
       let result = try train(batch, run)
       run.note(result)
@@ -45,6 +54,7 @@ public final class Trainer {
       if group.rank == 0 { observe(.progress(run.progress(result))) }
       if run.isEvaluationDue { try evaluate(run, observe) }
       if run.isCheckpointDue { try writeCheckpoint(run) }
+      if let signal = try agreedStop(result, run) { try stop(signal, run) }
     }
     return try finish(run, observe)
   }
@@ -107,7 +117,7 @@ public final class Trainer {
       }
     }
     do {
-      try agreed { if group.rank == 0 { try run.openLogs(version: version) } }
+      try agreed { if group.rank == 0 { try run.openLogs(version: version, attempt) } }
       if !goesOn { try writeCheckpoint(run) }
     } catch {
       if !goesOn { run.directory?.discard() }
@@ -133,6 +143,7 @@ public final class Trainer {
   /// One step; a loss or gradient that is not finite ends the run with the last good weights kept.
   private func train(_ batch: Batch, _ run: TrainingRun) throws -> StepResult {
     run.keepStatistics()
+    run.network.vote = StopVote.vote(for: stopSignal())
     do {
       return try run.network.train(batch)
     } catch NeuralCoreError.notFinite(let finding) {
@@ -142,6 +153,7 @@ public final class Trainer {
 
   private func digestIfDue(_ run: TrainingRun) throws -> ContentHash? {
     guard run.isDigestDue else { return nil }
+    group.note(.digest, step: run.step)
     return try group.agreedDigest(of: run.network.store, step: run.step)
   }
 
@@ -156,6 +168,7 @@ public final class Trainer {
 
   private func evaluate(_ run: TrainingRun, _ observe: (TrainingEvent) -> Void) throws {
     guard let evaluator = run.evaluator else { return }
+    group.note(.evaluation, step: run.step)
     let totals = try evaluator.run()
     run.lastEvaluation = totals
     guard group.rank == 0 else { return }
@@ -168,7 +181,7 @@ public final class Trainer {
   }
 
   /// Writes the last checkpoint and the summary.
-  private func finish(
+  func finish(
     _ run: TrainingRun, _ observe: (TrainingEvent) -> Void
   ) throws -> RunSummary {
     let seconds = MonotonicClock.seconds - run.startTime

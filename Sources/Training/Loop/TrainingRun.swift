@@ -95,7 +95,7 @@ final class TrainingRun {
     lastLog.step = loaded
   }
 
-  func openLogs(version: String) throws {
+  func openLogs(version: String, _ attempt: LaunchAttempt?) throws {
     guard let directory else { return }
     let mode: JSONLinesLog.Mode = options.resume == "newest" ? .append : .truncate
     metrics = try JSONLinesLog(path: directory.metrics, mode: mode)
@@ -104,7 +104,7 @@ final class TrainingRun {
       TimingRecord.start(
         startTime: Timestamp.now, ranks: group.size,
         hosts: group.hosts, slices: slices,
-        version: version, resumedFrom: options.resume == nil ? nil : step))
+        version: version, resumedFrom: options.resume == nil ? nil : step, attempt: attempt))
   }
 
   /// This replica's rows of the next batch.
@@ -116,6 +116,14 @@ final class TrainingRun {
     buffer.gather(UnsafeBufferPointer(rebasing: rows[start..<start + owned.count]))
     samples += range.count
     return buffer.batch(globalRows: range.count)
+  }
+
+  /// Whether some replica has no rows even of a full batch, so that its vote never arrives.
+  var hasIdleReplica: Bool {
+    (0..<group.size).contains { rank in
+      SlicePartition(count: slices, rank: rank, of: group.size)
+        .ownedRows(batchRows: Swift.min(options.batch, schedule.rows)).isEmpty
+    }
   }
 
   func note(_ result: StepResult) {

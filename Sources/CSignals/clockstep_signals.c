@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "clockstep_signals.h"
+
+#include <signal.h>
+#include <stdatomic.h>
+#include <sys/prctl.h>
+#include <time.h>
+#include <unistd.h>
+
+_Static_assert(ATOMIC_INT_LOCK_FREE == 2 && ATOMIC_LLONG_LOCK_FREE == 2, "handlers use lock-free atomics only");
+
+static atomic_int stop_signal;
+static atomic_llong first_time;
+static atomic_int alarm_status;
+
+static long long milliseconds(void) {
+  struct timespec time;
+  clock_gettime(CLOCK_MONOTONIC, &time);
+  return time.tv_sec * 1000LL + time.tv_nsec / 1000000;
+}
+
+// One wish often comes twice: from whoever signals a whole process group, and from the launcher.
+static void note_stop(int number) {
+  int asked = number == SIGUSR1 ? SIGTERM : number == SIGUSR2 ? SIGINT : number;
+  int none = 0;
+  if (atomic_load(&stop_signal) == 0) atomic_store(&first_time, milliseconds());
+  if (atomic_compare_exchange_strong(&stop_signal, &none, asked)) return;
+  if (milliseconds() - atomic_load(&first_time) >= 500) _exit(128 + asked);
+}
+
+static void handle(int number, void (*handler)(int)) {
+  struct sigaction action = {0};
+  action.sa_handler = handler;
+  action.sa_flags = SA_RESTART;
+  sigemptyset(&action.sa_mask);
+  sigaction(number, &action, 0);
+}
+
+void clockstep_catch_stop_signals(void) {
+  handle(SIGTERM, note_stop);
+  handle(SIGINT, note_stop);
+  handle(SIGUSR1, note_stop);
+  handle(SIGUSR2, note_stop);
+}
+
+int clockstep_stop_signal(void) { return atomic_load(&stop_signal); }
+
+void clockstep_die_with_parent(void) {
+  pid_t parent = getppid();
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (getppid() != parent) _exit(75);
+}
+
+static void leave(int number) {
+  (void)number;
+  _exit(atomic_load(&alarm_status));
+}
+
+void clockstep_exit_after(unsigned seconds, int status) {
+  atomic_store(&alarm_status, status);
+  handle(SIGALRM, leave);
+  alarm(seconds);
+}
