@@ -6,7 +6,8 @@ import pathlib
 import subprocess
 import time
 
-from .program import ROOT, MeasurementError, end_group
+from .program import MeasurementError, end_group
+from .runs import lockstep_command
 
 PROC = pathlib.Path("/proc")
 INTERVAL = 0.02
@@ -45,8 +46,9 @@ def proportional_megabytes(process):
 
 def peak_megabytes(workload, ranks, under=(), timeout=300):
     """The most that all ranks of a bench held at one time, by samples every 20 ms."""
-    command = [*under, ROOT / "launch/run", "-n", str(ranks), "--", "bench", "--widths", workload.widths,
-               *workload.options]
+    command = [*under, *lockstep_command(workload, ranks)]
+    if under:
+        timeout *= 10  # it may wait its turn
     process = subprocess.Popen(
         list(map(str, command)), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
         text=True, start_new_session=True)

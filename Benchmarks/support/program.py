@@ -39,11 +39,18 @@ class MeasurementError(Exception):
     """A program that was to be measured gave no figures."""
 
 
+def end_on_sigterm():
+    """Turns SIGTERM into an exit that ends what was started and removes what was made."""
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+
+
 def run(command, environment=None, under=(), timeout=300):
     """What a command prints. It is ended, with all that it started, when it takes longer than the timeout.
 
     Raises MeasurementError when it fails."""
     line = [*under, *map(str, command)]
+    if under:
+        timeout *= 10  # it may wait its turn
     try:
         process = subprocess.Popen(
             line, env=dict(os.environ, **(environment or {})), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,

@@ -84,11 +84,15 @@ def measure_peer(folder, workload, variant, under=(), timeout=300):
     return json_line(run(command, environment, under, timeout))
 
 
-def measure_lockstep(workload, ranks, under=(), timeout=300, launcher=(), extra=()):
-    """Steps a second and more of Lockstep, started as a user would and with its defaults."""
-    command = [ROOT / "launch/run", "-n", str(ranks), *launcher, "--", "bench", "--widths", workload.widths,
-               *workload.options, *extra]
-    return json_line(run(command, None, under, timeout))
+def lockstep_command(workload, ranks, launcher=()):
+    """Lockstep's bench, started as a user would and with its defaults."""
+    return [ROOT / "launch/run", "-n", str(ranks), *launcher, "--", "bench", "--widths", workload.widths,
+            *workload.options]
+
+
+def measure_lockstep(workload, ranks, under=(), timeout=300):
+    """Steps a second and more of Lockstep."""
+    return json_line(run(lockstep_command(workload, ranks), None, under, timeout))
 
 
 def json_line(output):
