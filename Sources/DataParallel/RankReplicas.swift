@@ -11,6 +11,8 @@ final class RankReplicas: Replicas {
   let slices: SlicePartition
   /// What this rank has spent its time on.
   private(set) var times = CommunicationTimes()
+  /// Takes down when that was, if it is there.
+  private let spans: SpanRecorder?
 
   private let store: ParameterStore
   private let shards: ShardTable
@@ -23,9 +25,11 @@ final class RankReplicas: Replicas {
 
   init(
     _ communicator: Communicator, store: ParameterStore, slices count: Int,
-    optimizer: any Optimizer, options: ExchangeOptions, watch: StallWatch?
+    optimizer: any Optimizer, options: ExchangeOptions, watch: StallWatch?,
+    spans: SpanRecorder? = nil
   ) throws {
     self.watch = watch
+    self.spans = spans
     let (rank, ranks) = (communicator.rank, communicator.size)
     slices = SlicePartition(count: count, rank: rank, of: ranks)
     self.store = store
@@ -50,34 +54,34 @@ final class RankReplicas: Replicas {
 
   func mergeMoments(_ moments: SliceMoments) throws {
     watch?.enter(.forwardStatistics)
-    try timed(\.wait) { try partials.merge(moments) }
+    try timed(\.wait, .statistics) { try partials.merge(moments) }
   }
 
   func sumOverBatch(_ sums: SliceSums) throws {
     watch?.enterSum()
-    try timed(\.wait) { try partials.merge(sums) }
+    try timed(\.wait, .sums) { try partials.merge(sums) }
   }
 
   func gradientsReady(_ span: Range<Int>, of slices: BatchSlices) throws {
-    try timed(\.exchange) { try gradients.ready(span, batchRows: slices.batchRows) }
+    try timed(\.exchange, .exchange) { try gradients.ready(span, batchRows: slices.batchRows) }
   }
 
   func updateParameters(_ update: ParameterUpdate) throws -> UpdateOutcome {
     watch?.enter(.gradientExchange)
-    try timed(\.exchange) { try gradients.finish() }
+    try timed(\.exchange, .exchange) { try gradients.finish() }
     if mode == .allReduce {
-      try timed(\.exchange) { try gradients.gatherShards(of: store.gradients[0]) }
+      try timed(\.exchange, .exchange) { try gradients.gatherShards(of: store.gradients[0]) }
     }
     watch?.enter(.gradientNorm)
-    let norm = try timed(\.wait) { try gradients.norm() }
+    let norm = try timed(\.wait, .gradientNorm) { try gradients.norm() }
     let outcome = UpdateOutcome(gradientNorm: norm)
     guard outcome.applied else { return outcome }
-    timed(\.update) {
+    timed(\.update, .shard) {
       state.apply(update, gradientNorm: norm, to: store, gradients: store.gradients[0].base)
     }
     if mode == .sharded {
       watch?.enter(.parameterGather)
-      try timed(\.exchange) { try gradients.gatherShards(of: store.parameters) }
+      try timed(\.exchange, .parameterGather) { try gradients.gatherShards(of: store.parameters) }
     }
     return outcome
   }
@@ -93,10 +97,14 @@ final class RankReplicas: Replicas {
   }
 
   private func timed<Result>(
-    _ kind: WritableKeyPath<CommunicationTimes, Double>, _ body: () throws -> Result
+    _ kind: WritableKeyPath<CommunicationTimes, Double>, _ name: SpanRecorder.Name,
+    _ body: () throws -> Result
   ) rethrows -> Result {
     let start = MonotonicClock.seconds
-    defer { times[keyPath: kind] += MonotonicClock.seconds - start }
+    defer {
+      times[keyPath: kind] += MonotonicClock.seconds - start
+      spans?.add(name, since: start)
+    }
     return try body()
   }
 }

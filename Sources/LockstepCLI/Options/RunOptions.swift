@@ -83,6 +83,13 @@ struct RunOptions: ParsableArguments {
     help: "Steps between digests, which are compared over the ranks. (default: each logged step)")
   var digestEvery: Int?
 
+  @Flag(
+    help: "Write trace.json: when each rank did what in the first steps, for Perfetto.")
+  var trace = false
+
+  @Option(help: "Steps that --trace records.")
+  var traceSteps = 100
+
   func apply(to options: inout TrainingOptions) {
     options.targetColumns = target?.split(separator: ",").map(String.init) ?? []
     options.batch = batch
@@ -103,5 +110,7 @@ struct RunOptions: ParsableArguments {
     options.evaluateEvery = evaluateEvery
     options.logEvery = logEvery
     options.digestEvery = digestEvery
+    options.trace = trace
+    options.traceSteps = traceSteps
   }
 }

@@ -11,6 +11,10 @@ extension Trainer {
   @discardableResult
   func writeCheckpoint(_ run: TrainingRun) throws -> String {
     group.note(.checkpoint, step: run.step)
+    return try run.network.spans.record(.checkpoint) { try write(run) }
+  }
+
+  private func write(_ run: TrainingRun) throws -> String {
     let moments = try group.gatherMoments()
     return try agreed {
       guard group.rank == 0, let directory = run.directory else { return "" }

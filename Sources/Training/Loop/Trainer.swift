@@ -45,14 +45,17 @@ public final class Trainer {
     observeStart(run, observe)
     while run.step < run.totalSteps {
       group.note(.training, step: run.step + 1)
-      let batch = run.nextBatch()
-      let result = try train(batch, run)
+      let spans = run.network.spans
+      spans?.begin(step: run.step + 1)
+      let result = try spans.record(.step) {
+        try train(spans.record(.batch) { run.nextBatch() }, run)
+      }
       run.note(result)
       fault?.strike(run.network.store, rank: group.rank, step: run.step)
       let digest = try digestIfDue(run)
       try log(result, digest, run)
       if group.rank == 0 { observe(.progress(run.progress(result))) }
-      if run.isEvaluationDue { try evaluate(run, observe) }
+      if run.isEvaluationDue { try spans.record(.evaluation) { try evaluate(run, observe) } }
       if run.isCheckpointDue { try writeCheckpoint(run) }
       if let signal = try agreedStop(result, run) { try stop(signal, run) }
     }
@@ -154,16 +157,20 @@ public final class Trainer {
   private func digestIfDue(_ run: TrainingRun) throws -> ContentHash? {
     guard run.isDigestDue else { return nil }
     group.note(.digest, step: run.step)
-    return try group.agreedDigest(of: run.network.store, step: run.step)
+    return try run.network.spans.record(.digest) {
+      try group.agreedDigest(of: run.network.store, step: run.step)
+    }
   }
 
   private func log(_ result: StepResult, _ digest: ContentHash?, _ run: TrainingRun) throws {
     guard group.rank == 0, run.isLogDue || digest != nil else { return }
-    try run.metrics?.append(
-      MetricsRecord.step(
-        step: run.step, epoch: run.epoch, loss: result.loss, learningRate: result.learningRate,
-        gradientNorm: result.gradientNorm, digest: digest?.description))
-    try run.timing?.append(run.timingRecord(group.communicationTimes))
+    try run.network.spans.record(.log) {
+      try run.metrics?.append(
+        MetricsRecord.step(
+          step: run.step, epoch: run.epoch, loss: result.loss, learningRate: result.learningRate,
+          gradientNorm: result.gradientNorm, digest: digest?.description))
+      try run.timing?.append(run.timingRecord(group.communicationTimes))
+    }
   }
 
   private func evaluate(_ run: TrainingRun, _ observe: (TrainingEvent) -> Void) throws {
@@ -186,6 +193,7 @@ public final class Trainer {
   ) throws -> RunSummary {
     let seconds = MonotonicClock.seconds - run.startTime
     let checkpoint = try writeCheckpoint(run)
+    try writeTrace(run)
     let summary = run.summary(
       ranks: group.size, seconds: seconds, version: version,
       digest: run.network.store.digest().description)
