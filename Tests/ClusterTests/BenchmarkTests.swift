@@ -28,7 +28,7 @@ struct BenchmarkTests {
       let path = "\(folder.folder)/peers/\(name)"
       try files.createDirectory(
         atPath: (path as NSString).deletingLastPathComponent, withIntermediateDirectories: true)
-      files.createFile(
+      _ = files.createFile(
         atPath: path, contents: Data(text.utf8), attributes: [.posixPermissions: 0o755])
     }
     return "\(folder.folder)/peers"

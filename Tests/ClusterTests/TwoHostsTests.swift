@@ -39,10 +39,11 @@ struct TwoHostsTests {
       #expect(timing.contains("node1") && timing.contains("node2"))
       let trace = try RecordedTrace(runs.file("two\(number)", "trace.json"))
       #expect(Set(trace.hosts) == ["node1", "node2"])
-      // A step ends nowhere before it has begun everywhere.
+      // A step ends nowhere before it has begun everywhere; clocks are aligned to milliseconds here.
       let steps = (0..<2).map { trace.spans(rank: $0).filter { $0.name == "step" } }
       #expect(steps[0].count == 72 && steps[1].count == 72)
-      #expect(zip(steps[0], steps[1]).allSatisfy { $0.start < $1.end && $1.start < $0.end })
+      #expect(
+        zip(steps[0], steps[1]).allSatisfy { $0.start < $1.end + 2e4 && $1.start < $0.end + 2e4 })
     }
   }
 }

@@ -51,7 +51,8 @@ public enum TraceFile {
     let origin = tracks.lazy.flatMap(\.events).map(\.start).min() ?? 0
     var hosts: [String] = []
     try OutputFile.publish(path) { file in
-      var separator = "{\"displayTimeUnit\":\"ms\",\"traceEvents\":[\n"
+      try file.write("{\"displayTimeUnit\":\"ms\",\"traceEvents\":[\n")
+      var separator = ""
       for track in tracks {
         if !hosts.contains(track.host) { hosts.append(track.host) }
         let process = hosts.firstIndex(of: track.host) ?? 0

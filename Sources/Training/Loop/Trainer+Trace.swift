@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import Foundation
 internal import NeuralCore
 internal import Telemetry
 
@@ -53,31 +52,6 @@ extension SpanRecorder.Name {
     case .log: "log"
     case .evaluation: "evaluation"
     case .checkpoint: "checkpoint"
-    }
-  }
-}
-
-/// How far the clocks of hosts are apart.
-enum ClockOffsets {
-  private static let rounds = 15
-
-  /// Seconds that each replica's monotonic clock is ahead of that of replica 0; all replicas.
-  ///
-  /// Replicas of one host share a clock. Over hosts, all leave a meeting at nearly the same moment and
-  /// read their clocks: the median over some meetings is right to about the time of a message.
-  static func measure(_ group: any ReplicaGroup) throws -> [Double] {
-    guard Set(group.hosts).count > 1 else { return Array(repeating: 0, count: group.size) }
-    var differences = Array(repeating: [Double](), count: group.size)
-    for _ in 0..<rounds {
-      _ = try group.minimum(0)
-      let now = MonotonicClock.seconds
-      let clocks = try group.allGather(Array("\(now.bitPattern)".utf8)).map {
-        Double(bitPattern: UInt64(String(decoding: $0, as: UTF8.self)) ?? 0)
-      }
-      for (rank, clock) in clocks.enumerated() { differences[rank].append(clock - clocks[0]) }
-    }
-    return group.hosts.indices.map { rank in
-      group.hosts[rank] == group.hosts[0] ? 0 : differences[rank].sorted()[rounds / 2]
     }
   }
 }
