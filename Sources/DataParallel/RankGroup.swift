@@ -58,7 +58,7 @@ public final class RankGroup: ReplicaGroup {
     if let sole { return try sole.join(network, slices: slices, exchange: exchange) }
     let joined = try RankReplicas(
       team(for: exchange), store: network.store, slices: slices, optimizer: network.optimizer,
-      options: exchange, watch: watch)
+      options: exchange, watch: watch, spans: network.spans)
     replicas = joined
     network.replicas = joined
   }

@@ -12,6 +12,8 @@ final class RankReplicas: Replicas {
   let slices: SlicePartition
   /// What this rank has spent its time on.
   private(set) var times = CommunicationTimes()
+  /// Takes down when that was, if it is there.
+  private let spans: SpanRecorder?
 
   private let store: ParameterStore
   private let shards: ShardTable
@@ -27,9 +29,10 @@ final class RankReplicas: Replicas {
 
   init(
     _ team: HostTeam, store: ParameterStore, slices count: Int, optimizer: any Optimizer,
-    options: ExchangeOptions, watch: StallWatch?
+    options: ExchangeOptions, watch: StallWatch?, spans: SpanRecorder? = nil
   ) throws {
     self.watch = watch
+    self.spans = spans
     let (rank, ranks) = (team.world.rank, team.world.size)
     slices = SlicePartition(count: count, rank: rank, of: ranks)
     self.store = store
@@ -64,37 +67,37 @@ final class RankReplicas: Replicas {
 
   func mergeMoments(_ moments: SliceMoments) throws {
     watch?.enter(.forwardStatistics)
-    try timed(\.wait) { try partials.merge(moments) }
+    try timed(\.wait, .statistics) { try partials.merge(moments) }
   }
 
   func sumOverBatch(_ sums: SliceSums) throws {
     watch?.enterSum()
-    try timed(\.wait) { try partials.merge(sums) }
+    try timed(\.wait, .sums) { try partials.merge(sums) }
   }
 
   func gradientsReady(_ span: Range<Int>, of slices: BatchSlices) throws {
-    try timed(\.exchange) { try gradients.ready(span, batchRows: slices.batchRows) }
+    try timed(\.exchange, .exchange) { try gradients.ready(span, batchRows: slices.batchRows) }
   }
 
   func updateParameters(_ update: ParameterUpdate) throws -> UpdateOutcome {
     watch?.enter(.gradientExchange)
-    try timed(\.exchange) { try gradients.finish() }
+    try timed(\.exchange, .exchange) { try gradients.finish() }
     if mode == .allReduce {
-      try timed(\.exchange) { try gradients.gatherShards(of: store.gradients[0]) }
+      try timed(\.exchange, .exchange) { try gradients.gatherShards(of: store.gradients[0]) }
     }
     watch?.enter(.gradientNorm)
-    let norm = try timed(\.wait) { try self.norm.norm(of: store.gradients[0].base) }
+    let norm = try timed(\.wait, .gradientNorm) { try self.norm.norm(of: store.gradients[0].base) }
     let outcome = UpdateOutcome(gradientNorm: norm)
     guard outcome.applied else { return outcome }
     if let gather {
       try updateShards(update, norm, gather)
     } else {
-      timed(\.update) {
+      timed(\.update, .shard) {
         state.apply(update, gradientNorm: norm, to: store, gradients: store.gradients[0].base)
       }
       guard mode == .sharded else { return outcome }
       watch?.enter(.parameterGather)
-      try timed(\.exchange) { try gradients.gatherShards(of: store.parameters) }
+      try timed(\.exchange, .parameterGather) { try gradients.gatherShards(of: store.parameters) }
     }
     return outcome
   }
@@ -103,16 +106,16 @@ final class RankReplicas: Replicas {
   private func updateShards(
     _ update: ParameterUpdate, _ norm: Double, _ gather: ParameterGather
   ) throws {
-    try timed(\.exchange) { try gather.begin() }
+    try timed(\.exchange, .parameterGather) { try gather.begin() }
     for bucket in shards.buckets.indices {
-      timed(\.update) {
+      timed(\.update, .shard) {
         state.apply(
           update, gradientNorm: norm, to: store, gradients: store.gradients[0].base, only: bucket)
       }
-      try timed(\.exchange) { try gather.send(bucket: bucket) }
+      try timed(\.exchange, .parameterGather) { try gather.send(bucket: bucket) }
     }
     watch?.enter(.parameterGather)
-    try timed(\.exchange) { try gather.finish() }
+    try timed(\.exchange, .parameterGather) { try gather.finish() }
   }
 
   /// The moments of all parameters on rank 0; all ranks.
@@ -126,10 +129,14 @@ final class RankReplicas: Replicas {
   }
 
   private func timed<Result>(
-    _ kind: WritableKeyPath<CommunicationTimes, Double>, _ body: () throws -> Result
+    _ kind: WritableKeyPath<CommunicationTimes, Double>, _ name: SpanRecorder.Name,
+    _ body: () throws -> Result
   ) rethrows -> Result {
     let start = MonotonicClock.seconds
-    defer { times[keyPath: kind] += MonotonicClock.seconds - start }
+    defer {
+      times[keyPath: kind] += MonotonicClock.seconds - start
+      spans?.add(name, since: start)
+    }
     return try body()
   }
 }

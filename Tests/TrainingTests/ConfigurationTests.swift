@@ -59,6 +59,8 @@ struct ConfigurationTests {
     options.evaluateEvery = 4
     options.logEvery = 13
     options.digestEvery = 17
+    options.trace = true
+    options.traceSteps = 19
     return options
   }
 

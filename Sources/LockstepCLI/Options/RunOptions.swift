@@ -123,6 +123,16 @@ struct RunOptions: ParsableArguments {
     help: "Steps between digests, which are compared over the ranks. (default: each logged step)")
   var digestEvery: Int?
 
+  @Flag(
+    inversion: .prefixedNo,
+    help: """
+      Write trace.json: when each rank did what in the first steps, for Perfetto. (default: no)
+      """)
+  var trace: Bool?
+
+  @Option(help: "Steps that --trace records. (default: \(defaults.traceSteps))")
+  var traceSteps: Int?
+
   func apply(to options: inout TrainingOptions) {
     options.targetColumns =
       target?.split(separator: ",").map(String.init) ?? options.targetColumns
@@ -141,6 +151,8 @@ struct RunOptions: ParsableArguments {
     options.evaluateEvery = evaluateEvery ?? options.evaluateEvery
     options.logEvery = logEvery ?? options.logEvery
     options.digestEvery = digestEvery ?? options.digestEvery
+    options.trace = trace ?? options.trace
+    options.traceSteps = traceSteps ?? options.traceSteps
   }
 
   private func applyBatches(to options: inout TrainingOptions) {

@@ -35,6 +35,8 @@ public final class NeuralNetwork {
   /// A whole number by which this replica tells all others something with the next step's sums; it
   /// arrives unless the replica has no rows of the batch.
   public var vote = 0
+  /// Takes down when the parts of a step are done, if it is there.
+  package var spans: SpanRecorder?
 
   let memories: [LayerMemory]
   var activations: [AlignedBuffer<Float>] = []
@@ -79,13 +81,15 @@ public final class NeuralNetwork {
   ///   when loss or gradient are not finite; whatever the group throws.
   public func train(_ batch: Batch) throws -> StepResult {
     let outputs = try forward(batch)
-    let (total, gradient) = try differentiateLoss(outputs.readOnly, batch)
+    let (total, gradient) = try spans.record(.loss) {
+      try differentiateLoss(outputs.readOnly, batch)
+    }
     guard total.loss.isFinite else { throw notFinite(.loss, batch) }
     try backward(gradient, batch)
     let rate = schedule.rate(at: stepsDone)
-    let outcome = try replicas.updateParameters(
-      ParameterUpdate(
-        optimizer: optimizer, number: stepsDone + 1, learningRate: rate, clipNorm: clipNorm))
+    let update = ParameterUpdate(
+      optimizer: optimizer, number: stepsDone + 1, learningRate: rate, clipNorm: clipNorm)
+    let outcome = try spans.record(.update) { try replicas.updateParameters(update) }
     guard outcome.applied else { throw notFinite(.gradient, batch) }
     stepsDone += 1
     return StepResult(
@@ -103,7 +107,9 @@ public final class NeuralNetwork {
     var output = MutableMatrixView(activations[0].base, rows: slices.rows, columns: 0)
     for (index, layer) in layers.enumerated() {
       output = activations[index % 2].mutableMatrix(rows: slices.rows, columns: layer.outputs)
-      try layer.forward(input, into: output, pass(index, slices))
+      try spans.record(.forward, index) {
+        try layer.forward(input, into: output, pass(index, slices))
+      }
       input = output.readOnly
     }
     store.noteChange()
@@ -146,7 +152,9 @@ public final class NeuralNetwork {
     for (index, layer) in layers.enumerated().reversed() {
       place = 1 - place
       let next = activations[place].mutableMatrix(rows: slices.rows, columns: layer.inputs)
-      try layer.backward(gradient, into: index > 0 ? next : nil, pass(index, slices))
+      try spans.record(.backward, index) {
+        try layer.backward(gradient, into: index > 0 ? next : nil, pass(index, slices))
+      }
       gradient = next
     }
   }

@@ -96,6 +96,8 @@ extension TrainingOptions {
     OptionField("evaluate-every", \.evaluateEvery),
     OptionField("log-every", \.logEvery),
     OptionField("digest-every", \.digestEvery),
+    OptionField("trace", \.trace),
+    OptionField("trace-steps", \.traceSteps),
     OptionField("run", \.run, isRecorded: false),
     OptionField("overwrite", \.overwrite, isRecorded: false),
     OptionField("resume", \.resume, isRecorded: false),

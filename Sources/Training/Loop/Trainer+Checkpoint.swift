@@ -14,6 +14,10 @@ extension Trainer {
   func writeCheckpoint(_ run: TrainingRun) throws -> String {
     group.note(.checkpoint, step: run.step)
     try settleCheckpoint(run)
+    return try run.network.spans.record(.checkpoint) { try write(run) }
+  }
+
+  private func write(_ run: TrainingRun) throws -> String {
     let job = try checkpointJob(run) { _ in false }
     return try agreed {
       guard let job else { return "" }
@@ -28,6 +32,10 @@ extension Trainer {
   func beginCheckpoint(_ run: TrainingRun) throws {
     group.note(.checkpoint, step: run.step)
     try settleCheckpoint(run)
+    try run.network.spans.record(.checkpoint) { try begin(run) }
+  }
+
+  private func begin(_ run: TrainingRun) throws {
     let writer = run.checkpointWriter
     var overlaps = false
     let job = try checkpointJob(run) { bytes in

@@ -47,14 +47,17 @@ public final class Trainer {
     observeStart(run, observe)
     while run.step < run.totalSteps {
       group.note(.training, step: run.step + 1)
-      let batch = run.nextBatch()
-      let result = try train(batch, run)
+      let spans = run.network.spans
+      spans?.begin(step: run.step + 1)
+      let result = try spans.record(.step) {
+        try train(spans.record(.batch) { run.nextBatch() }, run)
+      }
       run.note(result)
       fault?.strike(run.network.store, rank: group.rank, step: run.step)
       let digest = try digestIfDue(run)
       try log(result, digest, run, observe)
       if group.rank == 0 { observe(.progress(run.progress(result))) }
-      if run.isEvaluationDue { try evaluate(run, observe) }
+      if run.isEvaluationDue { try spans.record(.evaluation) { try evaluate(run, observe) } }
       if run.isLogDue { try settleCheckpoint(run, waiting: false) }
       if run.isCheckpointDue { try beginCheckpoint(run) }
       if let signal = try agreedStop(result, run) { try stop(signal, run) }
@@ -167,7 +170,9 @@ public final class Trainer {
   private func digestIfDue(_ run: TrainingRun) throws -> ContentHash? {
     guard run.isDigestDue else { return nil }
     group.note(.digest, step: run.step)
-    let digest = try group.agreedDigest(of: run.network.store, step: run.step)
+    let digest = try run.network.spans.record(.digest) {
+      try group.agreedDigest(of: run.network.store, step: run.step)
+    }
     run.digest = digest
     return digest
   }
@@ -177,11 +182,14 @@ public final class Trainer {
     _ observe: (TrainingEvent) -> Void
   ) throws {
     guard group.rank == 0, run.isLogDue || digest != nil else { return }
-    try run.append(
-      MetricsRecord.step(
-        step: run.step, epoch: run.epoch, loss: result.loss, learningRate: result.learningRate,
-        gradientNorm: result.gradientNorm, digest: digest?.description))
-    if let warning = run.appendTiming(run.timingRecord(group.communicationTimes)) {
+    let record = MetricsRecord.step(
+      step: run.step, epoch: run.epoch, loss: result.loss, learningRate: result.learningRate,
+      gradientNorm: result.gradientNorm, digest: digest?.description)
+    let warning = try run.network.spans.record(.log) {
+      try run.append(record)
+      return run.appendTiming(run.timingRecord(group.communicationTimes))
+    }
+    if let warning {
       observe(.warned(warning))
     }
   }
@@ -206,6 +214,7 @@ public final class Trainer {
   ) throws -> RunSummary {
     let seconds = MonotonicClock.seconds - run.startTime
     let checkpoint = try writeCheckpoint(run)
+    try writeTrace(run)
     let summary = run.summary(
       ranks: group.size, seconds: seconds, version: version,
       digest: run.network.store.digest().description)

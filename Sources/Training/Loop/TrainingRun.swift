@@ -34,6 +34,8 @@ final class TrainingRun {
   /// The checkpoint that the run goes on with; known on rank 0.
   var resumedFrom: ResumePoint?
   let dataHash: String
+  /// Seconds that the clocks of all replicas are ahead of that of replica 0, for a trace.
+  private(set) var clockOffsets: [Double] = []
 
   let options: TrainingOptions
   private let data: TrainingData
@@ -63,6 +65,10 @@ final class TrainingRun {
     network = try model.makeNetwork(
       optimizer: options.makeOptimizer, schedule: options.makeSchedule(totalSteps: totalSteps),
       clipNorm: options.clipNorm, seed: options.seed)
+    if options.trace {
+      network.spans = SpanRecorder(steps: options.traceSteps, layers: network.layers.count)
+      clockOffsets = try ClockOffsets.measure(group)
+    }
     try group.join(
       network, slices: slices,
       exchange: ExchangeOptions(

@@ -160,6 +160,10 @@ public struct TrainingOptions: Equatable, Sendable {
   public var logEvery = 10
   /// After how many steps the digest is computed and compared; nil for each logged step.
   public var digestEvery: Int?
+  /// Whether the run's first steps are recorded, phase by phase.
+  public var trace = false
+  /// How many steps are recorded then.
+  public var traceSteps = 100
 
   /// The defaults.
   public init() {}

@@ -8,6 +8,7 @@ struct RunDirectory {
   var timing: String { path + "/timing.jsonl" }
   var summary: String { path + "/summary.json" }
   var configuration: String { path + "/config.yaml" }
+  var trace: String { path + "/trace.json" }
   var checkpoints: String { path + "/checkpoints" }
 
   /// What every run directory holds some of; others are never deleted.
