@@ -11,6 +11,7 @@ public final class RankGroup: ReplicaGroup {
   /// The host of each rank.
   public let hosts: [String]
   private let communicator: Communicator
+  private let machines: [Int]?
   private let watch: StallWatch?
   private var replicas: RankReplicas?
   /// What a group of one does its work by: it has nobody to talk to.
@@ -23,14 +24,18 @@ public final class RankGroup: ReplicaGroup {
   /// - Parameters:
   ///   - communicator: used by the group alone from now on.
   ///   - host: the name of the host that this rank runs on.
+  ///   - machines: for each rank a number that ranks have in common which may share memory; nil for
+  ///     all ranks of a machine.
   ///   - limits: how long this rank waits for others; nil for ever.
   ///   - report: is given a sentence about ranks that don't come.
   /// - Throws: `MPIError` when the hosts can't be exchanged.
   public init(
-    _ communicator: Communicator, host: String, limits: StallLimits? = nil,
+    _ communicator: Communicator, host: String, machines: [Int]? = nil,
+    limits: StallLimits? = nil,
     report: @escaping (String) -> Void = { _ in }
   ) throws {
     self.communicator = communicator
+    self.machines = machines
     rank = communicator.rank
     size = communicator.size
     sole = communicator.size == 1 ? SoleGroup(host: host) : nil
@@ -67,7 +72,7 @@ public final class RankGroup: ReplicaGroup {
   private func team(for exchange: ExchangeOptions) throws -> HostTeam {
     let sharesMemory = exchange.transport == .auto && exchange.mode == .sharded
     if let known = teams[sharesMemory] { return known }
-    let made = try HostTeam(communicator, sharesMemory: sharesMemory)
+    let made = try HostTeam(communicator, sharesMemory: sharesMemory, machines: machines)
     teams[sharesMemory] = made
     return made
   }

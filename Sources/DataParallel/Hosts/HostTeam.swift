@@ -32,11 +32,20 @@ final class HostTeam {
 
   /// Forms the teams; all ranks.
   ///
-  /// - Parameter sharesMemory: false makes every rank a team of its own.
+  /// - Parameters:
+  ///   - sharesMemory: false makes every rank a team of its own.
+  ///   - machines: for each rank a number that ranks of one machine have in common; nil asks MPI.
   /// - Throws: `MPIError`, on all ranks of a machine alike where its memory can't be shared.
-  init(_ world: Communicator, sharesMemory: Bool) throws(MPIError) {
+  init(_ world: Communicator, sharesMemory: Bool, machines: [Int]? = nil) throws(MPIError) {
     self.world = world
-    let machine = sharesMemory ? try world.splitBySharedMemory() : nil
+    let machine: Communicator? =
+      if !sharesMemory {
+        nil
+      } else if let machines {
+        try world.split(color: machines[world.rank])
+      } else {
+        try world.splitBySharedMemory()
+      }
     let first = try machine?.broadcast(world.rank, root: 0) ?? world.rank
     division = HostTeams(machines: try world.allGather(first), rank: world.rank)
     try machine?.free()

@@ -24,7 +24,8 @@ final class SharedBoard {
   /// - Throws: `MPIError/sharedMemoryUnavailable(bytes:reason:)` on all members alike, when the board
   ///   must grow and can't.
   func open(rowCount: Int) throws(MPIError) -> UnsafeMutablePointer<Double> {
-    if rowCount > capacity { try grow(to: rowCount) }
+    // In a batch of few rows a team may have nothing to write.
+    if rowCount > capacity || rows.isEmpty { try grow(to: Swift.max(rowCount, 1)) }
     turn = 1 - turn
     return rows[team.division.place] + turn * capacity
   }
