@@ -43,6 +43,8 @@ public final class NeuralNetwork {
   private let accumulator = GradientAccumulator()
   private let totals = SliceSums(count: 3)
   private var sliceCache: [Int: BatchSlices] = [:]
+  /// The batch that the first layer is prepared for: where its rows are, and how many it has.
+  private var prepared: (UnsafePointer<Float>, Int)?
 
   /// Makes a network with the initial parameters of `seed`.
   ///
@@ -76,16 +78,22 @@ public final class NeuralNetwork {
 
   /// One step of all replicas: forward, loss, backward, update.
   ///
+  /// While gradients are on their way, the first layer's statistics of the next batch are taken:
+  /// they need no weights.
+  ///
+  /// - Parameter next: the batch of the next step, whose rows then stay as they are; nil if there is
+  ///   none, or it is not known yet. Called once, and alike on all replicas.
   /// - Returns: loss and accuracy of the whole batch before the update, and the gradient's norm.
   /// - Throws: ``NeuralCoreError/notFinite(_:)`` on every replica, before any parameter changes,
   ///   when loss or gradient are not finite; whatever the group throws.
-  public func train(_ batch: Batch) throws -> StepResult {
+  public func train(_ batch: Batch, next: () -> Batch? = { nil }) throws -> StepResult {
     let outputs = try forward(batch)
     let (total, gradient) = try spans.record(.loss) {
       try differentiateLoss(outputs.readOnly, batch)
     }
     guard total.loss.isFinite else { throw notFinite(.loss, batch) }
     try backward(gradient, batch)
+    if let next = next() { try prepare(next) }
     let rate = schedule.rate(at: stepsDone)
     let update = ParameterUpdate(
       optimizer: optimizer, number: stepsDone + 1, learningRate: rate, clipNorm: clipNorm)
@@ -103,12 +111,15 @@ public final class NeuralNetwork {
   /// take the batch in.
   public func forward(_ batch: Batch) throws -> MutableMatrixView {
     let slices = try begin(batch)
+    let isPrepared = prepared.map { $0 == (batch.inputs.base, batch.globalRows) } ?? false
+    prepared = nil
     var input = batch.inputs
     var output = MutableMatrixView(activations[0].base, rows: slices.rows, columns: 0)
     for (index, layer) in layers.enumerated() {
       output = activations[index % 2].mutableMatrix(rows: slices.rows, columns: layer.outputs)
       try spans.record(.forward, index) {
-        try layer.forward(input, into: output, pass(index, slices))
+        try layer.forward(
+          input, into: output, pass(index, slices, isPrepared: isPrepared && index == 0))
       }
       input = output.readOnly
     }
@@ -189,9 +200,20 @@ public final class NeuralNetwork {
     layers.forEach { $0.reserve(rows: rows) }
   }
 
-  private func pass(_ layer: Int, _ slices: BatchSlices) -> LayerPass {
+  /// Takes the first layer's statistics of a batch ahead of its forward pass; all replicas.
+  private func prepare(_ batch: Batch) throws {
+    guard let first = layers.first else { return }
+    let slices = try begin(batch)
+    try spans.record(.statisticsAhead) { try first.prepare(batch.inputs, pass(0, slices)) }
+    prepared = (batch.inputs.base, batch.globalRows)
+  }
+
+  private func pass(
+    _ layer: Int, _ slices: BatchSlices, isPrepared: Bool = false
+  ) -> LayerPass {
     LayerPass(
-      memory: memories[layer], slices: slices, replicas: replicas, accumulator: accumulator)
+      memory: memories[layer], slices: slices, replicas: replicas, accumulator: accumulator,
+      isPrepared: isPrepared)
   }
 
   private func notFinite(_ quantity: NotFiniteFinding.Quantity, _ batch: Batch) -> NeuralCoreError {

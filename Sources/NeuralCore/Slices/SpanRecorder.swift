@@ -19,6 +19,8 @@ package final class SpanRecorder {
     case loss
     /// All from the last gradient to the new weights.
     case update
+    /// The first layer's statistics of the next batch.
+    case statisticsAhead
     /// Bringing moments or sums over the batch together, waiting for other replicas included.
     case statistics, sums
     /// Moving gradients and adding them up.

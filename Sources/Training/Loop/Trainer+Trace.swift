@@ -42,6 +42,7 @@ extension SpanRecorder.Name {
     case .backward: "backward \(layer)"
     case .loss: "loss"
     case .update: "update"
+    case .statisticsAhead: "statistics ahead"
     case .statistics: "statistics wait"
     case .sums: "sums wait"
     case .exchange: "exchange"

@@ -161,7 +161,7 @@ public final class Trainer {
     run.keepStatistics()
     run.network.vote = StopVote.vote(for: stopSignal())
     do {
-      return try run.network.train(batch)
+      return try run.network.train(batch) { run.batchAhead() }
     } catch NeuralCoreError.notFinite(let finding) {
       throw try divergence(finding, run)
     }

@@ -42,7 +42,9 @@ final class TrainingRun {
   let group: any ReplicaGroup
   private let schedule: BatchSchedule
   private let order: EpochOrder
-  private let buffer: BatchBuffer
+  private let buffers: [BatchBuffer]
+  /// The batch that was gathered ahead, and the step that it is for.
+  private var gathered: (step: Int, batch: Batch?) = (-1, nil)
   private let statistics: AlignedBuffer<Float>
   private var lastLoss: Double?
   private var lastLog: (time: Double, step: Int, samples: Int, times: CommunicationTimes)
@@ -76,8 +78,8 @@ final class TrainingRun {
         transport: options.transport,
         bucketBytes: Int(options.bucketMegabytes * 1_048_576)))
     let most = Swift.min(options.batch, schedule.rows)
-    buffer = BatchBuffer(
-      dataset, capacity: network.replicas.slices.rowCapacity(batchRows: most))
+    let capacity = network.replicas.slices.rowCapacity(batchRows: most)
+    buffers = (0..<2).map { _ in BatchBuffer(dataset, capacity: capacity) }
     order = EpochOrder(rows: data.trainingRows, seed: options.seed)
     evaluator =
       data.heldOutRows.isEmpty
@@ -117,12 +119,27 @@ final class TrainingRun {
 
   /// This replica's rows of the next batch.
   func nextBatch() -> Batch {
+    let batch = gathered.step == step ? gathered.batch : nil
+    return batch ?? gather(step)
+  }
+
+  /// This replica's rows of the batch after the one in hand, which stay until it has been trained on;
+  /// nil after the last.
+  func batchAhead() -> Batch? {
+    guard step + 1 < totalSteps else { return nil }
+    let batch = network.spans.record(.batch) { gather(step + 1) }
+    gathered = (step + 1, batch)
+    return batch
+  }
+
+  /// Copies this replica's rows of a step's batch together; two steps in a row have memory each.
+  private func gather(_ step: Int) -> Batch {
     let rows = order.rows(ofEpoch: step / stepsPerEpoch)
     let range = schedule.range(ofStep: step % stepsPerEpoch)
     let owned = network.replicas.slices.ownedRows(batchRows: range.count)
     let start = range.lowerBound + owned.lowerBound
+    let buffer = buffers[step % 2]
     buffer.gather(UnsafeBufferPointer(rebasing: rows[start..<start + owned.count]))
-    samples += range.count
     return buffer.batch(globalRows: range.count)
   }
 
@@ -135,6 +152,7 @@ final class TrainingRun {
   }
 
   func note(_ result: StepResult) {
+    samples += schedule.range(ofStep: step % stepsPerEpoch).count
     step += 1
     lastLoss = result.loss
   }
