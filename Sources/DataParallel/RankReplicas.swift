@@ -43,7 +43,7 @@ final class RankReplicas: Replicas {
     state = OptimizerState(
       store.table,
       ranges: options.mode == .sharded ? shards.ownRanges : [0..<store.table.parameterCount],
-      moments: optimizer.momentNames.count)
+      moments: optimizer.momentNames.count, areShared: team.members != nil)
     partials = PartialsExchange(team, plans)
     norm = try GradientNorm(team, shards)
     let nodes = plans.nodesOfMembers

@@ -14,6 +14,9 @@ public final class OptimizerState {
   /// How many elements each moment has: those of all ranges, one after the other.
   public let elementCount: Int
 
+  /// New parameters, a few at a time; nil where they are made in place.
+  private let staging: AlignedBuffer<Float>?
+
   private struct Piece {
     let range: Int
     let parameters: Range<Int>
@@ -23,7 +26,13 @@ public final class OptimizerState {
   private var pieces: [Piece] = []
 
   /// Makes zero moments for ranges of the parameter buffer.
-  public init(_ table: ParameterTable, ranges: [Range<Int>], moments: Int) {
+  ///
+  /// - Parameter areShared: whether other processes read the parameters. Then a cache line of them is
+  ///   long in coming: a plain copy has many under way at once, an optimizer's arithmetic only a few.
+  public init(
+    _ table: ParameterTable, ranges: [Range<Int>], moments: Int, areShared: Bool = false
+  ) {
+    staging = areShared ? AlignedBuffer(count: 4096) : nil
     self.ranges = ranges
     elementCount = ranges.reduce(0) { $0 + $1.count }
     momentCount = moments
@@ -71,18 +80,37 @@ public final class OptimizerState {
   ) {
     let scale = update.gradientScale(norm: gradientNorm)
     for piece in pieces where only == nil || piece.range == only {
-      update.optimizer.updateGradients(
-        OptimizerShard(
-          parameters: store.parameters.base + piece.parameters.lowerBound,
-          gradients: gradients + piece.parameters.lowerBound,
-          moments: moments.base + piece.stateOffset, momentStride: elementCount,
-          count: piece.parameters.count, decays: piece.decays, gradientScale: scale),
-        update)
+      let target = store.parameters.base + piece.parameters.lowerBound
+      guard let staging else {
+        step(update, piece, 0..<piece.parameters.count, of: target, gradients, scale)
+        continue
+      }
+      var first = 0
+      while first < piece.parameters.count {
+        let part = first..<Swift.min(first + staging.count, piece.parameters.count)
+        staging.base.update(from: target + first, count: part.count)
+        step(update, piece, part, of: staging.base, gradients, scale)
+        (target + first).update(from: staging.base, count: part.count)
+        first = part.upperBound
+      }
     }
     store.noteChange()
   }
-}
 
+  /// Updates parameters that stand for a part of a piece.
+  private func step(
+    _ update: ParameterUpdate, _ piece: Piece, _ part: Range<Int>,
+    of parameters: UnsafeMutablePointer<Float>, _ gradients: UnsafePointer<Float>, _ scale: Float
+  ) {
+    update.optimizer.updateGradients(
+      OptimizerShard(
+        parameters: parameters,
+        gradients: gradients + piece.parameters.lowerBound + part.lowerBound,
+        moments: moments.base + piece.stateOffset + part.lowerBound, momentStride: elementCount,
+        count: part.count, decays: piece.decays, gradientScale: scale),
+      update)
+  }
+}
 /// A run of parameters of one tensor with their gradients and moments.
 public struct OptimizerShard {
   /// The parameters, read and written.
