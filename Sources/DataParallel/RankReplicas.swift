@@ -45,7 +45,7 @@ final class RankReplicas: Replicas {
       ranges: options.mode == .sharded ? shards.ownRanges : [0..<store.table.parameterCount],
       moments: optimizer.momentNames.count, areShared: team.members != nil)
     partials = PartialsExchange(team, plans)
-    norm = try GradientNorm(team, shards)
+    norm = try GradientNorm(team, shards, plans.ranks)
     let nodes = plans.nodesOfMembers
     let halves = options.schedule.halves(teams: team.division.teams.count)
     let reduceScatter: any ReduceScatter
@@ -71,7 +71,7 @@ final class RankReplicas: Replicas {
   }
 
   func sumOverBatch(_ sums: SliceSums) throws {
-    watch?.enterSum()
+    watch?.enter(.backwardSums)
     try timed(\.wait, .sums) { try partials.merge(sums) }
   }
 
@@ -86,8 +86,10 @@ final class RankReplicas: Replicas {
       try timed(\.exchange, .exchange) { try gradients.gatherShards(of: store.gradients[0]) }
     }
     watch?.enter(.gradientNorm)
-    let norm = try timed(\.wait, .gradientNorm) { try self.norm.norm(of: store.gradients[0].base) }
-    let outcome = UpdateOutcome(gradientNorm: norm)
+    let norm = try timed(\.wait, .gradientNorm) {
+      try self.norm.norm(of: store.gradients[0].base, adding: update.sums)
+    }
+    let outcome = UpdateOutcome(gradientNorm: norm, of: update)
     guard outcome.applied else { return outcome }
     if let gather {
       try updateShards(update, norm, gather)

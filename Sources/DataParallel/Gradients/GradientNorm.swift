@@ -4,72 +4,125 @@ internal import NeuralCore
 
 /// The norm of the whole gradient, of which each rank has its shards; the same bits on all ranks.
 ///
-/// Each owner adds the squares of its blocks up, and every rank adds the blocks in their order.
+/// Each owner adds the squares of its blocks up, and every rank adds the blocks in their order. The
+/// sums that an update takes along travel in the same message.
 final class GradientNorm {
   private let team: HostTeam
   private let shards: ShardTable
+  private let plans: MergingPlans
   private let board: SharedBoard
   private let wholeBoard: SharedBoard
-  /// The blocks of each rank, rank by rank, bucket by bucket: the order in which sums travel.
-  private let blocksOfRank: [[Int]]
-  private let starts: [Int]
-  private let layout: BlockLayout
-  private let travelling: AlignedBuffer<Double>
   private let blockSums: AlignedBuffer<Double>
+  /// The blocks of each rank, bucket by bucket.
+  private let blocksOfRank: [[Int]]
+  private var routes: [Int: Route] = [:]
 
-  init(_ team: HostTeam, _ shards: ShardTable) throws {
+  /// Where each rank's numbers travel: its block sums, then its nodes of the other sums.
+  private final class Route {
+    let starts: [Int]
+    let layout: BlockLayout
+    let numbers: AlignedBuffer<Double>
+    let rows: AlignedBuffer<Double>
+
+    init(_ blocks: [[Int]], _ largest: MergingPlan, width: Int, teams: [Range<Int>]) throws {
+      var starts = [0]
+      for (blocks, items) in zip(blocks, largest.itemsOfOwner) {
+        starts.append(starts[starts.count - 1] + blocks.count + items.count * width)
+      }
+      self.starts = starts
+      layout = try BlockLayout(counts: teams.map { starts[$0.upperBound] - starts[$0.lowerBound] })
+      numbers = AlignedBuffer(count: starts[starts.count - 1])
+      rows = AlignedBuffer(count: largest.plan.items.count * width)
+    }
+  }
+
+  /// - Parameter plans: those that merge what all ranks have; their owners are the ranks.
+  init(_ team: HostTeam, _ shards: ShardTable, _ plans: MergingPlans) throws {
     self.team = team
     self.shards = shards
+    self.plans = plans
     board = SharedBoard(team, .norms)
     wholeBoard = SharedBoard(team, .wholeNorms)
-    let blocks = (0..<team.world.size).map { rank in
+    blocksOfRank = (0..<team.world.size).map { rank in
       shards.shardBlocks.flatMap { Array($0[rank]) }
     }
-    blocksOfRank = blocks
-    var starts = [0]
-    for rank in blocks { starts.append(starts[starts.count - 1] + rank.count) }
-    self.starts = starts
-    layout = try BlockLayout(
-      counts: team.division.teams.map { starts[$0.upperBound] - starts[$0.lowerBound] })
-    travelling = AlignedBuffer(count: shards.blocks.count)
     blockSums = AlignedBuffer(count: shards.blocks.count)
   }
 
   /// The norm, given buffers in which this rank's shards are final; all ranks.
-  func norm(of gradients: UnsafePointer<Float>) throws -> Double {
+  ///
+  /// - Parameter sums: are merged into `sums.whole`.
+  func norm(of gradients: UnsafePointer<Float>, adding sums: SliceSums) throws -> Double {
+    let route = try route(width: sums.width)
     let (rank, members) = (team.world.rank, team.division.members)
-    let most = members.map { blocksOfRank[$0].count }.max() ?? 0
-    let own = team.members == nil ? travelling.base + starts[rank] : try board.open(rowCount: most)
-    for (place, block) in blocksOfRank[rank].enumerated() {
-      let range = shards.blocks.range(block)
-      own[place] = Reductions.sumOfSquares(gradients + range.lowerBound, range.count)
+    let starts = route.starts
+    let own: UnsafeMutablePointer<Double>
+    if team.members == nil {
+      own = route.numbers.base + starts[rank]
+    } else {
+      own = try board.open(rowCount: members.map { starts[$0 + 1] - starts[$0] }.max() ?? 0)
     }
+    write(gradients, sums, to: own)
     if team.members != nil {
       try board.close()
       for (member, rank) in members.enumerated() {
-        (travelling.base + starts[rank]).update(
-          from: board.row(of: member), count: blocksOfRank[rank].count)
+        (route.numbers.base + starts[rank]).update(
+          from: board.row(of: member), count: starts[rank + 1] - starts[rank])
       }
     }
-    try gatherBetween()
-    var place = 0
-    for blocks in blocksOfRank {
-      for block in blocks {
-        blockSums.base[block] = travelling.base[place]
-        place += 1
-      }
+    try gatherBetween(route)
+    return read(route, sums)
+  }
+
+  /// Writes the squares of this rank's blocks, and its nodes of the sums.
+  private func write(
+    _ gradients: UnsafePointer<Float>, _ sums: SliceSums, to own: UnsafeMutablePointer<Double>
+  ) {
+    let blocks = blocksOfRank[team.world.rank]
+    for (place, block) in blocks.enumerated() {
+      let range = shards.blocks.range(block)
+      own[place] = Reductions.sumOfSquares(gradients + range.lowerBound, range.count)
     }
+    for node in 0..<sums.mergeOwn() {
+      (own + blocks.count + node * sums.width).update(
+        from: sums.row(sums.node(node)), count: sums.width)
+    }
+  }
+
+  /// Merges the sums of all ranks, and returns the root of the sum of all blocks.
+  private func read(_ route: Route, _ sums: SliceSums) -> Double {
+    let plan = plans.plan(batchRows: sums.slices.batchRows)
+    for (rank, blocks) in blocksOfRank.enumerated() {
+      let source = route.numbers.base + route.starts[rank]
+      for (place, block) in blocks.enumerated() { blockSums.base[block] = source[place] }
+      let items = plan.itemsOfOwner[rank]
+      (route.rows.base + items.lowerBound * sums.width).update(
+        from: source + blocks.count, count: items.count * sums.width)
+    }
+    sums.merge(route.rows.base, as: plan.plan)
+    sums.whole.base.update(
+      from: route.rows.base + sums.node(0) * sums.width, count: sums.width)
     return Reductions.sum(blockSums.base, blockSums.count).squareRoot()
   }
 
-  /// Collects the sums of all teams: the leaders by a message, the others from their leader.
-  private func gatherBetween() throws {
+  /// Collects the numbers of all teams: the leaders by a message, the others from their leader.
+  private func gatherBetween(_ route: Route) throws {
     guard team.division.teams.count > 1 else { return }
-    try team.leaders?.allGather(inPlace: travelling.mutableElements, layout: layout)
+    let numbers = route.numbers
+    try team.leaders?.allGather(inPlace: numbers.mutableElements, layout: route.layout)
     guard team.members != nil else { return }
-    let target = try wholeBoard.open(rowCount: travelling.count)
-    if team.leaders != nil { target.update(from: travelling.base, count: travelling.count) }
+    let target = try wholeBoard.open(rowCount: numbers.count)
+    if team.leaders != nil { target.update(from: numbers.base, count: numbers.count) }
     try wholeBoard.close()
-    travelling.base.update(from: wholeBoard.row(of: 0), count: travelling.count)
+    numbers.base.update(from: wholeBoard.row(of: 0), count: numbers.count)
+  }
+
+  /// The route for sums of a width; made once for each.
+  private func route(width: Int) throws -> Route {
+    if let known = routes[width] { return known }
+    let made = try Route(
+      blocksOfRank, plans.largest, width: width, teams: team.division.teams)
+    routes[width] = made
+    return made
   }
 }

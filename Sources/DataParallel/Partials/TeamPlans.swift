@@ -12,6 +12,8 @@ final class TeamPlans {
   /// Merges what the members of this rank's team have, each, and what other teams have, together;
   /// its owners are the members in place of their team.
   let membersAndOthers: MergingPlans
+  /// Merges what all ranks have, each.
+  let ranks: MergingPlans
   /// What each owner of ``membersAndOthers`` is.
   let owners: [Owner]
 
@@ -31,6 +33,7 @@ final class TeamPlans {
     func together(_ team: Range<Int>) -> Range<Int> {
       slices[team.lowerBound].lowerBound..<slices[team.upperBound - 1].upperBound
     }
+    self.ranks = MergingPlans(partition, owners: slices)
     members = MergingPlans(partition, owners: division.members.map { slices[$0] })
     teams = MergingPlans(partition, owners: division.teams.map(together))
     var owners: [Owner] = []

@@ -5,7 +5,6 @@ internal import NeuralCore
 enum Phase: Int {
   case startUp
   case forwardStatistics
-  case loss
   case backwardSums
   case gradientExchange
   case gradientNorm
@@ -19,7 +18,7 @@ enum Phase: Int {
     self =
       switch activity {
       case .startUp: .startUp
-      case .training: .loss
+      case .training: .forwardStatistics
       case .digest: .digest
       case .evaluation: .evaluation
       case .checkpoint: .checkpoint
@@ -31,7 +30,6 @@ enum Phase: Int {
     switch self {
     case .startUp: "the start-up"
     case .forwardStatistics: "the forward statistics"
-    case .loss: "the sum of the loss"
     case .backwardSums: "the backward sums"
     case .gradientExchange: "the gradient exchange"
     case .gradientNorm: "the gradient norm"

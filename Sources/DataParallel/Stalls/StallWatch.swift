@@ -24,7 +24,6 @@ final class StallWatch {
   private var activity = Activity.startUp
   private var step = 0
   private var phase = Phase.startUp
-  private var sumsInStep = 0
   /// The number of the phase in hand.
   private var number = 0
   /// The phases in which this rank has told the others, and reported, last.
@@ -54,7 +53,6 @@ final class StallWatch {
   func begin(_ activity: Activity, step: Int) {
     self.activity = activity
     self.step = step
-    sumsInStep = 0
   }
 
   /// Takes note that this rank comes to a phase; all ranks, in the same order.
@@ -62,12 +60,6 @@ final class StallWatch {
     number &+= 1
     self.phase = activity == .training ? phase : Phase(activity)
     if reported != nil { noteEnd() }
-  }
-
-  /// Takes note that this rank comes to a sum over the batch: in a step, first the loss's.
-  func enterSum() {
-    enter(sumsInStep == 0 ? .loss : .backwardSums)
-    sumsInStep += 1
   }
 
   /// Takes note that this rank comes to what the activity asks the group for.

@@ -88,17 +88,20 @@ public final class NeuralNetwork {
   ///   when loss or gradient are not finite; whatever the group throws.
   public func train(_ batch: Batch, next: () -> Batch? = { nil }) throws -> StepResult {
     let outputs = try forward(batch)
-    let (total, gradient) = try spans.record(.loss) {
-      try differentiateLoss(outputs.readOnly, batch)
-    }
-    guard total.loss.isFinite else { throw notFinite(.loss, batch) }
+    let gradient = try spans.record(.loss) { try differentiateLoss(outputs.readOnly, batch) }
     try backward(gradient, batch)
     if let next = next() { try prepare(next) }
     let rate = schedule.rate(at: stepsDone)
     let update = ParameterUpdate(
-      optimizer: optimizer, number: stepsDone + 1, learningRate: rate, clipNorm: clipNorm)
+      optimizer: optimizer, number: stepsDone + 1, learningRate: rate, clipNorm: clipNorm,
+      sums: totals)
     let outcome = try spans.record(.update) { try replicas.updateParameters(update) }
-    guard outcome.applied else { throw notFinite(.gradient, batch) }
+    let total = BatchTotals(
+      rows: batch.globalRows, lossSum: totals.whole[0],
+      correctRows: Int(exactly: totals.whole[1]) ?? 0, votes: Int(exactly: totals.whole[2]) ?? 0)
+    guard outcome.applied else {
+      throw notFinite(total.loss.isFinite ? .gradient : .loss, batch)
+    }
     stepsDone += 1
     return StepResult(
       loss: total.loss, accuracy: total.accuracy, learningRate: rate,
@@ -127,13 +130,13 @@ public final class NeuralNetwork {
     return output
   }
 
-  /// Loss and accuracy of the whole batch, and the loss's gradient by this replica's outputs; all
-  /// replicas.
+  /// The loss's gradient by this replica's outputs; this replica.
   ///
-  /// The gradient lies in the network's own memory, valid until the next call.
+  /// Loss and right answers of its slices are kept until they are added up with the update. The
+  /// gradient lies in the network's own memory, valid until the next call.
   public func differentiateLoss(
     _ outputs: MatrixView, _ batch: Batch
-  ) throws -> (BatchTotals, gradient: MutableMatrixView) {
+  ) throws -> MutableMatrixView {
     let slices = slices(of: batch.globalRows)
     let gradient = activations[layers.count % 2].mutableMatrix(
       rows: slices.rows, columns: self.outputs)
@@ -145,11 +148,7 @@ public final class NeuralNetwork {
       totals.row(item)[1] = Double(Targets.correctRows(part, targets))
       totals.row(item)[2] = item == 0 ? Double(vote) : 0
     }
-    try replicas.sumOverBatch(totals)
-    let found = BatchTotals(
-      rows: batch.globalRows, lossSum: totals.whole[0],
-      correctRows: Int(exactly: totals.whole[1]) ?? 0, votes: Int(exactly: totals.whole[2]) ?? 0)
-    return (found, gradient)
+    return gradient
   }
 
   /// The backward pass of all replicas, for the loss's gradient by the outputs of the last forward

@@ -22,7 +22,7 @@ public protocol Replicas: AnyObject {
   /// Spans come in descending order and touch each other; the group may begin to exchange them.
   func gradientsReady(_ span: Range<Int>, of slices: BatchSlices) throws
 
-  /// Updates every parameter exactly once on every replica, if all gradients are finite.
+  /// Updates every parameter exactly once on every replica, if all gradients and sums are finite.
   func updateParameters(_ update: ParameterUpdate) throws -> UpdateOutcome
 }
 
@@ -37,10 +37,16 @@ public struct ParameterUpdate {
   /// The greatest global gradient norm; longer gradients are scaled down to it.
   public let clipNorm: Double?
 
-  /// An update with a rule and its settings.
+  /// Sums over the batch that nobody needs before: the replicas add them up together with the norm,
+  /// in `sums.whole`.
+  public let sums: SliceSums
+
+  /// An update with a rule, its settings, and what is added up with it.
   public init(
-    optimizer: any Optimizer, number: Int, learningRate: Double, clipNorm: Double? = nil
+    optimizer: any Optimizer, number: Int, learningRate: Double, clipNorm: Double? = nil,
+    sums: SliceSums
   ) {
+    self.sums = sums
     self.optimizer = optimizer
     self.number = number
     self.learningRate = learningRate
@@ -58,11 +64,12 @@ public struct ParameterUpdate {
 public struct UpdateOutcome: Sendable {
   /// The Euclidean norm of the whole batch's gradient over all parameters, before clipping.
   public let gradientNorm: Double
-  /// Whether the parameters were updated: only if the norm is finite.
-  public var applied: Bool { gradientNorm.isFinite }
+  /// Whether the parameters are updated: only if the norm and all sums are finite.
+  public let applied: Bool
 
-  /// An outcome with the gradient's norm.
-  public init(gradientNorm: Double) {
+  /// The outcome of an update whose sums are added up.
+  public init(gradientNorm: Double, of update: ParameterUpdate) {
     self.gradientNorm = gradientNorm
+    applied = gradientNorm.isFinite && update.sums.isFinite
   }
 }

@@ -109,6 +109,9 @@ public final class SliceSums: SlicePartials {
   public init(count: Int) {
     super.init(width: (count + 7) / 8 * 8)
   }
+
+  /// Whether all sums over the whole batch are finite.
+  var isFinite: Bool { whole.elements.allSatisfy(\.isFinite) }
 }
 
 /// Mean and variance over the batch, feature by feature.

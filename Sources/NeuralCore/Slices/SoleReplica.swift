@@ -49,8 +49,9 @@ public final class SoleReplica: Replicas {
       blockSums.base[block] = Reductions.sumOfSquares(
         gradients.base + range.lowerBound, range.count)
     }
+    keepRoot(of: update.sums)
     let outcome = UpdateOutcome(
-      gradientNorm: Reductions.sum(blockSums.base, blockSums.count).squareRoot())
+      gradientNorm: Reductions.sum(blockSums.base, blockSums.count).squareRoot(), of: update)
     if outcome.applied {
       state.apply(update, gradientNorm: outcome.gradientNorm, to: store, gradients: gradients.base)
     }
