@@ -15,7 +15,8 @@ let package = Package(
     .library(name: "Training", targets: ["Training"]),
   ],
   dependencies: [
-    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0")
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
+    .package(url: "https://github.com/jpsim/Yams", from: "6.0.0"),
   ],
   targets: [
     // C libraries, each imported by one module.
@@ -41,7 +42,11 @@ let package = Package(
     .target(name: "Checkpoints", dependencies: ["NeuralCore"]),
     .target(name: "Telemetry"),
     .target(
-      name: "Training", dependencies: ["NeuralCore", "Datasets", "Checkpoints", "Telemetry"]),
+      name: "Training",
+      dependencies: [
+        "NeuralCore", "Datasets", "Checkpoints", "Telemetry",
+        .product(name: "Yams", package: "Yams"),
+      ]),
 
     // The command line composes them.
     .executableTarget(
@@ -52,7 +57,8 @@ let package = Package(
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
 
-    // Tests: one target a module; RankChecks is what mpirun starts at 1 to 4 ranks.
+    // Tests: one target a module; RankChecks is what mpirun starts at 1 to 4 ranks, ReaderFuzz feeds
+    // changed files to readers.
     .target(name: "TestSupport", path: "Tests/TestSupport"),
     .target(
       name: "GoldenSupport", dependencies: ["NeuralCore"], path: "Tests/GoldenSupport"),
@@ -60,6 +66,9 @@ let package = Package(
       name: "RankChecks",
       dependencies: ["MessagePassing", "NeuralCore", "DataParallel", "GoldenSupport"],
       path: "Tests/RankChecks"),
+    .executableTarget(
+      name: "ReaderFuzz", dependencies: ["NeuralCore", "Datasets", "Checkpoints", "Training"],
+      path: "Tests/ReaderFuzz"),
     .testTarget(name: "MessagePassingTests", dependencies: ["MessagePassing", "TestSupport"]),
     .testTarget(
       name: "NeuralCoreTests", dependencies: ["NeuralCore", "GoldenSupport", "TestSupport"],
@@ -75,7 +84,8 @@ let package = Package(
       dependencies: ["Training", "NeuralCore", "Datasets", "Checkpoints", "TestSupport"]),
     .testTarget(name: "LockstepCLITests", dependencies: ["LockstepCLI", "TestSupport"]),
     .testTarget(
-      name: "ClusterTests", dependencies: ["LockstepCLI", "RankChecks", "TestSupport"],
+      name: "ClusterTests",
+      dependencies: ["LockstepCLI", "RankChecks", "ReaderFuzz", "Checkpoints", "TestSupport"],
       exclude: ["Scripts"]),
   ],
   swiftLanguageModes: [.v6]

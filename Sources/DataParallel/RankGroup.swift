@@ -11,24 +11,31 @@ public final class RankGroup: ReplicaGroup {
   /// The host of each rank.
   public let hosts: [String]
   private let communicator: Communicator
+  private let machines: [Int]?
   private let watch: StallWatch?
   private var replicas: RankReplicas?
   /// What a group of one does its work by: it has nobody to talk to.
   private let sole: SoleGroup?
+  /// The teams made so far, by whether they share memory.
+  private var teams: [Bool: HostTeam] = [:]
 
   /// Makes the group; all ranks.
   ///
   /// - Parameters:
   ///   - communicator: used by the group alone from now on.
   ///   - host: the name of the host that this rank runs on.
+  ///   - machines: for each rank a number that ranks have in common which may share memory; nil for
+  ///     all ranks of a machine.
   ///   - limits: how long this rank waits for others; nil for ever.
   ///   - report: is given a sentence about ranks that don't come.
   /// - Throws: `MPIError` when the hosts can't be exchanged.
   public init(
-    _ communicator: Communicator, host: String, limits: StallLimits? = nil,
+    _ communicator: Communicator, host: String, machines: [Int]? = nil,
+    limits: StallLimits? = nil,
     report: @escaping (String) -> Void = { _ in }
   ) throws {
     self.communicator = communicator
+    self.machines = machines
     rank = communicator.rank
     size = communicator.size
     sole = communicator.size == 1 ? SoleGroup(host: host) : nil
@@ -55,10 +62,19 @@ public final class RankGroup: ReplicaGroup {
   public func join(_ network: NeuralNetwork, slices: Int, exchange: ExchangeOptions) throws {
     if let sole { return try sole.join(network, slices: slices, exchange: exchange) }
     let joined = try RankReplicas(
-      communicator, store: network.store, slices: slices, optimizer: network.optimizer,
-      options: exchange, watch: watch)
+      team(for: exchange), store: network.store, slices: slices, optimizer: network.optimizer,
+      options: exchange, watch: watch, spans: network.spans)
     replicas = joined
     network.replicas = joined
+  }
+
+  /// The teams for an exchange: an all-reduce gives each rank parameters of its own to update.
+  private func team(for exchange: ExchangeOptions) throws -> HostTeam {
+    let sharesMemory = exchange.transport == .auto && exchange.mode == .sharded
+    if let known = teams[sharesMemory] { return known }
+    let made = try HostTeam(communicator, sharesMemory: sharesMemory, machines: machines)
+    teams[sharesMemory] = made
+    return made
   }
 
   public func gatherMoments() throws -> [AlignedBuffer<Float>] {

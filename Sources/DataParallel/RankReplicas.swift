@@ -6,80 +6,116 @@ internal import NeuralCore
 ///
 /// Each rank owns a contiguous run of slices. Statistics and sums travel as nodes of the slice tree
 /// and are finished on every rank; gradients travel as nodes too and are finished by the owner of
-/// each shard. MPI only moves bytes: all additions are ours, in the order of the tree.
+/// each shard. MPI and shared memory only move bytes: all additions are ours, in the order of the
+/// tree.
 final class RankReplicas: Replicas {
   let slices: SlicePartition
   /// What this rank has spent its time on.
   private(set) var times = CommunicationTimes()
+  /// Takes down when that was, if it is there.
+  private let spans: SpanRecorder?
 
   private let store: ParameterStore
   private let shards: ShardTable
   private let state: OptimizerState
   private let partials: PartialsExchange
   private let gradients: GradientExchange
+  private let norm: GradientNorm
+  /// Brings parameters to the teams; nil where they go to all ranks by collectives.
+  private let gather: ParameterGather?
   private let moments: MomentGather
   private let mode: ExchangeOptions.Mode
   private let watch: StallWatch?
 
   init(
-    _ communicator: Communicator, store: ParameterStore, slices count: Int,
-    optimizer: any Optimizer, options: ExchangeOptions, watch: StallWatch?
+    _ team: HostTeam, store: ParameterStore, slices count: Int, optimizer: any Optimizer,
+    options: ExchangeOptions, watch: StallWatch?, spans: SpanRecorder? = nil
   ) throws {
     self.watch = watch
-    let (rank, ranks) = (communicator.rank, communicator.size)
+    self.spans = spans
+    let (rank, ranks) = (team.world.rank, team.world.size)
     slices = SlicePartition(count: count, rank: rank, of: ranks)
     self.store = store
     mode = options.mode
-    let owners = (0..<ranks).map { SlicePartition(count: count, rank: $0, of: ranks).owned }
-    let plans = MergingPlans(slices, owners: owners)
-    store.allocateGradients(nodes: Swift.max(plans.largest.itemsOfOwner[rank].count, 1))
+    let plans = TeamPlans(slices, team.division)
     shards = ShardTable(
       store.table.blocks, ranks: ranks, rank: rank, bucketBytes: options.bucketBytes)
     state = OptimizerState(
       store.table,
       ranges: options.mode == .sharded ? shards.ownRanges : [0..<store.table.parameterCount],
       moments: optimizer.momentNames.count)
-    partials = PartialsExchange(communicator, plans)
-    let reduceScatter: any ReduceScatter =
-      options.schedule.halves(ranks: ranks)
-      ? HalvingReduceScatter(communicator, store, shards, slices, owners: owners)
-      : DirectReduceScatter(communicator, store, shards, plans)
-    gradients = try GradientExchange(communicator, store, shards, reduceScatter)
-    moments = MomentGather(communicator, store.table, shards)
+    partials = PartialsExchange(team, plans)
+    norm = try GradientNorm(team, shards)
+    let nodes = plans.nodesOfMembers
+    let halves = options.schedule.halves(teams: team.division.teams.count)
+    let reduceScatter: any ReduceScatter
+    if halves {
+      store.allocateGradients(nodes: nodes[team.division.place])
+      let owners = (0..<ranks).map { SlicePartition(count: count, rank: $0, of: ranks).owned }
+      reduceScatter = HalvingReduceScatter(team.world, store, shards, slices, owners: owners)
+    } else if let members = team.members {
+      let shared = try SharedParameters(team, members, store, nodes: nodes)
+      reduceScatter = DirectReduceScatter(team, shards, plans, gradients: shared.gradients)
+    } else {
+      store.allocateGradients(nodes: nodes[0])
+      reduceScatter = DirectReduceScatter(team, shards, plans, gradients: [store.gradients])
+    }
+    gather = halves || mode == .allReduce ? nil : ParameterGather(team, store, shards)
+    gradients = try GradientExchange(team.world, shards, reduceScatter)
+    moments = MomentGather(team.world, store.table, shards)
   }
 
   func mergeMoments(_ moments: SliceMoments) throws {
     watch?.enter(.forwardStatistics)
-    try timed(\.wait) { try partials.merge(moments) }
+    try timed(\.wait, .statistics) { try partials.merge(moments) }
   }
 
   func sumOverBatch(_ sums: SliceSums) throws {
     watch?.enterSum()
-    try timed(\.wait) { try partials.merge(sums) }
+    try timed(\.wait, .sums) { try partials.merge(sums) }
   }
 
   func gradientsReady(_ span: Range<Int>, of slices: BatchSlices) throws {
-    try timed(\.exchange) { try gradients.ready(span, batchRows: slices.batchRows) }
+    try timed(\.exchange, .exchange) { try gradients.ready(span, batchRows: slices.batchRows) }
   }
 
   func updateParameters(_ update: ParameterUpdate) throws -> UpdateOutcome {
     watch?.enter(.gradientExchange)
-    try timed(\.exchange) { try gradients.finish() }
+    try timed(\.exchange, .exchange) { try gradients.finish() }
     if mode == .allReduce {
-      try timed(\.exchange) { try gradients.gatherShards(of: store.gradients[0]) }
+      try timed(\.exchange, .exchange) { try gradients.gatherShards(of: store.gradients[0]) }
     }
     watch?.enter(.gradientNorm)
-    let norm = try timed(\.wait) { try gradients.norm() }
+    let norm = try timed(\.wait, .gradientNorm) { try self.norm.norm(of: store.gradients[0].base) }
     let outcome = UpdateOutcome(gradientNorm: norm)
     guard outcome.applied else { return outcome }
-    timed(\.update) {
-      state.apply(update, gradientNorm: norm, to: store, gradients: store.gradients[0].base)
-    }
-    if mode == .sharded {
+    if let gather {
+      try updateShards(update, norm, gather)
+    } else {
+      timed(\.update, .shard) {
+        state.apply(update, gradientNorm: norm, to: store, gradients: store.gradients[0].base)
+      }
+      guard mode == .sharded else { return outcome }
       watch?.enter(.parameterGather)
-      try timed(\.exchange) { try gradients.gatherShards(of: store.parameters) }
+      try timed(\.exchange, .parameterGather) { try gradients.gatherShards(of: store.parameters) }
     }
     return outcome
+  }
+
+  /// Updates this rank's shards, each of which is on its way while the next is updated; all ranks.
+  private func updateShards(
+    _ update: ParameterUpdate, _ norm: Double, _ gather: ParameterGather
+  ) throws {
+    try timed(\.exchange, .parameterGather) { try gather.begin() }
+    for bucket in shards.buckets.indices {
+      timed(\.update, .shard) {
+        state.apply(
+          update, gradientNorm: norm, to: store, gradients: store.gradients[0].base, only: bucket)
+      }
+      try timed(\.exchange, .parameterGather) { try gather.send(bucket: bucket) }
+    }
+    watch?.enter(.parameterGather)
+    try timed(\.exchange, .parameterGather) { try gather.finish() }
   }
 
   /// The moments of all parameters on rank 0; all ranks.
@@ -93,10 +129,14 @@ final class RankReplicas: Replicas {
   }
 
   private func timed<Result>(
-    _ kind: WritableKeyPath<CommunicationTimes, Double>, _ body: () throws -> Result
+    _ kind: WritableKeyPath<CommunicationTimes, Double>, _ name: SpanRecorder.Name,
+    _ body: () throws -> Result
   ) rethrows -> Result {
     let start = MonotonicClock.seconds
-    defer { times[keyPath: kind] += MonotonicClock.seconds - start }
+    defer {
+      times[keyPath: kind] += MonotonicClock.seconds - start
+      spans?.add(name, since: start)
+    }
     return try body()
   }
 }

@@ -12,6 +12,12 @@ public enum TrainingError: Error, Equatable, Sendable, CustomStringConvertible {
   case unsuitableData(String)
   /// A file that should be a model is none, or doesn't fit itself.
   case unsuitableModel(String)
+  /// A configuration file says what it can't.
+  case badConfiguration(String)
+  /// A file that is needed is not there or can't be read.
+  case missingFile(String)
+  /// The disk took no more; nothing else is wrong with the run.
+  case writeFailed(String)
   /// The run directory can't be made.
   case cannotCreate(String)
 
@@ -20,7 +26,10 @@ public enum TrainingError: Error, Equatable, Sendable, CustomStringConvertible {
     switch self {
     case .usage: 64
     case .unsuitableData, .unsuitableModel: 65
+    case .missingFile: 66
     case .cannotCreate: 73
+    case .writeFailed: 74
+    case .badConfiguration: 78
     }
   }
 
@@ -28,6 +37,7 @@ public enum TrainingError: Error, Equatable, Sendable, CustomStringConvertible {
   public var description: String {
     switch self {
     case .usage(let words), .unsuitableData(let words), .unsuitableModel(let words),
+      .badConfiguration(let words), .missingFile(let words), .writeFailed(let words),
       .cannotCreate(let words):
       words
     }

@@ -12,7 +12,7 @@ struct ImportGraphTests {
     "DataParallel": ["MessagePassing", "NeuralCore"],
     "Checkpoints": ["NeuralCore"],
     "Telemetry": [],
-    "Training": ["NeuralCore", "Datasets", "Checkpoints", "Telemetry"],
+    "Training": ["NeuralCore", "Datasets", "Checkpoints", "Telemetry", "Yams"],
     "LockstepCLI": [
       "MessagePassing", "NeuralCore", "Datasets", "DataParallel", "Checkpoints", "Telemetry",
       "Training", "CSignals",

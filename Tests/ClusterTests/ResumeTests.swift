@@ -98,6 +98,40 @@ struct ResumeTests {
     #expect(try steps().count <= 3)
   }
 
+  @Test("with local batch norm, whose result depends on them, needs as many ranks")
+  func localBatchNorm() throws {
+    let local = ["--batch-norm", "local"]
+    try runs.train("whole", ranks: 2, Self.options + local)
+    try runs.train("r", ranks: 2, Self.options + local)
+    try cutOff("r")
+    let other = try resume("r", ranks: 1, local)
+    #expect(other.status == 64, "\(other.standardError)")
+    #expect(other.standardError.contains("is of 2 ranks, here are 1; start as many"))
+    #expect(try resume("r", ranks: 2, local).status == 0)
+    #expect(try runs.file("r", Self.last) == runs.file("whole", Self.last))
+    let file = "\(runs.folder)/whole/checkpoints/step-000000021.safetensors"
+    let fromFile = try mpirun(
+      ranks: 4, productURL(named: "lockstep").path,
+      ["train"] + Self.options + local + ["--run", "\(runs.folder)/f", "--resume", file])
+    #expect(fromFile.status == 64, "\(fromFile.standardError)")
+  }
+
+  @Test("takes other ranks, exchange, buckets, log settings and checkpoints as they are now")
+  func freeOptions() throws {
+    try runs.train("whole", ranks: 1, Self.options)
+    try runs.train("r", ranks: 4, Self.options)
+    try cutOff("r")
+    let result = try resume(
+      "r", ranks: 3,
+      [
+        "--exchange", "all-reduce", "--exchange-schedule", "halving", "--bucket-mb", "0.01",
+        "--log-every", "3", "--digest-every", "4", "--evaluate-every", "2", "--keep", "2",
+        "--checkpoint-every", "5", "--wait-for-checkpoints",
+      ])
+    #expect(result.status == 0, "\(result.standardError)")
+    #expect(try runs.file("r", Self.last) == runs.file("whole", Self.last))
+  }
+
   @Test("is refused with other options, fewer steps, or nothing to go on with")
   func refused() throws {
     try runs.train("r", ranks: 1, Self.options)

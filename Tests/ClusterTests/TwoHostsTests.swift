@@ -19,7 +19,7 @@ struct TwoHostsTests {
   @Test("with TCP between them give the bits of one rank, in either order")
   func sameBits() throws {
     let runs = try Runs()
-    let options = ["digits", "--slices", "4", "--epochs", "3", "--batch", "61"]
+    let options = ["digits", "--slices", "4", "--epochs", "3", "--batch", "61", "--trace"]
     try runs.train("one", ranks: 1, options)
     let hosts = ["10.77.0.1:1,10.77.0.2:1", "10.77.0.2:2,10.77.0.1:1"]
     let launcher = packageRoot.appendingPathComponent("launch/run").path
@@ -37,6 +37,13 @@ struct TwoHostsTests {
       }
       let timing = String(decoding: try runs.file("two\(number)", "timing.jsonl"), as: UTF8.self)
       #expect(timing.contains("node1") && timing.contains("node2"))
+      let trace = try RecordedTrace(runs.file("two\(number)", "trace.json"))
+      #expect(Set(trace.hosts) == ["node1", "node2"])
+      // A step ends nowhere before it has begun everywhere; clocks are aligned to milliseconds here.
+      let steps = (0..<2).map { trace.spans(rank: $0).filter { $0.name == "step" } }
+      #expect(steps[0].count == 72 && steps[1].count == 72)
+      #expect(
+        zip(steps[0], steps[1]).allSatisfy { $0.start < $1.end + 2e4 && $1.start < $0.end + 2e4 })
     }
   }
 }

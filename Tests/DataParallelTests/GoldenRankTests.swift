@@ -20,7 +20,7 @@ struct GoldenRankTests {
 
   @Test(
     "with local batch norm moves weights by what each rank's rows give alone",
-    .timeLimit(.minutes(2)), arguments: 1...5)
+    .timeLimit(.minutes(10)), arguments: 1...5)
   func localNormalization(ranks: Int) throws {
     let result = try mpirun(
       ranks: ranks, productURL(named: "RankChecks").path, ["local batch norm"])

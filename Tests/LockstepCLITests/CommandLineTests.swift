@@ -105,6 +105,13 @@ struct CommandLineTests {
       (["train", "digits", "--batch", "0"], 64, "--batch 0: must be 1 or more"),
       (["train", "digits", "--learning-rate", "nan"], 64, "--learning-rate nan"),
       (["train", "digits", "--layers", "8,x"], 64, "--layers 8,x"),
+      (["train", "--config", "wrong.yaml"], 78, "wrong.yaml, line 2: batsh is no option"),
+      (
+        ["train", "--config", "type.yaml"], 78, "type.yaml, line 1: batch: expected a whole number"
+      ),
+      (["train", "digits", "--config", "none.yaml"], 66, "none.yaml: No such file or directory"),
+      (["train", "digits", "--config", "/"], 78, "/: not a file"),
+      (["train", "--config", "nodata.yaml"], 64, "no data: name digits"),
       (["train", "no.csv"], 66, "no.csv: no such file"),
       (["train", "nowhere"], 66, "nowhere: no such file or folder"),
       (["train", "ragged.csv"], 65, "ragged.csv, line 3: 2 fields where 3 are expected"),
@@ -127,6 +134,9 @@ struct CommandLineTests {
     try lockstep.write("none.csv", "a,b,c\n")
     try Data([0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3, 0x4b]).write(
       to: URL(fileURLWithPath: "\(lockstep.folder)/cut.csv.gz"))
+    try lockstep.write("wrong.yaml", "data: digits\nbatsh: 16\n")
+    try lockstep.write("type.yaml", "batch: many\n")
+    try lockstep.write("nodata.yaml", "batch: 16\n")
     let before = lockstep.files
     let binary = try productURL(named: "lockstep").path
     let alone = try run(binary, arguments, currentDirectory: lockstep.folder, timeout: 300)
@@ -151,6 +161,48 @@ struct CommandLineTests {
     #expect(again.standardError.contains("r: exists already"))
     let summary = try String(contentsOfFile: "\(lockstep.folder)/r/summary.json", encoding: .utf8)
     #expect(try Self.object(summary)["steps"] as? Int == 1)
+  }
+
+  @Test("repeats a run to the same bits from the config.yaml that it left, on other ranks too")
+  func configuration() throws {
+    let options = [
+      "--steps", "30", "--layers", "16", "--slices", "2", "--schedule", "step", "--clip-norm", "1",
+      "--learning-rate", "0.003", "--nesterov", "--optimizer", "sgd", "--momentum", "0.9",
+      "--checkpoint-every", "10", "--scale-learning-rate", "64",
+    ]
+    let binary = try productURL(named: "lockstep").path
+    let first = try run(
+      binary, ["train", "digits"] + options + ["--run", "a"], currentDirectory: lockstep.folder)
+    #expect(first.status == 0)
+    let again = try lockstep(ranks: 2, "train", "--config", "a/config.yaml", "--run", "b")
+    #expect(again.status == 0, "\(again.standardError)")
+    for name in ["metrics.jsonl", "config.yaml", "checkpoints/step-000000020.safetensors"] {
+      let files = try ["a", "b"].map {
+        try Data(contentsOf: URL(fileURLWithPath: "\(lockstep.folder)/\($0)/\(name)"))
+      }
+      #expect(files[0] == files[1], "\(name)")
+    }
+  }
+
+  @Test("flags win over the file, in both directions, and every option is a flag")
+  func flagsWin() throws {
+    try lockstep.write(
+      "c.yaml",
+      "data: digits\nepochs: 50\nseed: 3\nlayers: [8]\noptimizer: sgd\nmomentum: 0.9\n"
+        + "nesterov: true\nbatch: 64\n")
+    let result = try lockstep(
+      "train", "--config", "c.yaml", "--steps", "2", "--no-nesterov", "--seed", "4", "--run", "r",
+      "--quiet")
+    #expect(result.status == 0, "\(result.standardError)")
+    let text = try String(contentsOfFile: "\(lockstep.folder)/r/config.yaml", encoding: .utf8)
+    for line in [
+      "epochs: null", "steps: 2", "seed: 4", "nesterov: false", "layers: [8]", "batch: 64",
+      "learning-rate: 0.01", "optimizer: sgd", "data: digits",
+    ] { #expect(text.contains("\n\(line)\n"), "\(line) in \(text)") }
+    let help = try lockstep("train", "--help").standardOutput
+    for line in text.split(separator: "\n").dropFirst() where !line.hasPrefix("data: ") {
+      #expect(help.contains("--\(line.prefix { $0 != ":" })"), "\(line)")
+    }
   }
 
   @Test("more ranks than slices are refused")

@@ -19,13 +19,17 @@ enum GoldenChecks {
   static func run(_ environment: MPIEnvironment) throws {
     let path = ProcessInfo.processInfo.environment["LOCKSTEP_GOLDENS"] ?? ""
     let file = try GoldenFile.load(URL(fileURLWithPath: path))
-    let group = try RankGroup(environment.world.duplicate(), host: environment.host)
+    let groups = try divisions(ofRanks: environment.world.size).map {
+      try RankGroup(environment.world.duplicate(), host: environment.host, machines: $0)
+    }
     for (index, golden) in file.cases.enumerated() {
-      // Slices, exchange and bucket size go round, so that all meet with all kinds of cases.
+      let group = groups[index % groups.count]
+      // Slices, teams, exchange and bucket size go round, so that all meet with all kinds of cases.
       let slices = [group.size, group.size + 3, 16][index % 3]
       let exchange = ExchangeOptions(
-        mode: index % 2 == 0 ? .sharded : .allReduce,
-        schedule: index / 2 % 2 == 0 ? .direct : .halving,
+        mode: index % 4 < 3 ? .sharded : .allReduce,
+        schedule: index / 5 % 3 < 2 ? .direct : .halving,
+        transport: index % 7 < 6 ? .auto : .messages,
         bucketBytes: [1, 4096, 1 << 20][index / 3 % 3])
       let run = try GoldenRun(golden, of: file)
       try group.join(run.network, slices: slices, exchange: exchange)
@@ -40,6 +44,12 @@ enum GoldenChecks {
         "\(golden.name) with \(slices) slices: other bits than on one replica")
       try compareMoments(group, alone.network, golden.name)
     }
+  }
+
+  /// Which ranks share memory: all, as on one machine; by pairs, and all but the first, as on machines
+  /// that are filled in order; every other rank, as on machines that are dealt out to.
+  private static func divisions(ofRanks ranks: Int) -> [[Int]?] {
+    [nil, (0..<ranks).map { $0 / 2 }, (0..<ranks).map { min($0, 1) }, (0..<ranks).map { $0 % 2 }]
   }
 
   private static func compareMoments(

@@ -68,6 +68,11 @@ static inline clockstep_float16 clockstep_interleave_high(
       a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
 }
 
+/// Asks for the cache line of an address, which need not be one's own, to be written to soon.
+static inline void clockstep_prefetch_to_write(const float *_Nonnull address) {
+  __builtin_prefetch(address, 1);
+}
+
 /// The first `count` (1 to 16) of 16 numbers from memory; the others are 0, and are not read.
 static inline clockstep_float16 clockstep_load_first(const float *_Nonnull from, long count) {
 #ifdef __AVX512F__

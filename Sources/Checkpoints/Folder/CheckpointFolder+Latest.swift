@@ -29,6 +29,19 @@ extension CheckpointFolder {
     public let skipped: [CheckpointError]
   }
 
+  /// Why no checkpoint of a folder can be used, after a search that found none.
+  ///
+  /// - Returns: `.missing` where there is no checkpoint; `.malformed` where all are damaged.
+  package func nothingIntact(_ search: Search) -> CheckpointError {
+    guard let newest = search.skipped.first else {
+      return .missing(path: path, reason: "there is no checkpoint in it")
+    }
+    guard search.skipped.count > 1 else { return newest }
+    return .malformed(
+      path: path,
+      what: "none of its \(search.skipped.count) checkpoints is intact; of the newest: \(newest)")
+  }
+
   /// Finds the newest checkpoint that is intact, reading from the newest on back.
   ///
   /// - Throws: `CheckpointError.readFailed` where the folder can't be read.

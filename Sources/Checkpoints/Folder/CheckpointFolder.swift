@@ -24,12 +24,17 @@ public struct CheckpointFolder: Sendable {
   /// Only the one process that writes to the folder calls this.
   /// - Throws: `CheckpointError.cannotCreate`, or `.writeFailed` where a leftover can't be removed.
   public static func open(_ path: String) throws -> CheckpointFolder {
+    try open(path, calls: .live)
+  }
+
+  /// Opens a folder that is written through other system calls than the real ones.
+  package static func open(_ path: String, calls: SystemCalls) throws -> CheckpointFolder {
     do {
       try FileSystem.makeFolders(path)
     } catch let error as SystemError {
       throw CheckpointError.cannotCreate(path: path, reason: error.text)
     }
-    let folder = CheckpointFolder(path: path)
+    let folder = CheckpointFolder(path: path, calls: calls)
     try folder.removePartialFiles()
     return folder
   }

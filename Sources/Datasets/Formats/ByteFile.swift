@@ -32,12 +32,30 @@ enum ByteFile {
       throw .unreadable(path: path, reason: errorText())
     }
     defer { fclose(file) }
+    try requireMemory(2, times: Int(status.st_size), path)
     var bytes = [UInt8](repeating: 0, count: Int(status.st_size))
     let count = fread(&bytes, 1, bytes.count, file)
     guard count == bytes.count else {
       throw .unreadable(path: path, reason: "could not be read to its end")
     }
     return bytes
+  }
+
+  /// Sizes up to this one are not held against the memory that is free.
+  private static let alwaysGranted = 1 << 26
+
+  /// Refuses what memory has no room for, before any of it is taken.
+  static func requireMemory(
+    _ factor: Int, times bytes: Int, _ path: String
+  ) throws(DatasetError) {
+    guard bytes >= alwaysGranted else { return }
+    let free = AvailableMemory.bytes
+    guard bytes <= free / factor else {
+      throw .unreadable(
+        path: path,
+        reason: "needs more memory than is free: \(factor) times \(bytes >> 20) MiB, of "
+          + "\(free >> 20) MiB")
+    }
   }
 
   private static func errorText() -> String { String(cString: strerror(errno)) }
@@ -55,9 +73,13 @@ enum ByteFile {
     let total = packed.count
     var offset = 0
     var ended = false
+    var granted = alwaysGranted
     while !(ended && offset == total) {
-      guard result.count < 1 << 36 else {
-        throw .malformed(path, "unpacks to more than 64 GiB")
+      // A small file may unpack to a thousand times its size: memory must have room for what
+      // comes until the next look, twice while the array moves.
+      if result.count + piece.count > granted {
+        try requireMemory(4, times: granted, path)
+        granted *= 2
       }
       if ended { inflateReset(&stream) }
       let (code, consumed, produced) = input.withUnsafeMutableBufferPointer { source in

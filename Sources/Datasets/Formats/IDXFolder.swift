@@ -65,6 +65,7 @@ enum IDXFolder {
     guard images.shape[0] > 0, images.itemSize > 0 else {
       throw .malformed(imagesPath, "no images")
     }
+    try ByteFile.requireMemory(4, times: images.shape[0] * images.itemSize, imagesPath)
     // Each byte's quotient is rounded once, so a table gives the same bits as dividing.
     let table = (0...255).map { Float($0) / 255 }
     let features = AlignedBuffer<Float>(count: images.shape[0] * images.itemSize)

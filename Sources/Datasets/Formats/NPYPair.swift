@@ -36,6 +36,7 @@ enum NPYPair {
   private static func floats(
     _ file: NPYFile, _ rows: Int, _ columns: Int
   ) throws(DatasetError) -> AlignedBuffer<Float> {
+    try ByteFile.requireMemory(4, times: rows * columns, file.path)
     let result = AlignedBuffer<Float>(count: rows * columns)
     for row in 0..<rows {
       for column in 0..<columns {

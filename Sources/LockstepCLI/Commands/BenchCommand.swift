@@ -46,6 +46,9 @@ struct BenchCommand: ParsableCommand {
   @Option(help: "How gradients travel.")
   var exchangeSchedule = ExchangeOptions.Schedule.auto
 
+  @Option(help: "What ranks on one host exchange by.")
+  var transport = ExchangeOptions.Transport.auto
+
   @Option(help: "Megabytes of gradients that are sent at a time.")
   var bucketMb = 4.0
 
@@ -82,6 +85,7 @@ struct BenchCommand: ParsableCommand {
     benchmark.options.slices = slices
     benchmark.options.exchange = exchange
     benchmark.options.exchangeSchedule = exchangeSchedule
+    benchmark.options.transport = transport
     benchmark.options.bucketMegabytes = bucketMb
     return benchmark
   }

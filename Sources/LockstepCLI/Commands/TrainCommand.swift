@@ -11,8 +11,8 @@ struct TrainCommand: ParsableCommand {
     commandName: "train", abstract: "Trains a network; writes a run directory.",
     discussion: DataHelp.text)
 
-  @Argument(help: "What to train on.")
-  var data: String
+  @Argument(help: "What to train on; may be left to --config.")
+  var data: String?
 
   @OptionGroup(title: "Network")
   var network: NetworkOptions
@@ -32,23 +32,43 @@ struct TrainCommand: ParsableCommand {
   @Flag(help: "Print the summary as JSON to standard output, and nothing else there.")
   var json = false
 
+  func validate() throws {
+    guard data != nil || runOptions.config != nil else {
+      throw ValidationError("Missing expected argument '<data>'")
+    }
+  }
+
   func run() throws {
-    var options = TrainingOptions()
-    options.data = data
-    try network.apply(to: &options)
-    optimizer.apply(to: &options)
-    runOptions.apply(to: &options)
     StopSignals.watch()
     try Session.run(stallOptions.limits) { group in
+      let options = try options(group)
       var view = TrainingView(quiet: quiet)
       let facts = try Session.requiredFacts(
-        group, allowingMixedHardware: runOptions.allowMixedHardware)
+        group, allowingMixedHardware: options.allowsMixedHardware)
       let summary = try Trainer(
         options, group: group, version: Version.current, facts: facts,
         attempt: .current, stopSignal: { StopSignals.pending }
       ).run { view.show($0) }
       if json && group.rank == 0 { Terminal.write(summary.json, to: .standardOutput) }
     }
+  }
+
+  /// The defaults, then what the configuration file says, then what flags say; all ranks.
+  private func options(_ group: any ReplicaGroup) throws -> TrainingOptions {
+    var options = TrainingOptions()
+    if let path = runOptions.config {
+      // Rank 0 reads for all: other hosts need no copy.
+      let own = try Session.agreed(group) {
+        group.rank == 0 ? try ConfigurationFile.bytes(path: path) : []
+      }
+      let bytes = try group.broadcast(own)
+      try Session.agreed(group) { try options.read(configuration: bytes, path: path) }
+    }
+    options.data = data ?? options.data
+    try network.apply(to: &options)
+    optimizer.apply(to: &options)
+    runOptions.apply(to: &options)
+    return options
   }
 }
 

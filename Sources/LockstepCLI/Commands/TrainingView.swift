@@ -17,8 +17,14 @@ struct TrainingView {
   }
 
   mutating func show(_ event: TrainingEvent) {
+    if case .warned(let words) = event {
+      display.finish()
+      Terminal.write("lockstep: warning: \(words)\n", to: .standardError)
+    }
     guard !quiet else { return }
     switch event {
+    case .warned:
+      break
     case .started(let options, let run):
       let table = ResolvedOptionsTable(options + [(name: "run", value: run)]).text
       Terminal.write(table + "\n", to: .standardError)

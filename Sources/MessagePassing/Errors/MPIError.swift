@@ -18,6 +18,8 @@ public enum MPIError: Error, Equatable, Sendable {
   case groupFull(capacity: Int, rank: Int)
   /// The observer of long waits gave this wait up, because of `reason`.
   case waitAbandoned(reason: String)
+  /// The ranks of a machine can't share `bytes` bytes of memory, because of `reason`.
+  case sharedMemoryUnavailable(bytes: Int, reason: String)
   /// MPI is already initialised in this process.
   case alreadyInitialised
   /// MPI was finalised in this process, and can't be initialised again.
@@ -44,6 +46,8 @@ extension MPIError: CustomStringConvertible {
       "the request group on rank \(rank) is full: all of its \(capacity) requests are in flight"
     case .waitAbandoned(let reason):
       reason
+    case .sharedMemoryUnavailable(let bytes, let reason):
+      "no \((bytes + (1 << 20) - 1) >> 20) MB of shared memory in /dev/shm: \(reason)"
     case .alreadyInitialised:
       "MPI is already initialised in this process"
     case .alreadyFinalised:

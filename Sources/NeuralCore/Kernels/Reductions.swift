@@ -26,6 +26,22 @@ public enum Reductions {
     return sum((a + b) + (c + d)) + rest
   }
 
+  /// The sum of `count` numbers: eight running sums, one for each index modulo 8, added by halves.
+  public static func sum(_ values: UnsafePointer<Double>, _ count: Int) -> Double {
+    var sums = DoubleVectors.Vector()
+    var i = 0
+    while i &+ 8 <= count {
+      sums += DoubleVectors.load(values + i)
+      i &+= 8
+    }
+    var rest = 0.0
+    while i < count {
+      rest += values[i]
+      i &+= 1
+    }
+    return sum(sums) + rest
+  }
+
   /// The sum of eight numbers, by halves.
   @inline(__always)
   static func sum(_ x: DoubleVectors.Vector) -> Double {

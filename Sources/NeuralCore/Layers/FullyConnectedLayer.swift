@@ -94,6 +94,20 @@ public final class FullyConnectedLayer: Layer {
     normalization == nil ? normalized.base : scaled.base
   }
 
+  public override func prepare(_ input: MatrixView, _ pass: LayerPass) throws {
+    guard normalization != nil else { return }
+    moments.begin(pass.slices)
+    for (item, rows) in pass.slices.localRows.enumerated() {
+      BatchStatistics.moments(
+        of: input.rows(rows), into: moments.row(item), scratch: scratch.base)
+    }
+    if let ownMoments {
+      ownMoments.begin(copying: moments)
+      ownMoments.mergeOwnAlone()
+    }
+    try pass.replicas.mergeMoments(moments)
+  }
+
   public override func forward(
     _ input: MatrixView, into output: MutableMatrixView, _ pass: LayerPass
   ) throws {
@@ -127,16 +141,7 @@ public final class FullyConnectedLayer: Layer {
   private func takeStatistics(
     of input: MatrixView, _ normalization: BatchNormalization, _ pass: LayerPass
   ) throws {
-    moments.begin(pass.slices)
-    for (item, rows) in pass.slices.localRows.enumerated() {
-      BatchStatistics.moments(
-        of: input.rows(rows), into: moments.row(item), scratch: scratch.base)
-    }
-    if let ownMoments {
-      ownMoments.begin(copying: moments)
-      ownMoments.mergeOwnAlone()
-    }
-    try pass.replicas.mergeMoments(moments)
+    if !pass.isPrepared { try prepare(input, pass) }
     NormalizationScales.updateRunning(
       mean: pass.memory.tensor(Tensor.runningMean),
       variance: pass.memory.tensor(Tensor.runningVariance), from: moments,

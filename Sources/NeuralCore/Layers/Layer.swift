@@ -24,6 +24,12 @@ open class Layer {
   /// Makes room for batches with at most that many of this replica's rows.
   open func reserve(rows: Int) {}
 
+  /// Training: does ahead of a batch's forward pass what needs no parameters; all replicas.
+  ///
+  /// Called for the network's first layer, with the rows that the next forward pass gets: that one
+  /// finds ``LayerPass/isPrepared`` set.
+  open func prepare(_ input: MatrixView, _ pass: LayerPass) throws {}
+
   /// Training: computes the outputs of this replica's rows and keeps what `backward` needs.
   ///
   /// All replicas call it for each batch, also those without rows.
@@ -83,6 +89,8 @@ public struct LayerPass {
   /// The group of replicas, for what concerns the whole batch.
   public let replicas: any Replicas
   let accumulator: GradientAccumulator
+  /// Whether `prepare` has been called for this batch.
+  public let isPrepared: Bool
 
   /// Adds up the gradient of some elements of tensor `index` over this replica's slices.
   ///

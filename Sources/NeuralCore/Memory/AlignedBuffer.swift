@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import Glibc
 
 /// A fixed-size array on a 64-byte boundary that never moves.
 ///
@@ -11,14 +12,21 @@ public final class AlignedBuffer<Element: BitwiseCopyable> {
   public let count: Int
   /// The first element; valid as long as the buffer is.
   public let base: UnsafeMutablePointer<Element>
+  /// Whoever the memory belongs to; nil for the buffer itself.
+  private let owner: AnyObject?
 
   /// Makes a buffer of `count` elements whose bytes are all zero.
   public init(count: Int) {
     let bytes = Swift.max(count * MemoryLayout<Element>.stride, 64)
-    let raw = UnsafeMutableRawPointer.allocate(byteCount: bytes, alignment: 64)
+    let isLarge = bytes >= 4 << 20
+    let raw = UnsafeMutableRawPointer.allocate(
+      byteCount: bytes, alignment: isLarge ? 2 << 20 : 64)
+    // Large pages: products that walk down columns miss less often in the page table.
+    if isLarge { madvise(raw, bytes, MADV_HUGEPAGE) }
     raw.initializeMemory(as: UInt8.self, repeating: 0, count: bytes)
     self.count = count
     self.base = raw.bindMemory(to: Element.self, capacity: count)
+    owner = nil
   }
 
   /// Makes a buffer that holds a copy of `elements`.
@@ -27,8 +35,17 @@ public final class AlignedBuffer<Element: BitwiseCopyable> {
     _ = UnsafeMutableBufferPointer(start: base, count: count).update(fromContentsOf: elements)
   }
 
+  /// Makes a buffer of memory that `owner` keeps for as long as the buffer refers to it.
+  ///
+  /// - Parameter base: on a 64-byte boundary, with room for `count` elements.
+  public init(_ base: UnsafeMutablePointer<Element>, count: Int, ownedBy owner: AnyObject) {
+    self.base = base
+    self.count = count
+    self.owner = owner
+  }
+
   deinit {
-    UnsafeMutableRawPointer(base).deallocate()
+    if owner == nil { UnsafeMutableRawPointer(base).deallocate() }
   }
 
   /// All elements, for reading.

@@ -35,12 +35,16 @@ public final class NeuralNetwork {
   /// A whole number by which this replica tells all others something with the next step's sums; it
   /// arrives unless the replica has no rows of the batch.
   public var vote = 0
+  /// Takes down when the parts of a step are done, if it is there.
+  package var spans: SpanRecorder?
 
   let memories: [LayerMemory]
   var activations: [AlignedBuffer<Float>] = []
   private let accumulator = GradientAccumulator()
   private let totals = SliceSums(count: 3)
   private var sliceCache: [Int: BatchSlices] = [:]
+  /// The batch that the first layer is prepared for: where its rows are, and how many it has.
+  private var prepared: (UnsafePointer<Float>, Int)?
 
   /// Makes a network with the initial parameters of `seed`.
   ///
@@ -74,18 +78,26 @@ public final class NeuralNetwork {
 
   /// One step of all replicas: forward, loss, backward, update.
   ///
+  /// While gradients are on their way, the first layer's statistics of the next batch are taken:
+  /// they need no weights.
+  ///
+  /// - Parameter next: the batch of the next step, whose rows then stay as they are; nil if there is
+  ///   none, or it is not known yet. Called once, and alike on all replicas.
   /// - Returns: loss and accuracy of the whole batch before the update, and the gradient's norm.
   /// - Throws: ``NeuralCoreError/notFinite(_:)`` on every replica, before any parameter changes,
   ///   when loss or gradient are not finite; whatever the group throws.
-  public func train(_ batch: Batch) throws -> StepResult {
+  public func train(_ batch: Batch, next: () -> Batch? = { nil }) throws -> StepResult {
     let outputs = try forward(batch)
-    let (total, gradient) = try differentiateLoss(outputs.readOnly, batch)
+    let (total, gradient) = try spans.record(.loss) {
+      try differentiateLoss(outputs.readOnly, batch)
+    }
     guard total.loss.isFinite else { throw notFinite(.loss, batch) }
     try backward(gradient, batch)
+    if let next = next() { try prepare(next) }
     let rate = schedule.rate(at: stepsDone)
-    let outcome = try replicas.updateParameters(
-      ParameterUpdate(
-        optimizer: optimizer, number: stepsDone + 1, learningRate: rate, clipNorm: clipNorm))
+    let update = ParameterUpdate(
+      optimizer: optimizer, number: stepsDone + 1, learningRate: rate, clipNorm: clipNorm)
+    let outcome = try spans.record(.update) { try replicas.updateParameters(update) }
     guard outcome.applied else { throw notFinite(.gradient, batch) }
     stepsDone += 1
     return StepResult(
@@ -99,11 +111,16 @@ public final class NeuralNetwork {
   /// take the batch in.
   public func forward(_ batch: Batch) throws -> MutableMatrixView {
     let slices = try begin(batch)
+    let isPrepared = prepared.map { $0 == (batch.inputs.base, batch.globalRows) } ?? false
+    prepared = nil
     var input = batch.inputs
     var output = MutableMatrixView(activations[0].base, rows: slices.rows, columns: 0)
     for (index, layer) in layers.enumerated() {
       output = activations[index % 2].mutableMatrix(rows: slices.rows, columns: layer.outputs)
-      try layer.forward(input, into: output, pass(index, slices))
+      try spans.record(.forward, index) {
+        try layer.forward(
+          input, into: output, pass(index, slices, isPrepared: isPrepared && index == 0))
+      }
       input = output.readOnly
     }
     store.noteChange()
@@ -146,7 +163,9 @@ public final class NeuralNetwork {
     for (index, layer) in layers.enumerated().reversed() {
       place = 1 - place
       let next = activations[place].mutableMatrix(rows: slices.rows, columns: layer.inputs)
-      try layer.backward(gradient, into: index > 0 ? next : nil, pass(index, slices))
+      try spans.record(.backward, index) {
+        try layer.backward(gradient, into: index > 0 ? next : nil, pass(index, slices))
+      }
       gradient = next
     }
   }
@@ -181,9 +200,20 @@ public final class NeuralNetwork {
     layers.forEach { $0.reserve(rows: rows) }
   }
 
-  private func pass(_ layer: Int, _ slices: BatchSlices) -> LayerPass {
+  /// Takes the first layer's statistics of a batch ahead of its forward pass; all replicas.
+  private func prepare(_ batch: Batch) throws {
+    guard let first = layers.first else { return }
+    let slices = try begin(batch)
+    try spans.record(.statisticsAhead) { try first.prepare(batch.inputs, pass(0, slices)) }
+    prepared = (batch.inputs.base, batch.globalRows)
+  }
+
+  private func pass(
+    _ layer: Int, _ slices: BatchSlices, isPrepared: Bool = false
+  ) -> LayerPass {
     LayerPass(
-      memory: memories[layer], slices: slices, replicas: replicas, accumulator: accumulator)
+      memory: memories[layer], slices: slices, replicas: replicas, accumulator: accumulator,
+      isPrepared: isPrepared)
   }
 
   private func notFinite(_ quantity: NotFiniteFinding.Quantity, _ batch: Batch) -> NeuralCoreError {

@@ -32,11 +32,17 @@ public struct AdamOptimizer: Optimizer {
 
   public var momentNames: [String] { ["first_moment", "second_moment"] }
 
+  /// How many elements ahead parameters are fetched.
+  private static let distance = 1024
+
   public func updateGradients(_ shard: OptimizerShard, _ update: ParameterUpdate) {
     let factors = Factors(self, update, decays: shard.decays, scale: shard.gradientScale)
     let (w, g) = (shard.parameters, shard.gradients)
     let (m, v) = (shard.moment(0), shard.moment(1))
-    Vectors.forEach(shard.count) { i, lanes in
+    let count = shard.count
+    Vectors.forEach(count) { i, lanes in
+      // Neighbours have read the line since it was written last: taking it back takes a while.
+      if i &+ Self.distance < count { clockstep_prefetch_to_write(w + i + Self.distance) }
       let new = factors.step(
         Vectors.load(w + i, count: lanes), Vectors.load(g + i, count: lanes),
         Vectors.load(m + i, count: lanes), Vectors.load(v + i, count: lanes))

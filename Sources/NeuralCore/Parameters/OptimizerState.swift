@@ -15,6 +15,7 @@ public final class OptimizerState {
   public let elementCount: Int
 
   private struct Piece {
+    let range: Int
     let parameters: Range<Int>
     let stateOffset: Int
     let decays: Bool
@@ -28,12 +29,13 @@ public final class OptimizerState {
     momentCount = moments
     self.moments = AlignedBuffer(count: elementCount * moments)
     var offset = 0
-    for range in ranges {
+    for (index, range) in ranges.enumerated() {
       for entry in table.entries where !entry.isStatistic && entry.span.overlaps(range) {
         let part = entry.span.clamped(to: range)
         pieces.append(
           Piece(
-            parameters: part, stateOffset: offset + part.lowerBound - range.lowerBound,
+            range: index, parameters: part,
+            stateOffset: offset + part.lowerBound - range.lowerBound,
             decays: entry.specification.role == .weight))
       }
       offset += range.count
@@ -57,16 +59,18 @@ public final class OptimizerState {
     }
   }
 
-  /// Updates the parameters of this replica's ranges.
+  /// Updates the parameters of this replica's ranges, or of one of them.
   ///
-  /// - Parameter gradients: the whole batch's gradient, laid out as the parameter buffer; only
-  ///   the ranges are read.
+  /// - Parameters:
+  ///   - gradients: the whole batch's gradient, laid out as the parameter buffer; only the ranges
+  ///     are read.
+  ///   - only: the index of the range to update; nil for all.
   public func apply(
     _ update: ParameterUpdate, gradientNorm: Double, to store: ParameterStore,
-    gradients: UnsafePointer<Float>
+    gradients: UnsafePointer<Float>, only: Int? = nil
   ) {
     let scale = update.gradientScale(norm: gradientNorm)
-    for piece in pieces {
+    for piece in pieces where only == nil || piece.range == only {
       update.optimizer.updateGradients(
         OptimizerShard(
           parameters: store.parameters.base + piece.parameters.lowerBound,

@@ -5,7 +5,7 @@ public final class ParameterStore {
   /// Where each tensor lies.
   public let table: ParameterTable
   /// All trained parameters.
-  public let parameters: AlignedBuffer<Float>
+  public private(set) var parameters: AlignedBuffer<Float>
   /// All running statistics.
   public let statistics: AlignedBuffer<Float>
   /// This replica's gradients, one buffer for each node of the slice tree that it adds up.
@@ -44,6 +44,19 @@ public final class ParameterStore {
     while gradients.count < nodes {
       gradients.append(AlignedBuffer(count: table.parameterCount))
     }
+  }
+
+  /// Keeps parameters and gradients in other memory from now on, such as that which ranks share.
+  ///
+  /// - Parameters:
+  ///   - parameters: already holds the parameters.
+  ///   - gradients: one buffer for each node of the slice tree that this replica adds up.
+  public func move(parameters: AlignedBuffer<Float>, gradients: [AlignedBuffer<Float>]) {
+    precondition(
+      parameters.count == table.parameterCount
+        && gradients.allSatisfy { $0.count == table.parameterCount }, "buffers of another length")
+    self.parameters = parameters
+    self.gradients = gradients
   }
 
   /// The digest of all parameters and running statistics.

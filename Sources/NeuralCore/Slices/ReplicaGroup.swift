@@ -23,7 +23,8 @@ public protocol ReplicaGroup: AnyObject {
 
   /// The optimizer's moments of all parameters of the joined network, from their owners.
   ///
-  /// - Returns: on rank 0 one buffer a moment, laid out as the parameters; elsewhere nothing.
+  /// - Returns: on rank 0 one buffer a moment, laid out as the parameters; elsewhere nothing. They
+  ///   are copies, which are written to disk while later steps run.
   func gatherMoments() throws -> [AlignedBuffer<Float>]
 
   /// Gives the joined network's optimizer its moments back, of which each replica keeps its part.
@@ -68,26 +69,40 @@ public struct ExchangeOptions: Hashable, Sendable {
     case direct
     /// Neighbours exchange halves, then pairs of neighbours, and so on: fewer messages.
     case halving
-    /// Directly among up to 8 replicas, by halving among more.
+    /// Directly among up to 8 teams of replicas that share memory, by halving among more.
     case auto
 
-    /// Whether that many ranks exchange by halving.
-    public func halves(ranks: Int) -> Bool {
-      self == .halving || self == .auto && ranks > 8
+    /// Whether that many teams exchange by halving.
+    public func halves(teams: Int) -> Bool {
+      self == .halving || self == .auto && teams > 8
     }
+  }
+
+  /// What replicas on one machine exchange by.
+  public enum Transport: String, CaseIterable, Sendable {
+    /// Shared memory on a machine, messages between machines.
+    case auto
+    /// Messages everywhere.
+    case messages
   }
 
   /// Who updates which parameters.
   public var mode: Mode
   /// How the parts of a gradient come to the replica that adds them up.
   public var schedule: Schedule
+  /// What replicas on one machine exchange by.
+  public var transport: Transport
   /// About how many bytes of gradients are sent at a time.
   public var bucketBytes: Int
 
   /// Sets how to exchange.
-  public init(mode: Mode = .sharded, schedule: Schedule = .auto, bucketBytes: Int = 4 << 20) {
+  public init(
+    mode: Mode = .sharded, schedule: Schedule = .auto, transport: Transport = .auto,
+    bucketBytes: Int = 4 << 20
+  ) {
     self.mode = mode
     self.schedule = schedule
+    self.transport = transport
     self.bucketBytes = bucketBytes
   }
 }

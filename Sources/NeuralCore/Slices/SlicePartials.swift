@@ -42,8 +42,9 @@ public class SlicePartials {
   ///
   /// Row i starts at `base + i * width` and stands for `plan.rows[i]` rows of the batch.
   ///
-  /// - Returns: the index of the row that holds each node, in order, valid until the next call.
-  public func merge(_ base: UnsafeMutablePointer<Double>, as plan: ReductionPlan) -> [Int] {
+  /// - Returns: how many nodes are left; ``node(_:)`` tells which row holds each.
+  @discardableResult
+  public func merge(_ base: UnsafeMutablePointer<Double>, as plan: ReductionPlan) -> Int {
     stack.removeAll(keepingCapacity: true)
     stackRows.removeAll(keepingCapacity: true)
     for item in plan.items.indices {
@@ -59,24 +60,29 @@ public class SlicePartials {
         stackRows[left] += rightRows
       }
     }
-    return stack
+    return stack.count
   }
 
-  /// Merges this replica's own slices, in place, and returns the rows that hold the nodes.
-  public func mergeOwn() -> [Int] {
+  /// The row that holds node `index` after the last merge.
+  public func node(_ index: Int) -> Int { stack[index] }
+
+  /// Merges this replica's own slices, in place, and returns how many nodes are left.
+  @discardableResult
+  public func mergeOwn() -> Int {
     merge(storage.base, as: slices.plan)
   }
 
   /// Merges this replica's own slices alone into ``whole``: of its rows, not of the batch.
   func mergeOwnAlone() {
-    let nodes = mergeOwn()
-    guard let first = nodes.first else { return }
+    guard mergeOwn() > 0 else { return }
+    let first = row(node(0))
     var rows = slices.plan.nodeRows[0]
-    for (node, nodeRows) in zip(nodes, slices.plan.nodeRows).dropFirst() {
-      merge(row(first), rows: rows, with: row(node), rows: nodeRows)
+    for index in 1..<slices.plan.nodes {
+      let nodeRows = slices.plan.nodeRows[index]
+      merge(first, rows: rows, with: row(node(index)), rows: nodeRows)
       rows += nodeRows
     }
-    whole.base.update(from: row(first), count: width)
+    whole.base.update(from: first, count: width)
   }
 
   /// Begins with the slices and rows of other partials.

@@ -5,11 +5,13 @@ public final class SoleReplica: Replicas {
   public let slices: SlicePartition
   private let store: ParameterStore
   private let state: OptimizerState
+  private let blockSums: AlignedBuffer<Double>
 
   /// A replica that trains the parameters in `store` alone, on batches cut into `slices`.
   public init(_ store: ParameterStore, slices: Int = 1, optimizer: any Optimizer) {
     self.slices = SlicePartition(count: slices)
     self.store = store
+    blockSums = AlignedBuffer(count: store.table.blocks.count)
     store.allocateGradients(nodes: 1)
     state = OptimizerState(
       store.table, ranges: [0..<store.table.parameterCount], moments: optimizer.momentNames.count)
@@ -34,20 +36,21 @@ public final class SoleReplica: Replicas {
   }
 
   private func keepRoot(of partials: SlicePartials) {
-    guard let root = partials.mergeOwn().first else { return }
-    partials.whole.base.update(from: partials.row(root), count: partials.width)
+    guard partials.mergeOwn() > 0 else { return }
+    partials.whole.base.update(from: partials.row(partials.node(0)), count: partials.width)
   }
 
   public func gradientsReady(_ span: Range<Int>, of slices: BatchSlices) throws {}
 
   public func updateParameters(_ update: ParameterUpdate) throws -> UpdateOutcome {
     let gradients = store.gradients[0]
-    var sumOfSquares = 0.0
     for block in 0..<store.table.blocks.count {
       let range = store.table.blocks.range(block)
-      sumOfSquares += Reductions.sumOfSquares(gradients.base + range.lowerBound, range.count)
+      blockSums.base[block] = Reductions.sumOfSquares(
+        gradients.base + range.lowerBound, range.count)
     }
-    let outcome = UpdateOutcome(gradientNorm: sumOfSquares.squareRoot())
+    let outcome = UpdateOutcome(
+      gradientNorm: Reductions.sum(blockSums.base, blockSums.count).squareRoot())
     if outcome.applied {
       state.apply(update, gradientNorm: outcome.gradientNorm, to: store, gradients: gradients.base)
     }

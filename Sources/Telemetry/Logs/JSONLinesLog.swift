@@ -47,14 +47,55 @@ public final class JSONLinesLog {
     try file.close()
   }
 
+  /// Waits until all records of a log are on the disk, through a descriptor of its own.
+  ///
+  /// May be called while another thread adds records.
+  /// - Throws: `TelemetryError.writeFailed`, also where the file is gone.
+  public static func synchronize(_ path: String) throws {
+    try OutputFile.synchronize(path)
+  }
+
+  /// Which records a run writes at a step.
+  public struct Records: Equatable, Sendable {
+    /// Whatever there is.
+    public static let all = Records(step: true, digest: true, evaluation: true)
+
+    /// The step's own.
+    public var step: Bool
+    /// The digest in it.
+    public var digest: Bool
+    /// An evaluation.
+    public var evaluation: Bool
+
+    /// Says which.
+    public init(step: Bool, digest: Bool, evaluation: Bool) {
+      self.step = step
+      self.digest = digest
+      self.evaluation = evaluation
+    }
+
+    /// What stays of a line: all, the line without its digest, or nil for nothing.
+    func kept(of line: String) -> String? {
+      if line.contains("\"test_loss\":") { return evaluation ? line : nil }
+      guard step else { return nil }
+      // A digest is the last field of its record.
+      guard !digest, let start = line.firstRange(of: ",\"digest\":\"") else { return line }
+      return line[..<start.lowerBound] + "}\n"
+    }
+  }
+
   /// Cuts a log back to the records of steps up to `step`, for a run that goes on from there.
   ///
   /// Records without a step stay. A last line that a crash cut short goes. The file is replaced as
   /// a whole: it holds the old records or the ones that stay, even after a crash. To get the log
   /// of an uninterrupted run, write a step's records before its checkpoint.
+  ///
+  /// - Parameter records: what stays of the records of the last step that stays.
   /// - Throws: `TelemetryError`: `.malformedRecord` where a line is no record, `.readFailed`,
   ///   `.writeFailed`; the file is then as it was.
-  public static func truncate(_ path: String, afterStep step: Int) throws {
+  public static func truncate(
+    _ path: String, afterStep step: Int, records: Records = .all
+  ) throws {
     try OutputFile.publish(path) { output in
       var kept = ""
       try InputLines.forEach(in: path) { line, number in
@@ -62,7 +103,8 @@ public final class JSONLinesLog {
           throw TelemetryError.malformedRecord(path: path, line: number)
         }
         guard recordStep <= step else { return }
-        kept += String(decoding: line, as: UTF8.self)
+        let text = String(decoding: line, as: UTF8.self)
+        kept += recordStep == step ? records.kept(of: text) ?? "" : text
         if kept.utf8.count > 1 << 16 {
           try output.write(kept)
           kept = ""

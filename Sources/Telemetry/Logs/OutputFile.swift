@@ -48,9 +48,27 @@ final class OutputFile {
 
   /// Waits until all is on the disk.
   func synchronize() throws {
-    // Pipes and devices such as /dev/stdout have no disk to wait for: EINVAL.
-    guard fsync(descriptor) == 0 || errno == EINVAL else {
+    try Self.synchronize(descriptor, path)
+  }
+
+  /// Waits until a file is on the disk that someone else writes to.
+  static func synchronize(_ path: String) throws {
+    let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+    guard descriptor >= 0 else {
       throw TelemetryError.writeFailed(path: path, reason: lastReason())
+    }
+    defer { Glibc.close(descriptor) }
+    try synchronize(descriptor, path)
+  }
+
+  private static func synchronize(_ descriptor: Int32, _ path: String) throws {
+    var status = stat()
+    // Pipes and devices such as /dev/stdout have no disk to wait for: EINVAL.
+    guard fstat(descriptor, &status) == 0, fsync(descriptor) == 0 || errno == EINVAL else {
+      throw TelemetryError.writeFailed(path: path, reason: lastReason())
+    }
+    guard status.st_nlink > 0 else {
+      throw TelemetryError.writeFailed(path: path, reason: "the file was removed meanwhile")
     }
   }
 

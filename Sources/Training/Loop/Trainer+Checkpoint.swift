@@ -1,45 +1,125 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Checkpoints
+internal import Datasets
 internal import Foundation
 internal import NeuralCore
-internal import Telemetry
 
 extension Trainer {
-  /// Writes all state to the run directory; all replicas, which agree on the success.
+  /// Writes all state and waits for the disk; all replicas, which agree on the success.
   ///
   /// - Returns: the file's path on rank 0.
+  /// - Throws: `Verdict`, the same on all replicas, that names the last good checkpoint; also
+  ///   for a checkpoint that was begun before.
   @discardableResult
   func writeCheckpoint(_ run: TrainingRun) throws -> String {
     group.note(.checkpoint, step: run.step)
-    let moments = try group.gatherMoments()
+    try settleCheckpoint(run)
+    return try run.network.spans.record(.checkpoint) { try write(run) }
+  }
+
+  private func write(_ run: TrainingRun) throws -> String {
+    let job = try checkpointJob(run) { _ in false }
     return try agreed {
-      guard group.rank == 0, let directory = run.directory else { return "" }
-      try run.metrics?.synchronize()
-      let tensors = tensors(of: run.network, moments)
-      let folder = try CheckpointFolder.open(directory.checkpoints)
-      let path = try folder.write(tensors: tensors, metadata: metadata(run))
-      try removeOld(folder, run)
-      return path
+      guard let job else { return "" }
+      return try notingSuccess(run, Result { try job.write() })
     }
   }
 
-  /// Removes what `--keep` does not keep; the best are those written right after an evaluation.
-  private func removeOld(_ folder: CheckpointFolder, _ run: TrainingRun) throws {
-    guard let keep = options.keep else { return }
-    let losses = try folder.entries().compactMap { entry in
-      run.heldOutLosses[entry.step].map { (step: entry.step, loss: $0) }
+  /// Copies all state, and writes it while the next steps run; all replicas.
+  ///
+  /// The success is agreed on by ``settleCheckpoint(_:waiting:)``. Where the state takes more
+  /// than half of the memory that is free, or options say so, the writing is waited for.
+  func beginCheckpoint(_ run: TrainingRun) throws {
+    group.note(.checkpoint, step: run.step)
+    try settleCheckpoint(run)
+    try run.network.spans.record(.checkpoint) { try begin(run) }
+  }
+
+  private func begin(_ run: TrainingRun) throws {
+    let writer = run.checkpointWriter
+    var overlaps = false
+    let job = try checkpointJob(run) { bytes in
+      overlaps = !options.waitsForCheckpoints && bytes <= AvailableMemory.bytes / 2
+      return overlaps
     }
-    try folder.keep(keep, best: losses.min { $0.loss < $1.loss }?.step)
+    run.isCheckpointPending = true
+    guard let job else { return }
+    writer.begin(job)
+    if !overlaps { writer.wait() }
+  }
+
+  /// Agrees on the success of the checkpoint that is being written, if any; all replicas.
+  ///
+  /// - Parameter waiting: whether to wait for it; otherwise one that is still being written is
+  ///   left to a later call.
+  /// - Throws: `Verdict` on all replicas if it could not be written.
+  func settleCheckpoint(_ run: TrainingRun, waiting: Bool = true) throws {
+    guard run.isCheckpointPending else { return }
+    var word: [UInt8] = []
+    if group.rank == 0,
+      let result = waiting ? run.checkpointWriter.wait() : run.checkpointWriter.poll()
+    {
+      do {
+        _ = try notingSuccess(run, result)
+        word = Array("0 ".utf8)
+      } catch {
+        let verdict = Verdict(of: error)
+        word = Array("\(verdict.status) \(verdict.message)".utf8)
+      }
+    }
+    let answer = String(decoding: try group.broadcast(word), as: UTF8.self)
+    guard let space = answer.firstIndex(of: " ") else { return }
+    run.isCheckpointPending = false
+    let status = Int32(answer[..<space]) ?? 70
+    guard status == 0 else {
+      throw Verdict(status: status, message: String(answer[answer.index(after: space)...]))
+    }
+  }
+
+  private func notingSuccess(
+    _ run: TrainingRun, _ result: Result<String, any Error>
+  ) throws -> String {
+    do {
+      let path = try result.get()
+      run.lastGoodCheckpoint = path
+      return path
+    } catch {
+      throw run.failure(error)
+    }
+  }
+
+  /// What is to be written, on rank 0; all replicas.
+  ///
+  /// - Parameter copies: whether the network's state is to be copied, given the bytes of all state.
+  private func checkpointJob(
+    _ run: TrainingRun, _ copies: (_ bytes: Int) -> Bool
+  ) throws -> CheckpointJob? {
+    let digest = try run.digest ?? group.agreedDigest(of: run.network.store, step: run.step)
+    let moments = try group.gatherMoments()
+    guard group.rank == 0, let folder = run.checkpointFolder else { return nil }
+    let store = run.network.store
+    let count =
+      store.parameters.count + store.statistics.count + moments.reduce(0) { $0 + $1.count }
+    let isCopied = copies(count * MemoryLayout<Float>.stride)
+    return CheckpointJob(
+      folder: folder,
+      tensors: tensors(
+        of: run.network, parameters: isCopied ? AlignedBuffer(store.parameters.elements) : nil,
+        statistics: isCopied ? AlignedBuffer(store.statistics.elements) : nil, moments),
+      metadata: metadata(run, digest), metrics: run.directory?.metrics, keep: options.keep,
+      heldOutLosses: run.heldOutLosses)
   }
 
   private func tensors(
-    of network: NeuralNetwork, _ moments: [AlignedBuffer<Float>]
+    of network: NeuralNetwork, parameters: AlignedBuffer<Float>?,
+    statistics: AlignedBuffer<Float>?, _ moments: [AlignedBuffer<Float>]
   ) -> [NamedTensor] {
     let store = network.store
     var tensors = store.table.entries.map { entry in
       NamedTensor(
         name: entry.name, shape: entry.specification.shape,
-        in: entry.isStatistic ? store.statistics : store.parameters, at: entry.span.lowerBound)
+        in: entry.isStatistic ? statistics ?? store.statistics : parameters ?? store.parameters,
+        at: entry.span.lowerBound)
     }
     for (name, moment) in zip(network.optimizer.momentNames, moments) {
       for entry in store.table.entries where !entry.isStatistic {
@@ -52,9 +132,9 @@ extension Trainer {
     return tensors
   }
 
-  private func metadata(_ run: TrainingRun) -> CheckpointMetadata {
-    var config = Dictionary(
-      uniqueKeysWithValues: options.determining(slices: run.slices).map { ($0.name, $0.value) })
+  private func metadata(_ run: TrainingRun, _ digest: ContentHash) -> CheckpointMetadata {
+    let determining = options.determining(slices: run.slices, ranks: group.size)
+    var config = Dictionary(uniqueKeysWithValues: determining.map { ($0.name, $0.value) })
     config["data-hash"] = run.dataHash
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
@@ -62,33 +142,6 @@ extension Trainer {
     return CheckpointMetadata(
       step: run.step, epoch: run.step / run.stepsPerEpoch,
       positionInEpoch: run.step % run.stepsPerEpoch, seed: options.seed, slices: run.slices,
-      config: json ?? "{}", model: run.model.json, digest: run.network.store.digest())
-  }
-
-  /// Keeps the weights of the last good step, and says what went wrong and why; all replicas.
-  func divergence(_ finding: NotFiniteFinding, _ run: TrainingRun) throws -> Verdict {
-    run.restoreStatistics()
-    let layer = try group.minimum(finding.layer ?? Int.max)
-    // Bit patterns of floats that are not negative are ordered as the floats are.
-    let bits = try -group.minimum(-Int(finding.largestInput.bitPattern))
-    let largestInput = Float(bitPattern: UInt32(truncatingIfNeeded: bits))
-    let checkpoint = try writeCheckpoint(run)
-    let saved = try group.broadcast(Array(checkpoint.utf8))
-    let place = layer == Int.max ? "" : ", first in layers.\(layer)"
-    let rate = run.network.schedule.rate(at: run.step)
-    let cause =
-      if largestInput > 1e15 {
-        "the data hold values as large as \(largestInput): scale them down"
-      } else if rate > 1 || finding.largestParameter > 1e6 {
-        "the learning rate \(rate) is probably too high (largest weight \(finding.largestParameter)): "
-          + "lower --learning-rate"
-      } else {
-        "probably the steps are too long: lower --learning-rate or set --clip-norm"
-      }
-    return Verdict(
-      status: 78,
-      message:
-        "step \(run.step + 1): the \(finding.quantity.rawValue) is not finite\(place); \(cause); "
-        + "the weights after step \(run.step) are in \(String(decoding: saved, as: UTF8.self))")
+      config: json ?? "{}", model: run.model.json, digest: digest)
   }
 }

@@ -14,9 +14,7 @@ extension Trainer {
       if resume == "newest" {
         let folder = CheckpointFolder(path: (options.run ?? ".") + "/checkpoints")
         let search = try folder.newestIntact()
-        guard let checkpoint = search.checkpoint else {
-          throw CheckpointError.missing(path: folder.path, reason: "no checkpoint here is intact")
-        }
+        guard let checkpoint = search.checkpoint else { throw folder.nothingIntact(search) }
         point = try ResumePoint(checkpoint, skipped: search.skipped)
       } else {
         let checkpoint = try Checkpoint(path: resume)
@@ -29,10 +27,16 @@ extension Trainer {
   }
 
   /// Opens the directory of the run that goes on, and cuts its metrics back; rank 0.
-  func reopen(_ point: ResumePoint) throws -> RunDirectory {
+  func reopen(_ point: ResumePoint, _ run: TrainingRun) throws -> RunDirectory {
     let directory = RunDirectory(existing: options.run ?? ".")
-    try CheckpointFolder.open(directory.checkpoints).removePartialFiles()
-    try JSONLinesLog.truncate(directory.metrics, afterStep: point.step)
+    // The last step has records of its own; a run that goes on beyond it would not have them.
+    let wasLast = point.lastStep(stepsPerEpoch: run.stepsPerEpoch) == point.step
+    try JSONLinesLog.truncate(
+      directory.metrics, afterStep: point.step,
+      records: wasLast
+        ? JSONLinesLog.Records(
+          step: run.isLogDue || run.isDigestDue, digest: run.isDigestDue,
+          evaluation: run.isEvaluationDue) : .all)
     return directory
   }
 
@@ -55,6 +59,7 @@ extension Trainer {
     store.noteChange()
     group.loadMoments(moments)
     run.resume(atStep: point.step)
+    run.lastGoodCheckpoint = point.path
     guard group.rank == 0, options.resume == "newest", let path = options.run else { return }
     for line in try RecordedRun(path: path).evaluations where line.step <= point.step {
       run.heldOutLosses[line.step] = line.testLoss

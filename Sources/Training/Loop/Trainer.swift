@@ -41,19 +41,25 @@ public final class Trainer {
   ///   to stop included (status 128 plus its number); other errors concern this rank alone, and the
   ///   others don't know of them.
   public func run(_ observe: (TrainingEvent) -> Void) throws -> RunSummary {
-    let run = try start()
+    let run = try start(observe)
+    // However the run ends, a checkpoint that is being written is not cut off.
+    defer { run.checkpointWriter.wait() }
     observeStart(run, observe)
     while run.step < run.totalSteps {
       group.note(.training, step: run.step + 1)
-      let batch = run.nextBatch()
-      let result = try train(batch, run)
+      let spans = run.network.spans
+      spans?.begin(step: run.step + 1)
+      let result = try spans.record(.step) {
+        try train(spans.record(.batch) { run.nextBatch() }, run)
+      }
       run.note(result)
       fault?.strike(run.network.store, rank: group.rank, step: run.step)
       let digest = try digestIfDue(run)
-      try log(result, digest, run)
+      try log(result, digest, run, observe)
       if group.rank == 0 { observe(.progress(run.progress(result))) }
-      if run.isEvaluationDue { try evaluate(run, observe) }
-      if run.isCheckpointDue { try writeCheckpoint(run) }
+      if run.isEvaluationDue { try spans.record(.evaluation) { try evaluate(run, observe) } }
+      if run.isLogDue { try settleCheckpoint(run, waiting: false) }
+      if run.isCheckpointDue { try beginCheckpoint(run) }
       if let signal = try agreedStop(result, run) { try stop(signal, run) }
     }
     return try finish(run, observe)
@@ -78,13 +84,16 @@ public final class Trainer {
   }
 
   /// Checks options, data and ranks, makes the network and the run directory, writes step 0.
-  private func start() throws -> TrainingRun {
+  private func start(_ observe: (TrainingEvent) -> Void) throws -> TrainingRun {
     try agreed { try options.validate(ranks: group.size) }
     let data = try agreed { try TrainingData(options) }
     let point = try findResumePoint()
     let slices = options.slices ?? point?.slices ?? group.size
     let own =
-      facts + options.determining(slices: slices).map { Fact("--\($0.name)", $0.value) }
+      facts
+      + options.determining(slices: slices, ranks: group.size).map {
+        Fact("--\($0.name)", $0.value)
+      }
       + [Fact("the content of \(options.data)", data.contentHash)]
     if let verdict = try group.disagreement(on: own) { throw verdict }
     guard slices >= group.size else {
@@ -95,21 +104,24 @@ public final class Trainer {
     let run = try TrainingRun(options, data, group: group, slices: slices)
     if let point {
       try agreed {
-        try point.check(options, dataHash: data.contentHash, totalSteps: run.totalSteps)
+        try point.check(
+          options, dataHash: data.contentHash, totalSteps: run.totalSteps, ranks: group.size)
       }
       try restore(point, run)
     }
-    try prepareFiles(run, point)
+    try prepareFiles(run, point, observe)
     return run
   }
 
   /// Makes the run directory, or opens that of the run that goes on, and writes the first checkpoint.
-  private func prepareFiles(_ run: TrainingRun, _ point: ResumePoint?) throws {
+  private func prepareFiles(
+    _ run: TrainingRun, _ point: ResumePoint?, _ observe: (TrainingEvent) -> Void
+  ) throws {
     let goesOn = options.resume == "newest"
     try agreed {
       guard group.rank == 0 else { return }
       if goesOn, let point {
-        run.directory = try reopen(point)
+        run.directory = try reopen(point, run)
       } else {
         run.directory = try RunDirectory(
           create: options.run ?? RunDirectory.defaultPath(data: options.data),
@@ -117,7 +129,11 @@ public final class Trainer {
       }
     }
     do {
-      try agreed { if group.rank == 0 { try run.openLogs(version: version, attempt) } }
+      try agreed {
+        if group.rank == 0, let warning = try run.openFiles(version: version, attempt) {
+          observe(.warned(warning))
+        }
+      }
       if !goesOn { try writeCheckpoint(run) }
     } catch {
       if !goesOn { run.directory?.discard() }
@@ -130,7 +146,7 @@ public final class Trainer {
     guard group.rank == 0, let directory = run.directory else { return }
     let rows =
       [(name: "data", value: options.data), (name: "rows", value: run.rowsText)]
-      + options.determining(slices: run.slices) + [
+      + options.determining(slices: run.slices, ranks: group.size) + [
         (name: "ranks", value: "\(group.size)"),
         (name: "exchange", value: options.exchange.rawValue),
       ]
@@ -145,7 +161,7 @@ public final class Trainer {
     run.keepStatistics()
     run.network.vote = StopVote.vote(for: stopSignal())
     do {
-      return try run.network.train(batch)
+      return try run.network.train(batch) { run.batchAhead() }
     } catch NeuralCoreError.notFinite(let finding) {
       throw try divergence(finding, run)
     }
@@ -154,16 +170,28 @@ public final class Trainer {
   private func digestIfDue(_ run: TrainingRun) throws -> ContentHash? {
     guard run.isDigestDue else { return nil }
     group.note(.digest, step: run.step)
-    return try group.agreedDigest(of: run.network.store, step: run.step)
+    let digest = try run.network.spans.record(.digest) {
+      try group.agreedDigest(of: run.network.store, step: run.step)
+    }
+    run.digest = digest
+    return digest
   }
 
-  private func log(_ result: StepResult, _ digest: ContentHash?, _ run: TrainingRun) throws {
+  private func log(
+    _ result: StepResult, _ digest: ContentHash?, _ run: TrainingRun,
+    _ observe: (TrainingEvent) -> Void
+  ) throws {
     guard group.rank == 0, run.isLogDue || digest != nil else { return }
-    try run.metrics?.append(
-      MetricsRecord.step(
-        step: run.step, epoch: run.epoch, loss: result.loss, learningRate: result.learningRate,
-        gradientNorm: result.gradientNorm, digest: digest?.description))
-    try run.timing?.append(run.timingRecord(group.communicationTimes))
+    let record = MetricsRecord.step(
+      step: run.step, epoch: run.epoch, loss: result.loss, learningRate: result.learningRate,
+      gradientNorm: result.gradientNorm, digest: digest?.description)
+    let warning = try run.network.spans.record(.log) {
+      try run.append(record)
+      return run.appendTiming(run.timingRecord(group.communicationTimes))
+    }
+    if let warning {
+      observe(.warned(warning))
+    }
   }
 
   private func evaluate(_ run: TrainingRun, _ observe: (TrainingEvent) -> Void) throws {
@@ -174,7 +202,7 @@ public final class Trainer {
     guard group.rank == 0 else { return }
     run.heldOutLosses[run.step] = totals.loss
     let accuracy = run.hasClasses ? totals.accuracy : nil
-    try run.metrics?.append(
+    try run.append(
       MetricsRecord.evaluation(
         step: run.step, epoch: run.epoch, loss: totals.loss, accuracy: accuracy, digest: nil))
     observe(.evaluated(run.progress(nil), loss: totals.loss, accuracy: accuracy))
@@ -186,14 +214,18 @@ public final class Trainer {
   ) throws -> RunSummary {
     let seconds = MonotonicClock.seconds - run.startTime
     let checkpoint = try writeCheckpoint(run)
+    try writeTrace(run)
     let summary = run.summary(
       ranks: group.size, seconds: seconds, version: version,
       digest: run.network.store.digest().description)
     try agreed {
       guard group.rank == 0, let directory = run.directory else { return }
-      try run.metrics?.close()
-      try run.timing?.close()
-      try summary.write(to: directory.summary)
+      do {
+        if let warning = try run.closeLogs() { observe(.warned(warning)) }
+        try summary.write(to: directory.summary)
+      } catch {
+        throw run.failure(error)
+      }
       observe(.finished(summary, run: directory.path, checkpoint: checkpoint))
     }
     return summary

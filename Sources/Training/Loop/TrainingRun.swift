@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import Checkpoints
 internal import Datasets
 internal import NeuralCore
 internal import Telemetry
@@ -12,23 +13,38 @@ final class TrainingRun {
   let evaluator: Evaluator?
   let startTime = MonotonicClock.seconds
   var directory: RunDirectory?
-  private(set) var metrics: JSONLinesLog?
-  private(set) var timing: JSONLinesLog?
+  /// The logs and checkpoints of the run directory; on rank 0.
+  var metrics: JSONLinesLog?
+  var timing: JSONLinesLog?
+  var checkpointFolder: CheckpointFolder?
+  let checkpointWriter = CheckpointWriter()
+  /// Whether replicas have yet to agree on a checkpoint that was begun; the same on all.
+  var isCheckpointPending = false
+  /// The checkpoint that is known to be on the disk; on rank 0.
+  var lastGoodCheckpoint: String?
   /// How many steps are done.
-  private(set) var step = 0
+  private(set) var step = 0 {
+    didSet { digest = nil }
+  }
+  /// The digest that all replicas have agreed on after this step, if they have.
+  var digest: ContentHash?
   var lastEvaluation: BatchTotals?
   /// The held-out loss after each step at which it was evaluated; known on rank 0.
   var heldOutLosses: [Int: Double] = [:]
   /// The checkpoint that the run goes on with; known on rank 0.
   var resumedFrom: ResumePoint?
   let dataHash: String
+  /// Seconds that the clocks of all replicas are ahead of that of replica 0, for a trace.
+  private(set) var clockOffsets: [Double] = []
 
-  private let options: TrainingOptions
+  let options: TrainingOptions
   private let data: TrainingData
-  private let group: any ReplicaGroup
+  let group: any ReplicaGroup
   private let schedule: BatchSchedule
   private let order: EpochOrder
-  private let buffer: BatchBuffer
+  private let buffers: [BatchBuffer]
+  /// The batch that was gathered ahead, and the step that it is for.
+  private var gathered: (step: Int, batch: Batch?) = (-1, nil)
   private let statistics: AlignedBuffer<Float>
   private var lastLoss: Double?
   private var lastLog: (time: Double, step: Int, samples: Int, times: CommunicationTimes)
@@ -51,14 +67,19 @@ final class TrainingRun {
     network = try model.makeNetwork(
       optimizer: options.makeOptimizer, schedule: options.makeSchedule(totalSteps: totalSteps),
       clipNorm: options.clipNorm, seed: options.seed)
+    if options.trace {
+      network.spans = SpanRecorder(steps: options.traceSteps, layers: network.layers.count)
+      clockOffsets = try ClockOffsets.measure(group)
+    }
     try group.join(
       network, slices: slices,
       exchange: ExchangeOptions(
         mode: options.exchange, schedule: options.exchangeSchedule,
+        transport: options.transport,
         bucketBytes: Int(options.bucketMegabytes * 1_048_576)))
     let most = Swift.min(options.batch, schedule.rows)
-    buffer = BatchBuffer(
-      dataset, capacity: network.replicas.slices.rowCapacity(batchRows: most))
+    let capacity = network.replicas.slices.rowCapacity(batchRows: most)
+    buffers = (0..<2).map { _ in BatchBuffer(dataset, capacity: capacity) }
     order = EpochOrder(rows: data.trainingRows, seed: options.seed)
     evaluator =
       data.heldOutRows.isEmpty
@@ -77,7 +98,8 @@ final class TrainingRun {
     return step % every == 0 || step == totalSteps
   }
   var isEvaluationDue: Bool {
-    step == totalSteps || step % (stepsPerEpoch * options.evaluateEvery) == 0
+    guard evaluator != nil else { return false }
+    return step == totalSteps || step % (stepsPerEpoch * options.evaluateEvery) == 0
   }
   var rowsText: String {
     "\(data.trainingRows.count) to train on, \(data.heldOutRows.count) held out"
@@ -95,26 +117,29 @@ final class TrainingRun {
     lastLog.step = loaded
   }
 
-  func openLogs(version: String, _ attempt: LaunchAttempt?) throws {
-    guard let directory else { return }
-    let mode: JSONLinesLog.Mode = options.resume == "newest" ? .append : .truncate
-    metrics = try JSONLinesLog(path: directory.metrics, mode: mode)
-    timing = try JSONLinesLog(path: directory.timing, mode: mode)
-    try timing?.append(
-      TimingRecord.start(
-        startTime: Timestamp.now, ranks: group.size,
-        hosts: group.hosts, slices: slices,
-        version: version, resumedFrom: options.resume == nil ? nil : step, attempt: attempt))
-  }
-
   /// This replica's rows of the next batch.
   func nextBatch() -> Batch {
+    let batch = gathered.step == step ? gathered.batch : nil
+    return batch ?? gather(step)
+  }
+
+  /// This replica's rows of the batch after the one in hand, which stay until it has been trained on;
+  /// nil after the last.
+  func batchAhead() -> Batch? {
+    guard step + 1 < totalSteps else { return nil }
+    let batch = network.spans.record(.batch) { gather(step + 1) }
+    gathered = (step + 1, batch)
+    return batch
+  }
+
+  /// Copies this replica's rows of a step's batch together; two steps in a row have memory each.
+  private func gather(_ step: Int) -> Batch {
     let rows = order.rows(ofEpoch: step / stepsPerEpoch)
     let range = schedule.range(ofStep: step % stepsPerEpoch)
     let owned = network.replicas.slices.ownedRows(batchRows: range.count)
     let start = range.lowerBound + owned.lowerBound
+    let buffer = buffers[step % 2]
     buffer.gather(UnsafeBufferPointer(rebasing: rows[start..<start + owned.count]))
-    samples += range.count
     return buffer.batch(globalRows: range.count)
   }
 
@@ -127,6 +152,7 @@ final class TrainingRun {
   }
 
   func note(_ result: StepResult) {
+    samples += schedule.range(ofStep: step % stepsPerEpoch).count
     step += 1
     lastLoss = result.loss
   }

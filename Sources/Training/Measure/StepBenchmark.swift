@@ -74,7 +74,7 @@ public struct StepBenchmark {
   private func step(_ run: TrainingRun, _ group: any ReplicaGroup) throws -> Double {
     let batch = run.nextBatch()
     run.keepStatistics()
-    let result = try run.network.train(batch)
+    let result = try run.network.train(batch) { run.batchAhead() }
     run.note(result)
     if run.isDigestDue { _ = try group.agreedDigest(of: run.network.store, step: run.step) }
     return result.loss

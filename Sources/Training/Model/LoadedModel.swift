@@ -23,6 +23,7 @@ public final class LoadedModel {
     self.path = checkpoint.path
     metadata = checkpoint.metadata
     description = try ModelDescription(json: metadata.model, path: checkpoint.path)
+    try Self.check(description, fits: checkpoint)
     network = try description.makeNetwork()
     for entry in network.store.table.entries {
       guard let found = checkpoint.entry(entry.name), found.shape == entry.specification.shape
@@ -36,6 +37,21 @@ public final class LoadedModel {
     network.store.noteChange()
   }
 
+  /// Checks that the file has the weights that the description claims, before memory is taken for
+  /// them: what a network takes is then bounded by what the file has.
+  private static func check(
+    _ description: ModelDescription, fits checkpoint: Checkpoint
+  ) throws(TrainingError) {
+    let widths = description.widths
+    for (layer, (inputs, outputs)) in zip(widths, widths.dropFirst()).enumerated() {
+      let name = "layers.\(layer).weight"
+      guard checkpoint.entry(name)?.shape == [outputs, inputs] else {
+        throw .unsuitableModel(
+          "\(checkpoint.path): tensor \(name) of shape [\(outputs), \(inputs)] is missing")
+      }
+    }
+  }
+
   /// Opens a checkpoint file, or the newest intact checkpoint of a run directory.
   ///
   /// - Throws: `CheckpointError` or ``TrainingError`` when there is none, or it is damaged.
@@ -43,9 +59,12 @@ public final class LoadedModel {
     var isFolder: ObjCBool = false
     guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder), isFolder.boolValue
     else { return try Checkpoint(path: path) }
-    for folder in [path + "/checkpoints", path] {
-      if let found = try? CheckpointFolder(path: folder).newestIntact().checkpoint { return found }
+    var failure = CheckpointError.missing(path: path, reason: "there is no checkpoint in it")
+    for folder in [path + "/checkpoints", path].map({ CheckpointFolder(path: $0) }) {
+      let search = try folder.newestIntact()
+      if let found = search.checkpoint { return found }
+      if !search.skipped.isEmpty { failure = folder.nothingIntact(search) }
     }
-    throw CheckpointError.missing(path: path, reason: "no checkpoint in this folder is intact")
+    throw failure
   }
 }

@@ -4,7 +4,9 @@ extension TrainingOptions {
   /// What determines the result, beside the data, as (option, value) in a fixed order.
   ///
   /// Ranks, exchange, run directory and logging are not among them: they change no bit.
-  public func determining(slices: Int) -> [(name: String, value: String)] {
+  ///
+  /// Ranks are, where each normalises its own rows.
+  public func determining(slices: Int, ranks: Int) -> [(name: String, value: String)] {
     var rows: [(name: String, value: String)] = [
       ("layers", layers.map(String.init).joined(separator: ",")),
       ("activation", activation.rawValue), ("loss", loss.rawValue),
@@ -24,7 +26,7 @@ extension TrainingOptions {
     }
     rows += [
       ("clip-norm", clipNorm.map { "\($0)" } ?? "none"), ("batch", "\(batch)"),
-      (steps == nil ? "epochs" : "steps", "\(steps ?? epochs ?? 10)"),
+      (steps == nil ? "epochs" : "steps", "\(steps ?? epochs ?? Self.defaultEpochs)"),
       ("drop-last", "\(dropLast)"), ("validation-split", "\(validationSplit)"),
       ("seed", "\(seed)"), ("slices", "\(slices)"), ("batch-norm", batchNorm.rawValue),
     ]
@@ -34,6 +36,7 @@ extension TrainingOptions {
         ("batch-norm-momentum", "\(batchNormMomentum)"), ("epsilon", "\(epsilon)"),
       ]
     }
+    if batchNorm == .local { rows.append(("ranks", "\(ranks)")) }
     return rows
   }
 }

@@ -80,6 +80,8 @@ extension TrainingOptions {
     if resume == "newest" && overwrite {
       throw .usage("--resume and --overwrite exclude each other")
     }
+    try check((1...100_000).contains(traceSteps), "trace-steps", traceSteps, "from 1 to 100000")
+    if traceSteps != 100 && !trace { throw .usage("--trace-steps: goes with --trace only") }
     if let digestEvery { try check(digestEvery >= 1, "digest-every", digestEvery, "1 or more") }
   }
 

@@ -136,8 +136,12 @@ public struct TrainingOptions: Equatable, Sendable {
   public var exchange = ExchangeOptions.Mode.sharded
   /// How the parts of a gradient come to the rank that adds them up.
   public var exchangeSchedule = ExchangeOptions.Schedule.auto
+  /// What ranks on one host exchange by.
+  public var transport = ExchangeOptions.Transport.auto
   /// About how many megabytes of gradients are sent at a time.
   public var bucketMegabytes = 4.0
+  /// Whether ranks may differ in build and instruction set; the bits are not promised then.
+  public var allowsMixedHardware = false
   /// The run directory; nil for one named after time and data.
   public var run: String?
   /// Whether a run directory that exists is replaced.
@@ -148,26 +152,40 @@ public struct TrainingOptions: Equatable, Sendable {
   public var checkpointEvery: Int?
   /// How many of the newest checkpoints are kept, beside the best one; nil for all.
   public var keep: Int?
+  /// Whether training stands still while a checkpoint is written.
+  public var waitsForCheckpoints = false
   /// After how many epochs the held-out rows are evaluated.
   public var evaluateEvery = 1
   /// After how many steps a line of metrics is written.
   public var logEvery = 10
   /// After how many steps the digest is computed and compared; nil for each logged step.
   public var digestEvery: Int?
+  /// Whether the run's first steps are recorded, phase by phase.
+  public var trace = false
+  /// How many steps are recorded then.
+  public var traceSteps = 100
 
   /// The defaults.
   public init() {}
 
+  /// The defaults, to name one of them.
+  public static let defaults = TrainingOptions()
+
   /// The learning rate with its default and its scaling.
   public var resolvedLearningRate: Double {
-    let rate = learningRate ?? (optimizer == .adam ? 1e-3 : 1e-2)
-    guard let scaleLearningRate else { return rate }
-    return rate * Double(batch) / Double(scaleLearningRate)
+    guard let scaleLearningRate else { return unscaledLearningRate }
+    return unscaledLearningRate * Double(batch) / Double(scaleLearningRate)
   }
+
+  /// The learning rate with its default.
+  var unscaledLearningRate: Double { learningRate ?? (optimizer == .adam ? 1e-3 : 1e-2) }
+
+  /// How often all rows are gone through unless options say otherwise.
+  static let defaultEpochs = 10
 
   /// How many steps a run has.
   public func totalSteps(stepsPerEpoch: Int) -> Int {
-    steps ?? (epochs ?? 10) * stepsPerEpoch
+    steps ?? (epochs ?? Self.defaultEpochs) * stepsPerEpoch
   }
 
   /// The optimizer that these options ask for.

@@ -25,6 +25,12 @@ struct ResumePoint: Codable {
     self.config = config
   }
 
+  /// The last step of the run that wrote the checkpoint, or nil where that is not known.
+  func lastStep(stepsPerEpoch: Int) -> Int? {
+    if let steps = config["steps"] { return Int(steps) }
+    return config["epochs"].flatMap { Int($0) }.map { $0 * stepsPerEpoch }
+  }
+
   /// Options whose end a run may put off, since they don't change the steps before.
   private static let lengths: Set = ["epochs", "steps"]
 
@@ -32,15 +38,26 @@ struct ResumePoint: Codable {
   ///
   /// - Throws: ``TrainingError/usage(_:)`` that lists the options that differ;
   ///   ``TrainingError/unsuitableData(_:)`` if the data do.
-  func check(_ options: TrainingOptions, dataHash: String, totalSteps: Int) throws {
-    let own = options.determining(slices: options.slices ?? slices)
+  func check(
+    _ options: TrainingOptions, dataHash: String, totalSteps: Int, ranks: Int
+  ) throws {
+    let own = options.determining(slices: options.slices ?? slices, ranks: ranks)
     let depends =
       options.schedule == .cosine || options.schedule == .step && options.decayEvery == nil
     let changed = own.filter { name, value in
       config[name] != value && (depends || !Self.lengths.contains(name))
     }
+    if changed.map(\.name) == ["ranks"] {
+      throw TrainingError.usage(
+        "--resume: with --batch-norm local the result depends on the number of ranks: \(path) is of "
+          + "\(config["ranks"] ?? "an unknown number of") ranks, here are \(ranks); "
+          + "start as many")
+    }
     guard changed.isEmpty else {
-      let list = changed.map { "--\($0.name) \($0.value) (there \(config[$0.name] ?? "unset"))" }
+      let list = changed.map {
+        ($0.name == "ranks" ? "" : "--")
+          + "\($0.name) \($0.value) (there \(config[$0.name] ?? "unset"))"
+      }
       throw TrainingError.usage(
         "--resume: these options would change the result of \(path): "
           + list.joined(separator: ", ") + "; leave them as they were")

@@ -7,6 +7,8 @@ struct RunDirectory {
   var metrics: String { path + "/metrics.jsonl" }
   var timing: String { path + "/timing.jsonl" }
   var summary: String { path + "/summary.json" }
+  var configuration: String { path + "/config.yaml" }
+  var trace: String { path + "/trace.json" }
   var checkpoints: String { path + "/checkpoints" }
 
   /// What every run directory holds some of; others are never deleted.

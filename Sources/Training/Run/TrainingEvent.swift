@@ -11,6 +11,8 @@ public enum TrainingEvent {
   case progress(Progress)
   /// An evaluation of the held-out rows is done.
   case evaluated(Progress, loss: Double, accuracy: Double?)
+  /// Something went wrong that the run can go on without.
+  case warned(String)
   /// The run has ended.
   case finished(RunSummary, run: String, checkpoint: String)
 }

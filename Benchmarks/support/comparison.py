@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Peers and Lockstep in turn on one network, and what comes out."""
+
+from .figures import spread
+from .program import MeasurementError, note
+from .runs import Variant, measure_lockstep, measure_peer
+
+# The variants that were fastest on Zen 4 and Zen 5, and those close to them, by network and cores.
+J, T, M = "jax", "torch", "mlx"
+SCAN = "--scan {scan}"
+VARIANTS = {
+    ("W1", 1): [Variant(J, ("--inline", SCAN)), Variant(J, ("--inline",)), Variant(T, ("--compile",))],
+    ("W2", 1): [Variant(T), Variant(T, ("--compile",)), Variant(J, ("--inline", SCAN))],
+    ("W3", 1): [Variant(J, ("--inline", SCAN)), Variant(J, ("--inline",))],
+    ("W4", 1): [Variant(T), Variant(T, ("--compile",)), Variant(J, ("--inline", SCAN))],
+    ("W1", 2): [Variant(J, (SCAN,), 1, 2), Variant(J, ("--inline", SCAN), 1, 2), Variant(J, (), 1, 2),
+                Variant(T, (), 1, 2)],
+    ("W2", 2): [Variant(T, (), 1, 2), Variant(J, ("--inline", SCAN), 1, 2), Variant(T, ("--mpi4py",), 2, 1, True)],
+    ("W3", 2): [Variant(J, (SCAN,), 1, 2), Variant(J, ("--inline", SCAN), 1, 2)],
+    ("W4", 2): [Variant(T, (), 1, 2), Variant(T, ("--compile",), 1, 2),
+                Variant(T, ("--mpi4py", "--compile"), 2, 1, True), Variant(J, ("--inline", SCAN), 1, 2)],
+}
+JAX_OVER_MPI = Variant(J, ("--collectives mpi", "--inline", SCAN), 2, 1, True)
+
+# After the first round a variant stays only if it is within this share of the fastest one.
+CLOSE = 0.85
+
+
+def variants(workload, cores, peers, with_jax_mpi):
+    found = [variant for variant in VARIANTS[workload.name, cores] if variant.peer in peers]
+    if M in peers:
+        found.append(Variant(M, (), 1, cores))
+    if cores == 2 and J in peers and with_jax_mpi:
+        found.append(JAX_OVER_MPI)
+    return found
+
+
+def compare(workload, cores, candidates, rounds, folder, under):
+    """One cell of the table: each round runs every variant, and Lockstep after each of them."""
+    pairs, errors = {variant: [] for variant in candidates}, {}
+    for turn in range(rounds):
+        for variant in rotated(remaining(pairs), turn):
+            try:
+                peer = measure_peer(folder, workload, variant, under)
+            except MeasurementError as error:
+                errors[variant] = str(error)
+                del pairs[variant]
+                note(f"{workload.name}, {variant.name}: {error}")
+                continue
+            lockstep = measure_lockstep(workload, cores, under)
+            pairs[variant].append((peer, lockstep))
+            ratio = lockstep["steps_per_s"] / peer["steps_per_s"]
+            note(f"{workload.name}, round {turn + 1}: {variant.name} {peer['steps_per_s']:.5g}, "
+                 f"Lockstep {lockstep['steps_per_s']:.5g}, ratio {ratio:.3f}")
+    return cell(workload, cores, pairs, errors)
+
+
+def rotated(items, turn):
+    """Another one goes first each round."""
+    start = turn % len(items) if items else 0
+    return items[start:] + items[:start]
+
+
+def remaining(pairs):
+    speeds = {variant: best_speed(runs) for variant, runs in pairs.items() if runs}
+    fastest = max(speeds.values(), default=0)
+    return [variant for variant in pairs if speeds.get(variant, fastest) >= CLOSE * fastest]
+
+
+def best_speed(runs):
+    return max(peer["steps_per_s"] for peer, _ in runs)
+
+
+def cell(workload, cores, pairs, errors):
+    measured = [summary(variant, runs) for variant, runs in pairs.items() if runs]
+    measured.sort(key=lambda peer: -peer["steps_per_s"]["median"])
+    lockstep = [run["steps_per_s"] for runs in pairs.values() for _, run in runs]
+    result = {
+        "workload": workload.name, "widths": workload.widths, "batch": workload.batch, "cores": cores,
+        "peers": measured, "errors": {variant.name: text for variant, text in errors.items()},
+        "floor": workload.floors[cores], "aim": workload.aims[cores],
+    }
+    if measured:
+        ratio = measured[0]["ratio"]
+        result.update(
+            best_peer=measured[0]["name"], ratio=ratio, lockstep=spread(lockstep),
+            floor_reached=ratio["median"] >= result["floor"], aim_reached=ratio["median"] >= result["aim"],
+            lockstep_share=shares(pairs), lockstep_rss_mb=max(
+                run["total_rss_mb"] for runs in pairs.values() for _, run in runs))
+    return result
+
+
+def shares(pairs):
+    """Where Lockstep's time went in the last run."""
+    return [run["share"] for runs in pairs.values() for _, run in runs][-1]
+
+
+def summary(variant, runs):
+    return {
+        "name": variant.name, "variant": runs[0][0]["variant"], "versions": runs[0][0]["versions"],
+        "steps_per_s": spread([peer["steps_per_s"] for peer, _ in runs]),
+        "ratio": spread([lockstep["steps_per_s"] / peer["steps_per_s"] for peer, lockstep in runs]),
+        "rss_mb": max(peer["total_rss_mb"] for peer, _ in runs), "rounds": len(runs),
+        "runs": [{"peer": peer["steps_per_s"], "lockstep": lockstep["steps_per_s"]} for peer, lockstep in runs],
+    }
+
+
+def compare_ranks(workload, rounds, under):
+    """Lockstep's 2 ranks against its 1."""
+    ones, twos = [], []
+    for _ in range(rounds):
+        ones.append(measure_lockstep(workload, 1, under)["steps_per_s"])
+        twos.append(measure_lockstep(workload, 2, under)["steps_per_s"])
+        note(f"{workload.name}: 1 rank {ones[-1]:.5g}, 2 ranks {twos[-1]:.5g}, ratio {twos[-1] / ones[-1]:.3f}")
+    ratio = spread([two / one for one, two in zip(ones, twos)])
+    return {
+        "workload": workload.name, "one_rank": spread(ones), "two_ranks": spread(twos), "ratio": ratio,
+        "floor": workload.speedup or None, "floor_reached": ratio["median"] >= workload.speedup,
+    }

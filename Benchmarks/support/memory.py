@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Peak memory of all ranks together, pages that they share counted once."""
+
+import os
+import pathlib
+import subprocess
+import time
+
+from .program import MeasurementError, end_group
+from .runs import lockstep_command
+
+PROC = pathlib.Path("/proc")
+INTERVAL = 0.02
+
+
+def processes_below(ancestor):
+    """Process numbers of all descendants."""
+    children = {}
+    for entry in PROC.iterdir():
+        if entry.name.isdigit():
+            try:
+                parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+            except (OSError, IndexError):
+                continue
+            children.setdefault(parent, []).append(int(entry.name))
+    found, waiting = [], [ancestor]
+    while waiting:
+        below = children.get(waiting.pop(), [])
+        found += below
+        waiting += below
+    return found
+
+
+def proportional_megabytes(process):
+    """Resident memory, where a page that n processes map counts as 1/n; 0 for other programs and ended ones."""
+    try:
+        if os.path.basename(os.readlink(PROC / str(process) / "exe")) != "lockstep":
+            return 0
+        for line in (PROC / str(process) / "smaps_rollup").read_text().splitlines():
+            if line.startswith("Pss:"):
+                return int(line.split()[1]) / 1024
+    except OSError:
+        pass
+    return 0
+
+
+def peak_megabytes(workload, ranks, under=(), timeout=300):
+    """The most that all ranks of a bench held at one time, by samples every 20 ms."""
+    command = [*under, *lockstep_command(workload, ranks)]
+    if under:
+        timeout *= 10  # it may wait its turn
+    process = subprocess.Popen(
+        list(map(str, command)), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+        text=True, start_new_session=True)
+    peak, deadline = 0, time.monotonic() + timeout
+    try:
+        while process.poll() is None:
+            peak = max(peak, sum(map(proportional_megabytes, processes_below(process.pid))))
+            if time.monotonic() > deadline:
+                raise MeasurementError(f"no end after {timeout} s: {command}")
+            time.sleep(INTERVAL)
+    except BaseException:
+        end_group(process)
+        raise
+    if process.returncode != 0:
+        raise MeasurementError(f"bench ended with {process.returncode}: {process.stderr.read().strip()[-200:]}")
+    return peak

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import Checkpoints
+internal import Foundation
+internal import Synchronization
+
+/// A death in the middle of the writing of a checkpoint, which tests ask for.
+///
+/// `LOCKSTEP_TEST_KILL_WRITE=N` has the process send itself SIGKILL at the Nth call that publishes
+/// checkpoints; a call that writes has written half of its bytes then.
+struct InjectedKill {
+  private let number: Int
+
+  /// The death that the environment asks for, or nil.
+  init?(_ environment: [String: String] = ProcessInfo.processInfo.environment) {
+    guard let number = environment["LOCKSTEP_TEST_KILL_WRITE"].flatMap({ Int($0) }) else {
+      return nil
+    }
+    self.number = number
+  }
+
+  /// The real calls up to that one.
+  var calls: SystemCalls {
+    let live = SystemCalls.live
+    let countdown = Countdown(number)
+    var calls = live
+    calls.create = { path in
+      countdown.tick()
+      return try live.create(path)
+    }
+    calls.write = { descriptor, bytes in
+      countdown.tick {
+        let half = UnsafeRawBufferPointer(rebasing: bytes.prefix(bytes.count / 2))
+        _ = try? live.write(descriptor, half)
+      }
+      return try live.write(descriptor, bytes)
+    }
+    calls.synchronize = { descriptor in
+      countdown.tick()
+      try live.synchronize(descriptor)
+    }
+    calls.close = { descriptor in
+      countdown.tick()
+      try live.close(descriptor)
+    }
+    calls.rename = { from, to in
+      countdown.tick()
+      try live.rename(from, to)
+    }
+    calls.synchronizeFolder = { path in
+      countdown.tick()
+      try live.synchronizeFolder(path)
+    }
+    calls.remove = { path in
+      countdown.tick()
+      try live.remove(path)
+    }
+    return calls
+  }
+
+  private final class Countdown: Sendable {
+    private let left: Mutex<Int>
+
+    init(_ number: Int) {
+      left = Mutex(number)
+    }
+
+    /// Counts a call; at the last one does what is left to do, and dies.
+    func tick(_ before: () -> Void = {}) {
+      let isLast = left.withLock { left in
+        left -= 1
+        return left == 0
+      }
+      guard isLast else { return }
+      before()
+      kill(getpid(), SIGKILL)
+    }
+  }
+}

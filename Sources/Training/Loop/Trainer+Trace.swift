@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import NeuralCore
+internal import Telemetry
+
+extension Trainer {
+  /// Writes the spans of all replicas to the run directory, if they were recorded; all replicas.
+  func writeTrace(_ run: TrainingRun) throws {
+    guard let spans = run.network.spans else { return }
+    let (recorded, dropped) = (
+      try group.allGather(spans.bytes), try group.allGather(Array("\(spans.dropped)".utf8))
+    )
+    try agreed {
+      guard group.rank == 0, let directory = run.directory else { return }
+      let tracks = recorded.indices.map { rank in
+        TraceTrack(
+          rank: rank, host: group.hosts[rank],
+          events: SpanRecorder.spans(in: recorded[rank]).map {
+            TraceEvent($0, clockAhead: run.clockOffsets[rank])
+          },
+          dropped: Int(String(decoding: dropped[rank], as: UTF8.self)) ?? 0)
+      }
+      try TraceFile.write(tracks, to: directory.trace)
+    }
+  }
+}
+
+extension TraceEvent {
+  fileprivate init(_ span: SpanRecorder.Span, clockAhead offset: Double) {
+    self.init(
+      name: SpanRecorder.Name(rawValue: span.name)?.text(layer: Int(span.index)) ?? "unknown",
+      step: Int(span.step), start: span.start - offset, end: span.end - offset)
+  }
+}
+
+extension SpanRecorder.Name {
+  /// The name that a viewer shows.
+  fileprivate func text(layer: Int) -> String {
+    switch self {
+    case .step: "step"
+    case .batch: "gather batch"
+    case .forward: "forward \(layer)"
+    case .backward: "backward \(layer)"
+    case .loss: "loss"
+    case .update: "update"
+    case .statisticsAhead: "statistics ahead"
+    case .statistics: "statistics wait"
+    case .sums: "sums wait"
+    case .exchange: "exchange"
+    case .gradientNorm: "gradient norm"
+    case .shard: "optimizer"
+    case .parameterGather: "parameter gather"
+    case .digest: "digest"
+    case .log: "log"
+    case .evaluation: "evaluation"
+    case .checkpoint: "checkpoint"
+    }
+  }
+}

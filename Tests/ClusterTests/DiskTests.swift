@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+import TestSupport
+import Testing
+
+/// Whether this machine lets a test mount file systems of its own.
+private let canMount: Bool = {
+  let probe = NSTemporaryDirectory() + "lockstep-mount-" + UUID().uuidString
+  guard geteuid() == 0, (try? run("mkdir", [probe]))?.status == 0 else { return false }
+  defer { _ = try? run("rmdir", [probe]) }
+  guard (try? run("mount", ["-t", "tmpfs", "tmpfs", probe]))?.status == 0 else { return false }
+  return (try? run("umount", [probe]))?.status == 0
+}()
+
+@Suite(
+  "Disks that fail while a run writes", .timeLimit(.minutes(10)), .serialized,
+  .enabled(if: canMount, "needs root and the right to mount"))
+struct DiskTests {
+  let runs: Runs
+  static let options = [
+    "digits", "--layers", "64,64", "--slices", "2", "--checkpoint-every", "10", "--quiet",
+  ]
+
+  init() throws { runs = try Runs() }
+
+  private static func train(
+    _ ranks: Int, _ folder: String, _ more: [String], timeout: Double = 120
+  ) throws -> CommandResult {
+    try mpirun(
+      ranks: ranks, productURL(named: "lockstep").path,
+      ["train"] + options + ["--run", folder] + more, options: ["--quiet"], timeout: timeout)
+  }
+
+  /// One line, and the checkpoint that is left, which must be good.
+  private func check(_ result: CommandResult, _ run: String, _ words: String...) throws {
+    #expect(result.status == 74, "\(result.status): \(result.standardError)")
+    let lines = result.standardError.split(separator: "\n")
+    #expect(lines.count == 1, "\(result.standardError)")
+    for word in words { #expect(result.standardError.contains(word), "\(result.standardError)") }
+    let match = try #require(
+      result.standardError.firstMatch(of: /the last good checkpoint is (\S+):/))
+    let inspect = try self.run(
+      productURL(named: "lockstep").path, ["inspect", String(match.1)])
+    #expect(inspect.status == 0, "\(inspect.standardError)")
+  }
+
+  private func run(_ program: String, _ arguments: [String]) throws -> CommandResult {
+    try TestSupport.run(program, arguments)
+  }
+
+  @Test("a full disk: 74 on all ranks, the last checkpoint named; with room again, the same bits")
+  func full() throws {
+    try runs.train("whole", ranks: 1, Self.options + ["--steps", "60"])
+    let disk = runs.folder + "/disk"
+    #expect(try run("mkdir", [disk]).status == 0)
+    // A checkpoint takes 120 KB: the third or fourth finds no room.
+    #expect(try run("mount", ["-t", "tmpfs", "-o", "size=400k", "tmpfs", disk]).status == 0)
+    defer { _ = try? run("umount", [disk]) }
+    let failed = try Self.train(2, disk + "/r", ["--steps", "60"])
+    try check(failed, disk + "/r", "No space left on device", "go on with --resume")
+    let names = try FileManager.default.contentsOfDirectory(atPath: disk + "/r/checkpoints")
+    #expect(!names.contains { $0.hasSuffix(".partial") }, "\(names)")
+    let again = try Self.train(1, disk + "/r", ["--steps", "60", "--resume"])
+    #expect(again.status == 74, "\(again.standardError)")
+    #expect(try run("mount", ["-o", "remount,size=20m", disk]).status == 0)
+    let finished = try Self.train(2, disk + "/r", ["--steps", "60", "--resume"])
+    #expect(finished.status == 0, "\(finished.standardError)")
+    for name in ["metrics.jsonl", "checkpoints/step-000000060.safetensors"] {
+      let path = URL(fileURLWithPath: "\(disk)/r/\(name)")
+      #expect(try Data(contentsOf: path) == runs.file("whole", name), "\(name)")
+    }
+  }
+
+  @Test("a disk that becomes read-only under the run")
+  func readOnly() async throws {
+    let run = runs.folder + "/r"
+    let checkpoints = run + "/checkpoints"
+    let training = Task.detached { try Self.train(2, run, ["--steps", "5000000"]) }
+    try waitFor(checkpoints + "/step-000000010.safetensors")
+    #expect(try self.run("mount", ["--bind", checkpoints, checkpoints]).status == 0)
+    defer { _ = try? self.run("umount", [checkpoints]) }
+    #expect(try self.run("mount", ["-o", "remount,ro,bind", checkpoints]).status == 0)
+    try check(try await training.value, run, "Read-only file system")
+  }
+
+  @Test("a run directory that is removed under the run")
+  func vanished() async throws {
+    let run = runs.folder + "/r"
+    let training = Task.detached { try Self.train(2, run, ["--steps", "5000000"]) }
+    try waitFor(run + "/checkpoints/step-000000010.safetensors")
+    // The run may put files in while the folder is being emptied.
+    while try self.run("rm", ["-rf", run]).status != 0 {}
+    let result = try await training.value
+    #expect(result.status == 74, "\(result.status): \(result.standardError)")
+    #expect(result.standardError.split(separator: "\n").count == 1, "\(result.standardError)")
+    #expect(result.standardError.contains("No such file or directory"))
+    #expect(!FileManager.default.fileExists(atPath: run))
+  }
+
+  private func waitFor(_ path: String) throws {
+    let deadline = Date() + 60
+    while !FileManager.default.fileExists(atPath: path) {
+      try #require(Date() < deadline, "\(path) did not come")
+      usleep(2000)
+    }
+  }
+}

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+import Checkpoints
+import Foundation
+import NeuralCore
+import Training
+
+/// Files that are right.
+enum Samples {
+  static let safetensors = header(
+    #"{"__metadata__":{"a":"b\u00e9"},"x":{"dtype":"F32","shape":[1,2],"data_offsets":[0,8]},"#
+      + #""y":{"dtype":"F32","shape":[],"data_offsets":[8,12]}}"#, data: 12)
+  static let idx: [UInt8] = [0, 0, 8, 3, 0, 0, 0, 3, 0, 0, 0, 1, 0, 0, 0, 2, 1, 2, 3, 4, 5, 6]
+  /// "1,2,x\n3,4,y\n5,6,x\n", packed by gzip.
+  static let gzip: [UInt8] = [
+    31, 139, 8, 0, 0, 0, 0, 0, 2, 255, 51, 212, 49, 210, 169, 224, 50, 214, 49, 209, 169, 228, 50,
+    213, 49, 3, 178, 1, 102, 210, 215, 86, 18, 0, 0, 0,
+  ]
+
+  static func npy(_ type: String, _ shape: String, _ bytes: Int) -> [UInt8] {
+    let header = "{'descr': '\(type)', 'fortran_order': False, 'shape': \(shape), }\n"
+    return [0x93] + Array("NUMPY".utf8) + [1, 0, UInt8(header.utf8.count), 0] + Array(header.utf8)
+      + (0..<bytes).map { UInt8($0 % 2) }
+  }
+
+  /// The checkpoint of a network with one layer, as a training run writes it.
+  static let checkpoint: [UInt8] = {
+    var options = TrainingOptions()
+    options.data = "synthetic:8x2x2"
+    options.layers = []
+    options.batch = 8
+    options.steps = 1
+    options.optimizer = .sgd
+    options.run = NSTemporaryDirectory() + "lockstep-fuzz-run-\(getpid())"
+    defer { try? FileManager.default.removeItem(atPath: options.run ?? "") }
+    do {
+      _ = try Trainer(options, group: SoleGroup(), version: "fuzz").run { _ in }
+      let path = "\(options.run ?? "")/checkpoints/step-000000001.safetensors"
+      return Array(try Data(contentsOf: URL(fileURLWithPath: path)))
+    } catch {
+      fatalError("no checkpoint to begin with: \(error)")
+    }
+  }()
+
+  /// A file with its length and its header's checksum set right where they can be found.
+  ///
+  /// Otherwise nearly all changed checkpoints would be refused for that alone.
+  static func signed(_ content: [UInt8]) -> [UInt8] {
+    guard content.count > 8 else { return content }
+    let claimed = content[..<8].reversed().reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
+    let length = claimed <= UInt64(content.count - 8) ? Int(claimed) : content.count - 8
+    var header = Array(content[8..<8 + length])
+    let marker = Array(#""header_checksum":""#.utf8)
+    guard let place = header.firstRange(of: marker)?.upperBound, place + 32 <= header.count else {
+      return content
+    }
+    header.replaceSubrange(place..<place + 32, with: repeatElement(0x30, count: 32))
+    let size = withUnsafeBytes(of: UInt64(header.count).littleEndian) { Array($0) }
+    let hash = (size + header).withUnsafeBytes { ContentHash(of: $0) }
+    header.replaceSubrange(place..<place + 32, with: hash.description.utf8)
+    return size + header + content[(8 + length)...]
+  }
+
+  private static func header(_ text: String, data: Int) -> [UInt8] {
+    withUnsafeBytes(of: UInt64(text.utf8.count).littleEndian) { Array($0) } + text.utf8
+      + [UInt8](repeating: 0, count: data)
+  }
+}

@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+import NeuralCore
+import Testing
+import Training
+
+@Suite("Configuration files", .timeLimit(.minutes(10)))
+struct ConfigurationTests {
+  func read(_ text: String) throws -> TrainingOptions {
+    var options = TrainingOptions()
+    try options.read(configuration: Array(text.utf8), path: "c.yaml")
+    return options
+  }
+
+  /// What is wrong with a text.
+  func refusal(_ text: String) -> TrainingError? {
+    #expect(throws: TrainingError.self) { try read(text) }
+  }
+
+  /// Every option with another value than its default.
+  static var unusual: TrainingOptions {
+    var options = TrainingOptions()
+    options.data = "/data/a b/& *x: \"é\" #1\n\t.csv"
+    options.targetColumns = ["yes", "a,b", "", "1", "null", "-x", "\u{85}"]
+    options.layers = [3, 1, 4]
+    options.activation = .sigmoid
+    options.loss = .meanSquaredError
+    options.optimizer = .sgd
+    options.learningRate = 0.1 + 0.2
+    options.scaleLearningRate = 32
+    options.momentum = 1e-300
+    options.nesterov = true
+    options.weightDecay = 0x1p-1074
+    options.beta1 = 0.1
+    options.beta2 = 0.2
+    options.schedule = .step
+    options.warmupSteps = 3
+    options.decayEvery = 7
+    options.decayFactor = 0.3
+    options.clipNorm = 1.5
+    options.batch = 61
+    options.steps = 9
+    options.dropLast = true
+    options.validationSplit = 1 / 3
+    options.seed = .max
+    options.slices = 5
+    options.batchNorm = .off
+    options.batchNormBackward = .frozen
+    options.batchNormMomentum = 0.25
+    options.epsilon = 1e-7
+    options.exchange = .allReduce
+    options.exchangeSchedule = .halving
+    options.transport = .messages
+    options.bucketMegabytes = 0.5
+    options.allowsMixedHardware = true
+    options.checkpointEvery = 11
+    options.keep = 2
+    options.waitsForCheckpoints = true
+    options.evaluateEvery = 4
+    options.logEvery = 13
+    options.digestEvery = 17
+    options.trace = true
+    options.traceSteps = 19
+    return options
+  }
+
+  @Test("what a run writes reads back to the same options, whatever they are")
+  func roundTrip() throws {
+    let unusual = Self.unusual
+    let text = unusual.configuration(slices: 5)
+    #expect(try read(text) == unusual)
+    #expect(text.split(separator: "\n").count == TrainingOptions.optionNames.count - 3 + 1)
+    var defaults = TrainingOptions()
+    defaults.data = "digits"
+    let resolved = try read(defaults.configuration(slices: 3))
+    #expect(resolved.learningRate == 0.001 && resolved.epochs == 10 && resolved.slices == 3)
+    #expect(
+      resolved.determining(slices: 3, ranks: 1).map { "\($0)" }
+        == defaults.determining(slices: 3, ranks: 1).map { "\($0)" })
+  }
+
+  @Test("every option of a run has a name in the file")
+  func complete() {
+    #expect(
+      Mirror(reflecting: TrainingOptions()).children.count == TrainingOptions.optionNames.count)
+    #expect(Set(TrainingOptions.optionNames).count == TrainingOptions.optionNames.count)
+  }
+
+  @Test("lists may be written in brackets, one a line, or with commas; nothing may be null or ~")
+  func forms() throws {
+    for layers in ["[8, 9]", "\n  - 8\n  - 9", "8,9", "\"8, 9\""] {
+      #expect(try read("layers: \(layers)\n").layers == [8, 9])
+    }
+    #expect(try read("layers: []").layers == [])
+    for none in ["null", "~", ""] { #expect(try read("clip-norm: \(none)\n").clipNorm == nil) }
+    #expect(try read("batch-norm: off").batchNorm == .off)
+    #expect(try read("learning-rate: 1").learningRate == 1)
+    for empty in ["", "# nothing\n", "---\n", "{}"] {
+      #expect(try read(empty) == TrainingOptions())
+    }
+  }
+
+  @Test(
+    "mistakes are named by line and key, with what is expected",
+    arguments: [
+      (
+        "batch: 8\nlearning_rate: 1",
+        "line 2: learning_rate is no option; did you mean learning-rate?"
+      ),
+      ("epoch: 1", "line 1: epoch is no option; did you mean epochs?"),
+      ("Batch: 1", "did you mean batch?"),
+      ("frobnicate: 1", "line 1: frobnicate is no option; see lockstep train --help"),
+      ("batch: many", "line 1: batch: expected a whole number, found \"many\""),
+      ("batch: \"8\"", "batch: expected a whole number, found \"8\""),
+      ("batch: 1_000", "expected a whole number"), ("batch: 08", "expected a whole number"),
+      ("batch: 99999999999999999999", "expected a whole number"),
+      ("batch: 1.5", "expected a whole number"), ("batch:", "found nothing"),
+      ("\n\nbatch: [1]", "line 3: batch: expected a whole number, found a list"),
+      ("seed: -1", "seed: expected a whole number from 0"),
+      ("epsilon: .nan", "epsilon: expected a number"), ("epsilon: 0x1p3", "expected a number"),
+      ("epsilon: 1e999", "expected a number"),
+      ("nesterov: yes", "nesterov: expected true or false, found \"yes\""),
+      ("loss: hinge", "loss: expected one of cross-entropy, mse, found \"hinge\""),
+      ("layers: [8, x]", "layers: expected a list such as [a, b], each a whole number"),
+      ("layers: {a: 1}", "found keys and values"), ("layers: [[1]]", "found keys and values"),
+      ("clip-norm: x", "expected a number, or null"),
+      ("batch: 1\nbatch: 2", "line 1: batch is there twice"),
+      ("- batch", "options are written one a line"), ("batch", "options are written one a line"),
+      ("? [batch]\n: 1", "line 1: a key must be the name of an option"),
+      ("batch: [1", "no YAML"), ("a: b: c", "line 1: no YAML"),
+      ("batch: 1\n---\nbatch: 2", "no YAML"),
+      ("\tbatch: 1", "no YAML"), ("batch: \u{7}", "no YAML"),
+    ])
+  func mistakes(text: String, words: String) {
+    let error = refusal(text)
+    #expect(error?.status == 78)
+    #expect(error?.description.hasPrefix("c.yaml") == true)
+    #expect(error?.description.contains(words) == true, "\(String(describing: error))")
+    #expect(error?.description.contains("\n") == false)
+  }
+
+  @Test("texts that would keep a parser busy without end are refused at once")
+  func hostile() {
+    let laughs = (1...30).map { "a\($0): &a\($0) [*a\($0 - 1), *a\($0 - 1)]" }
+    let deep = String(repeating: "[", count: 50_000)
+    let dashes = String(repeating: "- ", count: 50_000)
+    let staircase = (0..<2000).map { String(repeating: " ", count: $0) + "a:" }
+    let cases = [
+      "a0: &a0 x\n" + laughs.joined(separator: "\n"), "? &a [x]\n: 1\n? *a\n: 2", deep,
+      "batch: " + deep, dashes, staircase.joined(separator: "\n"), "{" + deep + "}",
+      String(repeating: "? ", count: 50_000), "batch: " + String(repeating: "9", count: 500_000),
+      String(repeating: "k", count: 500_000) + ": 1",
+      String(repeating: "batch: 1\n", count: 50_000),
+      String(repeating: " ", count: 1_100_000),
+    ]
+    for text in cases {
+      let error = refusal(text)
+      #expect(error?.status == 78)
+      #expect((error?.description.utf8.count ?? 0) < 300)
+    }
+    #expect(throws: TrainingError.self) {
+      var options = TrainingOptions()
+      try options.read(configuration: [0x61, 0xFF], path: "c.yaml")
+    }
+  }
+
+  @Test("files are opened with care: none, folders, pipes, and files that are too large")
+  func files() throws {
+    let folder = RunFolder()
+    let path = try folder.write("c.yaml", "batch: 7\n")
+    #expect(try ConfigurationFile.bytes(path: path) == Array("batch: 7\n".utf8))
+    let none = #expect(throws: TrainingError.self) {
+      try ConfigurationFile.bytes(path: folder.path + "/none")
+    }
+    #expect(none?.status == 66)
+    mkfifo(folder.path + "/pipe", 0o600)
+    truncate(try folder.write("large", ""), 1 << 40)
+    for name in ["", "/pipe", "/large"] {
+      let error = #expect(throws: TrainingError.self) {
+        try ConfigurationFile.bytes(path: folder.path + name)
+      }
+      #expect(error?.status == 78)
+    }
+  }
+}
