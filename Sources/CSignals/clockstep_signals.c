@@ -40,6 +40,11 @@ static void handle(int number, void (*handler)(int)) {
   action.sa_flags = SA_RESTART;
   sigemptyset(&action.sa_mask);
   sigaction(number, &action, 0);
+  // Whoever started this process may have had it blocked.
+  sigset_t own;
+  sigemptyset(&own);
+  sigaddset(&own, number);
+  sigprocmask(SIG_UNBLOCK, &own, 0);
 }
 
 void clockstep_catch_stop_signals(void) {

@@ -51,6 +51,10 @@ struct LauncherTests {
       (["--hostfile", "/no/such", "--", "true"], 66, "--hostfile /no/such: no such file"),
       (["--hostfile", "/dev/null", "--", "true"], 65, "--hostfile /dev/null: names no host"),
       (["--network", "eth0", "--", "true"], 64, "--network eth0: must look like 10.0.0.0/24"),
+      (
+        ["--max-restarts", "-1", "--", "true"], 64,
+        "--max-restarts -1: must be a whole number"
+      ),
       (["--bind", "socket", "--", "true"], 64, "--bind socket: must be core or none"),
       (
         ["--", "/no/such/program"], 66,

@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// Whether this machine lets a test make hosts of its own.
-private let canMakeHosts =
+let canMakeHosts =
   geteuid() == 0
   && ["/usr/sbin/sshd", "/usr/bin/ssh-keygen"].allSatisfy(FileManager.default.fileExists)
   && ["/sbin/ip", "/usr/sbin/ip", "/bin/ip", "/usr/bin/ip"]

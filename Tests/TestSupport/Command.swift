@@ -61,6 +61,11 @@ package func run(
 
   let ended = DispatchSemaphore(value: 0)
   process.terminationHandler = { _ in ended.signal() }
+  // Threads of the test runner block signals, and a command would inherit that.
+  var (none, before) = (sigset_t(), sigset_t())
+  sigemptyset(&none)
+  pthread_sigmask(SIG_SETMASK, &none, &before)
+  defer { pthread_sigmask(SIG_SETMASK, &before, nil) }
   try process.run()
   guard let status = wait(for: process, ended: ended, atMost: seconds) else {
     endTree(of: process.processIdentifier, ended: ended)

@@ -69,10 +69,13 @@ watch_mpirun() {
 # start_job COMMAND ...: runs it to its end; sets status, and cause to what restarting may mend: signal, host, launcher,
 # peer, or to error.
 start_job() {
-  local messages result=0
-  messages=$(mktemp -t lockstep-messages-XXXXXX)
+  local file messages result=0
+  # A file without a name: nothing is left of it however this script ends.
+  file=$(mktemp -t lockstep-messages-XXXXXX)
+  exec {messages}<>"$file"
+  rm -f "$file"
   # What mpirun itself has to say goes to the messages, of which the person is told what matters.
-  OPAL_OUTPUT_STDERR_FD=9 "${shell[@]}" "$@" </dev/null 9>"$messages" &
+  OPAL_OUTPUT_STDERR_FD=9 "${shell[@]}" "$@" </dev/null 9>&"$messages" &
   mpirun_pid=$!
   watch_mpirun "$mpirun_pid" </dev/null >/dev/null 2>&1 &
   helpers=($!)
@@ -90,8 +93,8 @@ start_job() {
   mpirun_pid=''
   kill "${helpers[@]}" 2>/dev/null || true
   { wait "${helpers[@]}" || true; } 2>/dev/null
-  judge "$messages"
-  rm -f "$messages"
+  judge "/proc/$$/fd/$messages"
+  exec {messages}>&-
 }
 
 # clean_up_after PID: removes what an mpirun that was killed leaves on this machine: its folder, and shared memory.

@@ -14,6 +14,17 @@ option() {
   done | tail -n 1
 }
 
+# setting NAME: the same, or else what the command's configuration file says.
+setting() {
+  local config value
+  value=$(option "--$1")
+  config=$(option --config)
+  if [ -z "$value" ] && [ -n "$config" ]; then
+    value=$(sed -n "s/^$1: *//p" "$config" 2>/dev/null | sed 's/ *\(#.*\)\{0,1\}$//' | tr -d "\"'" | head -n 1) || true
+  fi
+  echo "$value"
+}
+
 has_flag() {
   local word
   for word in "${command[@]}"; do case "$word" in "$1" | "$1"=*) return ;; esac done
@@ -22,12 +33,8 @@ has_flag() {
 
 # Makes sure that the run's directory is known here, and whether it was there before.
 prepare_restarts() {
-  local config data
-  run_directory=$(option --run)
-  if [ -z "$run_directory" ]; then
-    config=$(option --config)
-    [ -z "$config" ] || run_directory=$(sed -n 's/^run: *//p' "$config" 2>/dev/null | tr -d "\"'" | head -n 1)
-  fi
+  local data
+  run_directory=$(setting run)
   if [ -z "$run_directory" ]; then
     data=$(basename -- "${command[2]:-run}")
     case "$data" in -*) data=run ;; esac
@@ -105,7 +112,7 @@ pause_before() {
 # checkpoint.
 run_with_restarts() {
   local attempt=1 failures=0 newest=-1 step
-  most_ranks=$(option --slices)
+  most_ranks=$(setting slices)
   [[ $most_ranks =~ ^[0-9]+$ ]] || most_ranks=$ranks
   while :; do
     export LOCKSTEP_ATTEMPT=$attempt

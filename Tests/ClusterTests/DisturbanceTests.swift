@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+import TestSupport
+import Testing
+
+/// What became of a job in the middle of which something was done to it.
+struct Disturbance {
+  /// The launcher's exit status.
+  let status: Int32
+  /// What the job and the launcher said.
+  let words: String
+  /// What the script `disturb` tells, by name.
+  let facts: [String: String]
+
+  init(_ action: String, _ options: [String] = []) throws {
+    let script = packageRoot.appendingPathComponent("Tests/ClusterTests/Scripts/disturb").path
+    let result = try run(
+      script, [action] + options,
+      environment: ["LOCKSTEP_BINARY": productURL(named: "lockstep").path], timeout: 120)
+    var facts: [String: String] = [:]
+    for line in result.standardOutput.split(separator: "\n") {
+      let parts = line.split(separator: ":", maxSplits: 1).map(String.init)
+      facts[parts[0]] = parts.last?.trimmingCharacters(in: .whitespaces)
+    }
+    self.facts = facts
+    // Open MPI may add lines of its own about a process that has gone: [HOST:PID] and so on.
+    words = result.standardError.split(separator: "\n").filter { !$0.hasPrefix("[") }
+      .map { $0 + "\n" }.joined()
+    status = facts["status"].flatMap { Int32($0) } ?? -1
+  }
+
+  /// The step of the run's newest checkpoint.
+  var step: Int? { facts["checkpoint"].flatMap { Int($0.filter(\.isNumber)) } }
+  /// Milliseconds from the deed to the end.
+  var ended: Int? { facts["ended"].flatMap { Int($0) } }
+  /// Milliseconds from the deed to the report about missing ranks.
+  var reported: Int? { facts["reported"].flatMap { Int($0) } }
+}
+
+@Suite("A job that is disturbed", .serialized, .timeLimit(.minutes(5)))
+struct DisturbanceTests {
+  @Test(
+    "stops in order on a signal to the launcher, to a rank, or to mpirun, with all state kept",
+    arguments: [
+      ("term", 143, "SIGTERM"), ("int", 130, "SIGINT"), ("rank-term", 143, "SIGTERM"),
+      ("rank-int", 130, "SIGINT"), ("mpirun-term", 143, "SIGTERM"),
+    ] as [(String, Int32, String)])
+  func signal(action: String, status: Int32, name: String) throws {
+    let result = try Disturbance(action)
+    #expect(result.status == status, "\(result)")
+    let step = try #require(result.step)
+    #expect(step > 0)
+    #expect(result.words.hasPrefix("lockstep: \(name): stopped after step \(step) of "))
+    #expect(result.words.hasSuffix("holds all state: go on with --resume\n"))
+    #expect(result.words.split(separator: "\n").count == 1, "\(result.words)")
+    #expect(result.facts["completed"] == "false")
+    #expect(result.facts["left"] == "0")
+  }
+
+  @Test("ends at once on a second signal", arguments: ["term-twice", "rank-term-twice"])
+  func secondSignal(action: String) throws {
+    let result = try Disturbance(action)
+    #expect(result.status == 143, "\(result)")
+    #expect(result.step == 0)
+    #expect(result.facts["left"] == "0")
+  }
+
+  @Test("ends everywhere with 75 when a rank or mpirun is killed, and says so in one line")
+  func killed() throws {
+    let rank = try Disturbance("rank-kill")
+    #expect(rank.status == 75, "\(rank)")
+    #expect(
+      rank.words.wholeMatch(
+        of: /launch\/run: rank 1 \([^)]+\) was ended by signal 9 \(Killed\)\n/) != nil,
+      "\(rank.words)")
+    #expect(rank.facts["left"] == "0")
+    let launcher = try Disturbance("mpirun-kill")
+    #expect(launcher.status == 75, "\(launcher)")
+    #expect(launcher.words == "launch/run: mpirun was ended by signal 9\n")
+    #expect(launcher.facts["left"] == "0")
+  }
+
+  @Test("stops in order when the launcher itself is killed")
+  func launcherKilled() throws {
+    let result = try Disturbance("kill")
+    #expect(result.status == 137, "\(result)")
+    #expect(try #require(result.step) > 0, "\(result)")
+    #expect(result.facts["left"] == "0")
+  }
+
+  @Test(
+    "names a rank that is stopped, and ends with 75 and without it",
+    arguments: [("stop-first", 0), ("stop-last", 2)])
+  func stopped(action: String, rank: Int) throws {
+    let result = try Disturbance(
+      action, ["--stall-seconds", "2", "--stall-abort-seconds", "5"])
+    #expect(result.status == 75, "\(result)")
+    let lines = result.words.split(separator: "\n").map(String.init)
+    try #require(lines.count == 2, "\(result.words)")
+    #expect(
+      lines[0].wholeMatch(
+        of:
+          /lockstep: rank (\d) \([^)]+\) has not come in the [a-z ]+ of step \d+ for 2 s; after 5 s the job ends/
+      )?.1 == "\(rank)", "\(lines[0])")
+    #expect(
+      lines[1].firstMatch(of: /rank (\d) \([^)]+\) has not come in .* for 5 s: giving up/)?.1
+        == "\(rank)", "\(lines[1])")
+    // What is promised: 5 seconds after the one limit, 10 after the other.
+    #expect(try #require(result.reported) < 7000)
+    #expect(try #require(result.ended) < 15000)
+    #expect(result.facts["left"] == "0")
+  }
+
+  @Test("is refused limits that can't be")
+  func limits() throws {
+    for (options, words) in [
+      (["--stall-seconds", "0"], "--stall-seconds 0: must be 1 or more"),
+      (["--stall-seconds", "60", "--stall-abort-seconds", "60"], "must be 62 or more"),
+    ] {
+      let result = try run(
+        productURL(named: "lockstep").path, ["train", "digits"] + options)
+      #expect(result.status == 64)
+      #expect(result.standardError.contains(words), "\(result.standardError)")
+    }
+  }
+}
