@@ -59,11 +59,25 @@ public final class RankGroup: ReplicaGroup {
     return try communicator.allGather(bytes: bytes)
   }
 
+  /// - Throws: `Verdict` with status 69 on all ranks, if some machine's memory can't be shared.
   public func join(_ network: NeuralNetwork, slices: Int, exchange: ExchangeOptions) throws {
     if let sole { return try sole.join(network, slices: slices, exchange: exchange) }
-    let joined = try RankReplicas(
-      team(for: exchange), store: network.store, slices: slices, optimizer: network.optimizer,
-      options: exchange, watch: watch, spans: network.spans)
+    var joined: RankReplicas?
+    var quarrel: Verdict?
+    do {
+      joined = try RankReplicas(
+        team(for: exchange), store: network.store, slices: slices, optimizer: network.optimizer,
+        options: exchange, watch: watch, spans: network.spans)
+    } catch MPIError.sharedMemoryUnavailable(let bytes, let reason) {
+      let error = MPIError.sharedMemoryUnavailable(bytes: bytes, reason: reason)
+      quarrel = Verdict(
+        status: 69,
+        message: "\(error); give it more room (a container's --shm-size), or use "
+          + "--transport messages")
+    }
+    // Memory may be short on one machine only, and others must not wait for its ranks.
+    if let verdict = try agree(quarrel) { throw verdict }
+    guard let joined else { return }
     replicas = joined
     network.replicas = joined
   }
