@@ -87,7 +87,7 @@ let package = Package(
     .testTarget(
       name: "ClusterTests",
       dependencies: ["LockstepCLI", "RankChecks", "ReaderFuzz", "Checkpoints", "TestSupport"],
-      exclude: ["Scripts"]),
+      exclude: ["Scripts", "Preload"]),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -3,9 +3,9 @@
 /// Column statistics of a slice, and the normalisation by those of the batch.
 ///
 /// What has a number for each column is padded to whole vectors: `Vectors.padded(columns)` apart.
-enum BatchStatistics {
+package enum BatchStatistics {
   /// How many Float32 numbers the functions here need for a moment.
-  static func scratchCount(columns: Int) -> Int { 3 * Vectors.padded(columns) }
+  package static func scratchCount(columns: Int) -> Int { 3 * Vectors.padded(columns) }
 
   /// The mean and M2 of each column: `moments` gets all means, then all M2.
   ///
@@ -13,7 +13,7 @@ enum BatchStatistics {
   /// block the first pass adds x - x0, x0 being the column's first element: a constant column has
   /// exactly its value as mean. The second adds (x - mean)^2. A large mean costs no digits, since
   /// differences of near numbers are exact (Sterbenz).
-  static func moments(
+  package static func moments(
     of matrix: MatrixView, into moments: UnsafeMutablePointer<Double>,
     scratch: UnsafeMutablePointer<Float>
   ) {
@@ -71,7 +71,7 @@ enum BatchStatistics {
   }
 
   /// Ahat = (A - mean) / sqrt(var + eps) and Abar = Ahat * gamma + beta, row by row.
-  static func normalize(
+  package static func normalize(
     _ a: MatrixView, by s: NormalizationScales, gamma: UnsafePointer<Float>,
     beta: UnsafePointer<Float>, normalized: UnsafeMutablePointer<Float>,
     scaled: UnsafeMutablePointer<Float>
@@ -95,7 +95,7 @@ enum BatchStatistics {
   }
 
   /// The column sums of dAbar * Ahat, then those of dAbar.
-  static func gradientSums(
+  package static func gradientSums(
     _ gradient: MatrixView, normalized: UnsafePointer<Float>,
     into sums: UnsafeMutablePointer<Double>, scratch: UnsafeMutablePointer<Float>
   ) {
@@ -116,7 +116,7 @@ enum BatchStatistics {
   }
 
   /// dA = factor * (dAbar - meanOfGradient - Ahat * meanOfProduct), in place over dAbar.
-  static func inputGradient(
+  package static func inputGradient(
     _ gradient: MutableMatrixView, normalized: UnsafePointer<Float>,
     factor: UnsafePointer<Float>, meanOfGradient: UnsafePointer<Float>,
     meanOfProduct: UnsafePointer<Float>
@@ -135,7 +135,7 @@ enum BatchStatistics {
   }
 
   /// gradient *= factor, column by column.
-  static func scaleColumns(_ gradient: MutableMatrixView, by factor: UnsafePointer<Float>) {
+  package static func scaleColumns(_ gradient: MutableMatrixView, by factor: UnsafePointer<Float>) {
     let n = gradient.columns
     for row in 0..<gradient.rows {
       let g = gradient.base + row * n

@@ -44,7 +44,7 @@ public enum Reductions {
 
   /// The sum of eight numbers, by halves.
   @inline(__always)
-  static func sum(_ x: DoubleVectors.Vector) -> Double {
+  package static func sum(_ x: DoubleVectors.Vector) -> Double {
     let four = x.lowHalf + x.highHalf
     let two = four.lowHalf + four.highHalf
     return two.x + two.y
