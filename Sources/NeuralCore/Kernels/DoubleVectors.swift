@@ -36,6 +36,12 @@ package enum DoubleVectors {
   @inline(__always)
   package static func squareRoot(_ x: Vector) -> Vector { clockstep_square_root_double(x) }
 
+  /// a * b + c, rounded once.
+  @inline(__always)
+  package static func multiplyAdd(_ a: Vector, _ b: Vector, _ c: Vector) -> Vector {
+    clockstep_multiply_add_double(a, b, c)
+  }
+
   @inline(__always)
   package static func all(_ value: Double) -> Vector { Vector(repeating: value) }
 

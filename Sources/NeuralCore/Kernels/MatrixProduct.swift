@@ -36,7 +36,7 @@ package enum MatrixProduct {
         let padded = Vectors.padded(columns)
         Transposition.transpose(
           b.base, stride: b.stride, rows: columns, columns: inner, into: workspace,
-          paddedStride: padded, scratch: workspace + padded * inner)
+          paddedStride: padded)
         right = SmallProduct.Right(base: UnsafePointer(workspace), stride: padded)
       }
       SmallProduct.multiply(
@@ -57,7 +57,7 @@ package enum MatrixProduct {
   /// The workspace that products with a transposed second operand need, whatever their rows.
   package static func workspaceCount(columns: Int, inner: Int) -> Int {
     SmallProduct.suits(rows: 1, columns: columns, inner: inner)
-      ? Vectors.padded(columns) * inner + Transposition.scratchCount : 0
+      ? Vectors.padded(columns) * inner : 0
   }
 
   private static func letter(_ transposed: Bool) -> CChar {

@@ -90,8 +90,19 @@ package enum Vectors {
   /// Which lanes are among the first `count`.
   @inline(__always)
   package static func isFirst(_ count: Int) -> SIMDMask<SIMD16<Int32>> {
-    let lanes = SIMD16<Int32>(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15)
-    return lanes .< Int32(truncatingIfNeeded: count)
+    laneNumbers .< Float(count)
+  }
+
+  /// The lane that is number `index`, if there is one.
+  @inline(__always)
+  package static func isLane(_ index: Int32) -> SIMDMask<SIMD16<Int32>> {
+    laneNumbers .== Float(index)
+  }
+
+  /// As Float32, whose comparisons are one instruction; those of integers go lane by lane (Swift 6.3).
+  @inline(__always)
+  private static var laneNumbers: Vector {
+    Vector(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15)
   }
 
   /// The greatest lane, by halves.

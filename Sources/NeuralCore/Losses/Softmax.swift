@@ -50,6 +50,17 @@ public enum Softmax {
     return (maximum, Reductions.sum(total))
   }
 
+  /// exp(z - maximum) of a row of at most 16, and what ``exponentials(_:_:into:)`` returns of it.
+  @inline(__always)
+  static func exponentials(
+    _ z: UnsafePointer<Float>, ofFew count: Int
+  ) -> (values: SIMD16<Float>, maximum: Float, sum: Double) {
+    let maximum = maximum(z, count)
+    let e = exponential(z, count, maximum)
+    let total = DoubleVectors.widened(e.lowHalf) + DoubleVectors.widened(e.highHalf)
+    return (e, maximum, Reductions.sum(total))
+  }
+
   /// values_j *= factor.
   @inline(__always)
   package static func scale(_ values: UnsafeMutablePointer<Float>, _ count: Int, by factor: Float) {
