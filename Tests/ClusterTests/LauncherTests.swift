@@ -17,7 +17,9 @@ func launch(
 
 @Suite("The launch scripts", .timeLimit(.minutes(10)))
 struct LauncherTests {
-  @Test("tell how they are used", arguments: ["setup", "build", "run", "quickstart", "test", "local-cluster"])
+  @Test(
+    "tell how they are used",
+    arguments: ["setup", "build", "run", "quickstart", "test", "local-cluster"])
   func help(script: String) throws {
     let result = try launch(script, ["--help"])
     #expect(result.status == 0)
