@@ -33,12 +33,15 @@ final class TreeSum {
     stack.removeAll(keepingCapacity: true)
     for item in items.indices {
       stack.append(items[item] + first)
-      for _ in 0..<plan.mergesAfter[item] {
+      for merge in 0..<plan.mergesAfter[item] {
         let right = stack.removeLast()
         let place = stack.count - 1
         let left = stack[place]
-        let sum = scratch.base + place * Self.piece
-        for i in 0..<length { sum[i] = left[i] + right[i] }
+        let isLast = item == items.count - 1 && merge == plan.mergesAfter[item] - 1
+        let sum =
+          isLast && place < results.count
+          ? results[place] + first : scratch.base + place * Self.piece
+        Reductions.add(left, right, into: sum, length)
         stack[place] = UnsafePointer(sum)
       }
     }

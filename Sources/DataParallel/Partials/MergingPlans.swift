@@ -6,6 +6,8 @@ final class MergingPlans {
   private let partition: SlicePartition
   private let owners: [Range<Int>]
   private var known: [Int: MergingPlan] = [:]
+  /// The plan asked for last: batches are seldom of another size than the one before.
+  private var last: (batchRows: Int, plan: MergingPlan)?
 
   init(_ partition: SlicePartition, owners: [Range<Int>]) {
     self.partition = partition
@@ -13,9 +15,11 @@ final class MergingPlans {
   }
 
   func plan(batchRows: Int) -> MergingPlan {
-    if let plan = known[batchRows] { return plan }
-    let plan = SliceTree(partition, batchRows: batchRows).mergingPlan(owners: owners)
+    if let last, last.batchRows == batchRows { return last.plan }
+    let plan =
+      known[batchRows] ?? SliceTree(partition, batchRows: batchRows).mergingPlan(owners: owners)
     known[batchRows] = plan
+    last = (batchRows, plan)
     return plan
   }
 

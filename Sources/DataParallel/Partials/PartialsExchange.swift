@@ -56,8 +56,7 @@ final class PartialsExchange {
       }
       return
     }
-    let most = plan.itemsOfOwner.map(\.count).max() ?? 0
-    let target = try board.open(rowCount: most * width)
+    let target = try board.open(rowCount: plan.mostItems * width)
     for item in 0..<own {
       (target + item * width).update(from: partials.row(partials.node(item)), count: width)
     }

@@ -54,9 +54,17 @@ public enum Reductions {
   public static func add(
     _ addend: UnsafePointer<Float>, to target: UnsafeMutablePointer<Float>, _ count: Int
   ) {
+    add(target, addend, into: target, count)
+  }
+
+  /// sums_i = left_i + right_i; the sums may take the place of either.
+  public static func add(
+    _ left: UnsafePointer<Float>, _ right: UnsafePointer<Float>,
+    into sums: UnsafeMutablePointer<Float>, _ count: Int
+  ) {
     Vectors.forEach(count) { i, lanes in
-      let sum = Vectors.load(target + i, count: lanes) + Vectors.load(addend + i, count: lanes)
-      Vectors.store(sum, to: target + i, count: lanes)
+      let sum = Vectors.load(left + i, count: lanes) + Vectors.load(right + i, count: lanes)
+      Vectors.store(sum, to: sums + i, count: lanes)
     }
   }
 }

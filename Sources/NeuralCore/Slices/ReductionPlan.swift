@@ -5,33 +5,27 @@
 /// Run it so: for each item in order, push its partial result; then `mergesAfter` times replace
 /// the two topmost results by their merge (the lower one is the left child). What is left on the
 /// stack, from the bottom, are the nodes.
-public struct ReductionPlan: Sendable {
+public final class ReductionPlan: Sendable {
   /// The blocks of slices whose partial results are pushed, in slice order.
-  public private(set) var items: [Range<Int>] = []
+  public let items: [Range<Int>]
   /// How many rows each item stands for.
-  public private(set) var rows: [Int] = []
+  public let rows: [Int]
   /// How many merges follow each item.
-  public private(set) var mergesAfter: [Int] = []
+  public let mergesAfter: [Int]
   /// The rows of the nodes that are left at the end, from the bottom of the stack.
-  public private(set) var nodeRows: [Int] = []
+  public let nodeRows: [Int]
   /// The greatest number of results on the stack at any time.
-  public private(set) var depth = 0
+  public let depth: Int
 
   /// How many nodes are left at the end.
   public var nodes: Int { nodeRows.count }
 
-  mutating func append(_ block: Range<Int>, rows count: Int) {
-    items.append(block)
-    rows.append(count)
-    mergesAfter.append(0)
-  }
-
-  mutating func mergeLastTwo() {
-    mergesAfter[mergesAfter.count - 1] += 1
-  }
-
-  mutating func finish() {
+  init(items: [Range<Int>], rows: [Int], mergesAfter: [Int]) {
+    self.items = items
+    self.rows = rows
+    self.mergesAfter = mergesAfter
     var stack: [Int] = []
+    var depth = 0
     for (itemRows, merges) in zip(rows, mergesAfter) {
       stack.append(itemRows)
       depth = Swift.max(depth, stack.count)
@@ -41,17 +35,20 @@ public struct ReductionPlan: Sendable {
       }
     }
     nodeRows = stack
+    self.depth = depth
   }
 }
 
 /// The merges over the nodes of several owners, and which owner brings which item.
-public struct MergingPlan: Sendable {
+public final class MergingPlan: Sendable {
   /// The merges.
   public let plan: ReductionPlan
   /// The owner that brings each item, in item order.
   public let ownerOfItem: [Int]
   /// The items that each owner brings.
   public let itemsOfOwner: [Range<Int>]
+  /// The items of the owner that brings most.
+  public let mostItems: Int
 
   init(plan: ReductionPlan, ownerOfItem: [Int], owners: Int) {
     self.plan = plan
@@ -64,5 +61,6 @@ public struct MergingPlan: Sendable {
       next = end
     }
     itemsOfOwner = ranges
+    mostItems = ranges.map(\.count).max() ?? 0
   }
 }

@@ -42,33 +42,50 @@ public struct SliceTree: Sendable {
   ///
   /// - Parameter owners: the slices of each owner, ascending; owners without slices are allowed.
   public func mergingPlan(owners: [Range<Int>]) -> MergingPlan {
-    var plan = ReductionPlan()
-    var items: [Int] = []
-    _ = addBlock(0, rootSize, owners, &plan, &items)
-    plan.finish()
-    return MergingPlan(plan: plan, ownerOfItem: items, owners: owners.count)
+    var found = Findings()
+    _ = addBlock(0, rootSize, owners, &found)
+    return MergingPlan(
+      plan: ReductionPlan(items: found.items, rows: found.rows, mergesAfter: found.mergesAfter),
+      ownerOfItem: found.owners, owners: owners.count)
+  }
+
+  /// The items met so far, their rows and owners, and the merges that follow each.
+  private struct Findings {
+    var items: [Range<Int>] = []
+    var rows: [Int] = []
+    var mergesAfter: [Int] = []
+    var owners: [Int] = []
+
+    mutating func append(_ block: Range<Int>, rows count: Int, owner: Int) {
+      items.append(block)
+      rows.append(count)
+      mergesAfter.append(0)
+      owners.append(owner)
+    }
+
+    mutating func mergeLastTwo() {
+      mergesAfter[mergesAfter.count - 1] += 1
+    }
   }
 
   /// What the owners have of a block of slices.
   private enum Share { case absent, part, all }
 
   private func addBlock(
-    _ lower: Int, _ size: Int, _ owners: [Range<Int>], _ plan: inout ReductionPlan,
-    _ items: inout [Int]
+    _ lower: Int, _ size: Int, _ owners: [Range<Int>], _ found: inout Findings
   ) -> Share {
     let block = lower..<Swift.max(Swift.min(lower + size, partition.count), lower)
     guard let first = block.first(where: isPresent), let last = block.last(where: isPresent) else {
       return .absent
     }
     if let owner = owners.firstIndex(where: { $0.contains(first) && $0.contains(last) }) {
-      plan.append(first..<last + 1, rows: rows(of: block))
-      items.append(owner)
+      found.append(first..<last + 1, rows: rows(of: block), owner: owner)
       return .all
     }
     guard size > 1 else { return .part }
-    let left = addBlock(lower, size / 2, owners, &plan, &items)
-    let right = addBlock(lower + size / 2, size / 2, owners, &plan, &items)
-    if left == .all && right == .all { plan.mergeLastTwo() }
+    let left = addBlock(lower, size / 2, owners, &found)
+    let right = addBlock(lower + size / 2, size / 2, owners, &found)
+    if left == .all && right == .all { found.mergeLastTwo() }
     return left == .part || right == .part ? .part : .all
   }
 
