@@ -72,6 +72,7 @@ private func layouts(_ communicator: Communicator) throws {
   }
   try requireBytes(rank == 0 ? 0 : 4 * rank, communicator, "gather of a layout") {
     let own = UnsafeBufferPointer(rebasing: all.buffer[..<rank])
-    try communicator.gather(own.constant, into: rank == 0 ? all.buffer : nil, layout: layout, root: 0)
+    try communicator.gather(
+      own, into: rank == 0 ? all.buffer : nil, layout: layout, root: 0)
   }
 }

@@ -61,7 +61,8 @@ package enum Readable {
     }
   }
 
-  /// A time of any length with three figures: `21.4 us`, `3.05 ms`, `12.3 s`, and from ten minutes on as ``time(_:)``.
+  /// A time of any length with three figures: `21.4 us`, `3.05 ms`, `12.3 s`, and from ten minutes
+  /// on as ``time(_:)``.
   package static func duration(_ seconds: Double) -> String {
     guard seconds.isFinite, seconds >= 0 else { return "?" }
     switch seconds {

@@ -35,8 +35,8 @@ public struct RunSummary: Equatable, Codable, Sendable {
   public init(
     ranks: Int, slices: Int, steps: Int, epochs: Int, finalLoss: Double? = nil,
     testLoss: Double? = nil, testAccuracy: Double? = nil, digest: String? = nil,
-    samplesPerSecond: Double? = nil, seconds: Double?, traffic: TrafficBytes? = nil, parameters: Int,
-    version: String, completed: Bool
+    samplesPerSecond: Double? = nil, seconds: Double?, traffic: TrafficBytes? = nil,
+    parameters: Int, version: String, completed: Bool
   ) {
     self.ranks = ranks
     self.slices = slices

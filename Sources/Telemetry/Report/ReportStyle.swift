@@ -41,9 +41,9 @@ enum ReportStyle {
     th{color:var(--soft);font-weight:600;vertical-align:bottom}
     td{white-space:nowrap}
     .text{text-align:left}
-    td.text{white-space:normal;overflow-wrap:anywhere;min-width:5rem}
+    td.text{white-space:normal;min-width:9rem}
     .detail{display:block;color:var(--soft);font-size:.8em}
-    code{font:.85em ui-monospace,"DejaVu Sans Mono",monospace}
+    code{white-space:nowrap;font:.85em ui-monospace,"DejaVu Sans Mono",monospace}
 
     """
   private static let figures = """
@@ -53,6 +53,7 @@ enum ReportStyle {
     svg{display:block;width:100%;height:auto;max-width:46rem}
     svg text{fill:var(--soft);font:13px system-ui,-apple-system,"Segoe UI",Roboto,"DejaVu Sans",sans-serif}
     .x{text-anchor:middle}
+    text.bar{fill:var(--ink)}
     text.y{text-anchor:end;dominant-baseline:middle}
     .grid{stroke:var(--grid)}
     polyline{fill:none;stroke-width:1.8;stroke-linejoin:round}

@@ -30,13 +30,13 @@ public struct ShareChart: Sendable {
     self.bars = bars
   }
 
-  private static let left = 150.0
-  private static let length = 468.0
-  private static let pitch = 34.0
+  private static let left = 20.0
+  private static let length = 600.0
+  private static let pitch = 46.0
 
   var html: String {
     let height = 30 + Self.pitch * Double(bars.count)
-    let bars = bars.enumerated().map { Self.html($1, at: 8 + Self.pitch * Double($0)) }.joined()
+    let bars = bars.enumerated().map { Self.html($1, at: 18 + Self.pitch * Double($0)) }.joined()
     let percent = [0.0, 0.25, 0.5, 0.75, 1].map { share in
       "<text class=\"x\" x=\"\(Self.left + share * Self.length)\" y=\"\(height - 6)\">"
         + "\(Int(share * 100)) %</text>\n"
@@ -51,14 +51,15 @@ public struct ShareChart: Sendable {
   }
 
   private static func html(_ bar: Bar, at top: Double) -> String {
-    var svg = "<text class=\"y\" x=\"\(left - 10)\" y=\"\(top + 12)\">"
+    var svg = "<text class=\"bar\" x=\"\(left)\" y=\"\(top - 5)\">"
     svg += HTMLText.escaped(bar.name) + "</text>\n"
     var start = left
     for (index, share) in bar.shares.enumerated() where share.isFinite && share > 0 {
       let width = (min(share, 1) * length * 10).rounded() / 10
       let end = min(start + width, left + length)
-      svg += "<rect class=\"p\(index)\" x=\"\(start)\" y=\"\(top)\" width=\"\(max(end - start, 0))\" "
-      svg += "height=\"24\"><title>\(Readable.percentage(share))</title></rect>\n"
+      svg += "<rect class=\"p\(index)\" x=\"\(start)\" y=\"\(top)\" height=\"20\" "
+      svg +=
+        "width=\"\(max(end - start, 0))\"><title>\(Readable.percentage(share))</title></rect>\n"
       start = end
     }
     return svg

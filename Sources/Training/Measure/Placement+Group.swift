@@ -46,7 +46,8 @@ extension TrafficBytes {
     let text = "\(own.exchange) \(own.statistics) \(own.shared)"
     self.init()
     for answer in try group.allGather(Array(text.utf8)) {
-      let numbers = String(decoding: answer, as: UTF8.self).split(separator: " ").map { Int($0) ?? 0 }
+      let words = String(decoding: answer, as: UTF8.self).split(separator: " ")
+      let numbers = words.map { Int($0) ?? 0 }
       guard numbers.count == 3 else { continue }
       exchange += numbers[0]
       statistics += numbers[1]

@@ -30,10 +30,9 @@ extension RunReport {
       let points = same[0].record[keyPath: lines].compactMap { line in
         line[keyPath: value].map { LineChart.Point(x: Double(line.step), y: $0) }
       }
-      let name =
-        same.count == 1 ? same[0].name : "\(same.count) runs, identical to the bit: "
-          + same.map(\.name).joined(separator: ", ")
-      return LineChart.Curve(name, points)
+      let names = same.map(\.name).joined(separator: ", ")
+      return LineChart.Curve(
+        same.count == 1 ? names : "\(same.count) runs, identical to the bit: \(names)", points)
     }.filter { !$0.points.isEmpty }
   }
 

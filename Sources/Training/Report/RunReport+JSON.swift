@@ -44,19 +44,25 @@ extension RunReport {
       runs = size.runs.map(\.path)
       (seconds, stepSeconds) = (size.seconds, size.stepSeconds)
       samplesPerSecond = size.samplesPerSecond
-      (speedUp, efficiency) = (size.speedUp, size.efficiency)
+      (speedUp, efficiency) = (Self.finite(size.speedUp), Self.finite(size.efficiency))
       shares = size.shares.map {
         ["compute": $0.compute, "wait": $0.wait, "exchange": $0.exchange, "update": $0.update]
+          .filter(\.value.isFinite)
       }
       parties = size.traffic?.parties
-      sentBytesPerStep = size.traffic?.sent
-      leastBytesPerStep = size.traffic?.least
-      statisticsBytesPerStep = size.traffic?.statistics
-      sharedBytesPerStep = size.traffic?.shared
+      sentBytesPerStep = Self.finite(size.traffic?.sent)
+      leastBytesPerStep = Self.finite(size.traffic?.least)
+      statisticsBytesPerStep = Self.finite(size.traffic?.statistics)
+      sharedBytesPerStep = Self.finite(size.traffic?.shared)
       digests = size.runs.map(\.digest)
       agreement = size.agreement.words
       isIdentical =
         size.agreement == .identical ? true : size.agreement.isDifference ? false : nil
+    }
+
+    /// JSON has no infinity and no NaN.
+    private static func finite(_ value: Double?) -> Double? {
+      value.flatMap { $0.isFinite ? $0 : nil }
     }
   }
 }

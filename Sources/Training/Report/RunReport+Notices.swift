@@ -18,29 +18,33 @@ extension RunReport {
 
   private func verdict(_ sizes: [ScalingSize], _ series: String) -> ReportBlock {
     let place = series.isEmpty ? "" : "With \(series): "
-    let agreements = sizes.flatMap(\.agreements)
     let runs = sizes.flatMap(\.runs)
-    let pairs = Array(zip(runs, agreements).dropFirst())
+    let pairs = Array(zip(runs, sizes.flatMap(\.agreements)).dropFirst())
     if pairs.isEmpty { return .text(place + "one run, which is compared with no other.") }
     if let (run, agreement) = pairs.first(where: { $0.1.isDifference }) {
       return .notice(
-        .warning, place + "convergence was not identical: \(run.name) differs from \(runs[0].name), "
-          + agreement.words + ".")
+        .warning,
+        place + "convergence was not identical: \(run.name) differs from \(runs[0].name), "
+          + "\(agreement.words)\(slicesHint(run, runs[0])).")
     }
-    let compared = pairs.filter { $0.1 == .identical }.count + 1
-    guard compared > 1 else {
+    let others = pairs.filter { $0.1 != .identical }.map(\.1)
+    guard others.count < pairs.count else {
       return .notice(
-        .warning, place + "whether convergence was identical can't be told: "
-          + "\(agreements.contains(.otherBatch) ? RunAgreement.otherBatch.words : RunAgreement.unknown.words).")
+        .warning,
+        place + "whether convergence was identical can't be told: \(others[0].words).")
     }
-    let digest = runs[0].digest ?? ""
-    let others = agreements.count - compared
-    let rest =
-      others == 0
-      ? "" : " \(others) more can't be compared: another batch is another computation, or they have not ended."
+    let rest = others.isEmpty ? "" : " \(others.count) more can't be compared: \(others[0].words)."
     return .notice(
-      .good, place + "convergence was identical to the bit in \(compared) runs: every logged loss, "
-        + "every evaluation, and the final digest \(digest)." + rest)
+      .good,
+      place + "convergence was identical to the bit in \(pairs.count - others.count + 1) runs: "
+        + "every logged loss, every evaluation, and the final digest \(runs[0].digest ?? "")."
+        + rest)
+  }
+
+  private func slicesHint(_ run: ReportedRun, _ other: ReportedRun) -> String {
+    guard let own = run.timing?.start.slices, let base = other.timing?.start.slices, own != base
+    else { return "" }
+    return "; they have \(own) and \(base) slices, and only equal --slices give equal bits"
   }
 
   /// What the figures lack or leave out.

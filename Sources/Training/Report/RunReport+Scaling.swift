@@ -7,8 +7,8 @@ extension RunReport {
     [
       ReportSection(
         "Scaling", [.text(scalingWords), .table(scalingTable), .figures(scalingFigures)]),
-      ReportSection(
-        "Traffic", [.text(Self.trafficWords), .table(trafficTable)]),
+      ReportSection("Where the time goes", [.table(sharesTable), .figures([sharesFigure])]),
+      ReportSection("Traffic", [.text(Self.trafficWords), .table(trafficTable)]),
       ReportSection("Convergence", [.table(convergenceTable)]),
     ]
   }
@@ -20,9 +20,9 @@ extension RunReport {
       case .weak: "Weak scaling: the batch grows with the ranks."
       case .mixed: "The batch neither stays nor grows with the ranks."
       }
-    return kind + " Speed-up is rows a second over those of the smallest size, efficiency is speed-up "
-      + "over how many times its ranks there are. A step's time is the mean after the first logged "
-      + "step; shares are of rank 0's time. Several runs of a size: median, and least to most."
+    return kind + " Speed-up is rows a second over those of the smallest size; efficiency is "
+      + "speed-up over how many times its ranks there are. A step's time is the mean after the "
+      + "first logged step. Several runs of a size: median, and least to most."
   }
 
   private static let trafficWords =
@@ -34,8 +34,8 @@ extension RunReport {
     ReportTable(
       "scaling",
       columns: [
-        "Size", "Runs", "Cores a host", "Batch", "Slices", "Time", "Step", "Samples/s", "Speed-up",
-        "Efficiency", "Computing", "Waiting", "Exchanging", "Updating",
+        "Size", "Runs", "Machine's cores", "Batch", "Slices", "Time", "Step", "Samples/s",
+        "Speed-up", "Efficiency",
       ],
       rows: study.sizes.map { size in
         [
@@ -44,13 +44,22 @@ extension RunReport {
           .spread(size.seconds, Readable.duration), .spread(size.stepSeconds, Readable.duration),
           .spread(size.samplesPerSecond, Readable.rate), .known(size.speedUp, Readable.factor),
           .known(size.efficiency, Readable.percentage),
-          .known(size.shares?.compute, Readable.percentage),
-          .known(size.shares?.wait, Readable.percentage),
-          .known(size.shares?.exchange, Readable.percentage),
-          .known(size.shares?.update, Readable.percentage),
         ]
       })
   }
+
+  var sharesTable: ReportTable {
+    ReportTable(
+      "shares", columns: ["Rank 0's time"] + Self.phases,
+      rows: study.sizes.map { size in
+        ["\(size.key.label)"]
+          + [\PhaseSeconds.compute, \.wait, \.exchange, \.update].map { phase in
+            .known(size.shares?[keyPath: phase], Readable.percentage)
+          }
+      })
+  }
+
+  private static let phases = ["computing", "waiting", "exchanging", "updating"]
 
   var trafficTable: ReportTable {
     ReportTable(
@@ -114,15 +123,16 @@ extension RunReport {
     efficiency.isPercentage = true
     (speed.startsAtZero, efficiency.startsAtZero) = (true, true)
     (speed.xTicks, efficiency.xTicks) = (ticks, ticks)
+    return [.lines(speed), .lines(efficiency)]
+  }
+
+  private var sharesFigure: ReportFigure {
     let bars = study.sizes.compactMap { size in
       size.shares.map {
         ShareChart.Bar(size.key.label, [$0.compute, $0.wait, $0.exchange, $0.update])
       }
     }
-    let shares = ShareChart(
-      "What rank 0's time goes to",
-      parts: ["computing", "waiting for statistics", "exchanging", "updating"], bars: bars)
-    return [.lines(speed), .lines(efficiency), .shares(shares)]
+    return .shares(ShareChart("Shares of rank 0's time", parts: Self.phases, bars: bars))
   }
 
   /// A curve a series.

@@ -54,10 +54,10 @@ public struct RunReport {
     let count = "\(runs.count) run\(runs.count == 1 ? "" : "s")"
     let times = runs.compactMap { $0.timing?.start.startTime }.sorted()
     let version = runs.compactMap { $0.timing?.start.version ?? $0.summary?.version }.first
+    let last = times.count > 1 ? " to \(times[times.count - 1])" : ""
     return [
       common("data").map { "\(count) on \($0)" } ?? count, network,
-      times.first.map { "started \($0)" + (times.count > 1 ? " to \(times[times.count - 1])" : "") },
-      version.map { "Lockstep \($0)" },
+      times.first.map { "started \($0)" + last }, version.map { "Lockstep \($0)" },
     ].compactMap { $0 }.joined(separator: " · ")
   }
 

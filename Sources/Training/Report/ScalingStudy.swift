@@ -61,7 +61,8 @@ struct ScalingStudy {
     let slices: Int
 
     func isBefore(_ other: Key) -> Bool {
-      (ranks, hosts, batch ?? 0, slices) < (other.ranks, other.hosts, other.batch ?? 0, other.slices)
+      (ranks, hosts, batch ?? 0, slices)
+        < (other.ranks, other.hosts, other.batch ?? 0, other.slices)
     }
 
     /// The size in words, such as `2 hosts, 4 ranks`.

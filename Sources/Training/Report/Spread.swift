@@ -12,7 +12,7 @@ public struct Spread: Encodable, Equatable, Sendable {
     let sorted = values.compactMap { $0 }.filter(\.isFinite).sorted()
     guard let first = sorted.first, let last = sorted.last else { return nil }
     let middle = sorted.count / 2
-    median = sorted.count % 2 == 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2
+    median = sorted.count % 2 == 1 ? sorted[middle] : sorted[middle - 1] / 2 + sorted[middle] / 2
     (least, greatest) = (first, last)
   }
 }
