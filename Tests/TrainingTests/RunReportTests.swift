@@ -132,7 +132,7 @@ struct RunReportTests {
         "transport auto", "transport auto", "transport messages", "transport messages",
       ])
     #expect(sizes.map(\.speedUp) == [1, 2, 1, 1.25])
-    #expect(report.page.html.contains("With transport messages: convergence was identical"))
+    #expect(report.page.html.contains("With transport messages, convergence was identical"))
   }
 
   @Test("ranks that outnumber the cores of their machine are told of, where that can be known")

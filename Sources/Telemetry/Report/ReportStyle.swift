@@ -52,6 +52,7 @@ enum ReportStyle {
     figcaption{font-weight:600;margin-bottom:.3rem}
     svg{display:block;width:100%;height:auto;max-width:46rem}
     svg text{fill:var(--soft);font:13px system-ui,-apple-system,"Segoe UI",Roboto,"DejaVu Sans",sans-serif}
+    @media (max-width:40rem){svg text{font-size:19px}}
     .x{text-anchor:middle}
     text.bar{fill:var(--ink)}
     text.y{text-anchor:end;dominant-baseline:middle}

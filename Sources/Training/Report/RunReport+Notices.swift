@@ -17,26 +17,26 @@ extension RunReport {
   }
 
   private func verdict(_ sizes: [ScalingSize], _ series: String) -> ReportBlock {
-    let place = series.isEmpty ? "" : "With \(series): "
+    let place = series.isEmpty ? "Convergence " : "With \(series), convergence "
     let runs = sizes.flatMap(\.runs)
     let pairs = Array(zip(runs, sizes.flatMap(\.agreements)).dropFirst())
-    if pairs.isEmpty { return .text(place + "one run, which is compared with no other.") }
+    if pairs.isEmpty { return .text(place + "is that of one run, compared with no other.") }
     if let (run, agreement) = pairs.first(where: { $0.1.isDifference }) {
       return .notice(
         .warning,
-        place + "convergence was not identical: \(run.name) differs from \(runs[0].name), "
+        place + "was not identical: \(run.name) differs from \(runs[0].name), "
           + "\(agreement.words)\(slicesHint(run, runs[0])).")
     }
     let others = pairs.filter { $0.1 != .identical }.map(\.1)
     guard others.count < pairs.count else {
       return .notice(
         .warning,
-        place + "whether convergence was identical can't be told: \(others[0].words).")
+        place + "can't be compared: \(others[0].words).")
     }
     let rest = others.isEmpty ? "" : " \(others.count) more can't be compared: \(others[0].words)."
     return .notice(
       .good,
-      place + "convergence was identical to the bit in \(pairs.count - others.count + 1) runs: "
+      place + "was identical to the bit in \(pairs.count - others.count + 1) runs: "
         + "every logged loss, every evaluation, and the final digest \(runs[0].digest ?? "")."
         + rest)
   }
