@@ -39,7 +39,7 @@ struct ReportPageTests {
           ])
       ]
     ).html
-    #expect(!page.contains("<b ") && !page.contains("\u{1}") && !page.contains("\"x\""))
+    #expect(!page.contains("<b ") && !page.contains("\u{1}") && !page.contains("load=\"x"))
     let escaped = "&lt;b onload=&quot;x&quot;&gt;&amp;&#39;  "
     #expect(page.components(separatedBy: escaped).count == 24)
   }
@@ -87,7 +87,8 @@ struct ReportPageTests {
     #expect(html(.figures([.lines(chart)])).contains("<p>no values</p>"))
     chart.curves = [.init("c", points([(1, -1e308), (2, 1e308), (3, 0)]))]
     chart.isLogarithmic = true
-    #expect(!html(.figures([.lines(chart)])).contains("nan"))
+    #expect(!html(.figures([.lines(chart)])).contains("\"nan"))
+    #expect(!html(.figures([.lines(chart)])).contains(",nan"))
   }
 
   @Test("a long curve is drawn with 500 points, its ends among them")
