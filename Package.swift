@@ -27,12 +27,13 @@ let package = Package(
       name: "COneDNN", linkerSettings: [.linkedLibrary("dnnl"), .linkedLibrary("gomp")]),
     .target(name: "CVectorMath"),
     .target(name: "CSignals"),
+    .target(name: "CMemoryFile"),
     .systemLibrary(
       name: "CXXHash", pkgConfig: "libxxhash", providers: [.apt(["libxxhash-dev"])]),
     .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
 
     // The libraries, lowest first.
-    .target(name: "MessagePassing", dependencies: ["COpenMPI"]),
+    .target(name: "MessagePassing", dependencies: ["COpenMPI", "CMemoryFile"]),
     .target(name: "NeuralCore", dependencies: ["COneDNN", "CVectorMath", "CXXHash"]),
     .target(
       name: "Datasets", dependencies: ["NeuralCore", "CZlib"],

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Peers and Lockstep in turn on one network, and what comes out."""
 
+import statistics
+
 from .figures import spread
 from .program import MeasurementError, note
-from .runs import Variant, measure_lockstep, measure_peer
+from .runs import Variant, measure_lockstep, measure_peer, measure_side_by_side
 
 # The variants that were fastest on Zen 4 and Zen 5, and those close to them, by network and cores.
 J, T, M = "jax", "torch", "mlx"
@@ -38,6 +40,7 @@ def variants(workload, cores, peers, with_jax_mpi):
 def compare(workload, cores, candidates, rounds, folder, under):
     """One cell of the table: each round runs every variant, and Lockstep after each of them."""
     pairs, errors = {variant: [] for variant in candidates}, {}
+    splits = workload.splits if cores == 2 else (1,)
     for turn in range(rounds):
         for variant in rotated(remaining(pairs), turn):
             try:
@@ -47,12 +50,25 @@ def compare(workload, cores, candidates, rounds, folder, under):
                 del pairs[variant]
                 note(f"{workload.name}, {variant.name}: {error}")
                 continue
-            lockstep = measure_lockstep(workload, cores, under)
+            lockstep = {ranks: measure_lockstep(workload, ranks, under) for ranks in splits}
             pairs[variant].append((peer, lockstep))
-            ratio = lockstep["steps_per_s"] / peer["steps_per_s"]
-            note(f"{workload.name}, round {turn + 1}: {variant.name} {peer['steps_per_s']:.5g}, "
-                 f"Lockstep {lockstep['steps_per_s']:.5g}, ratio {ratio:.3f}")
-    return cell(workload, cores, pairs, errors)
+            for ranks, run in lockstep.items():
+                ratio = run["steps_per_s"] / peer["steps_per_s"]
+                note(f"{workload.name}, round {turn + 1}: {variant.name} {peer['steps_per_s']:.5g}, "
+                     f"Lockstep {run['steps_per_s']:.5g} on {ranks}, ratio {ratio:.3f}")
+    ranks = best_split(splits, pairs)
+    chosen = {variant: [(peer, runs[ranks]) for peer, runs in measured] for variant, measured in pairs.items()}
+    others = {split: spread([runs[split]["steps_per_s"] for measured in pairs.values() for _, runs in measured])
+              for split in splits if split != ranks and any(pairs.values())}
+    return cell(workload, cores, chosen, errors) | {"lockstep_ranks": ranks, "lockstep_on_other_ranks": others}
+
+
+def best_split(splits, pairs):
+    """On how many ranks Lockstep was fastest, by the median."""
+    def median(ranks):
+        speeds = [runs[ranks]["steps_per_s"] for measured in pairs.values() for _, runs in measured]
+        return statistics.median(speeds) if speeds else 0
+    return max(splits, key=median)
 
 
 def rotated(items, turn):
@@ -106,14 +122,17 @@ def summary(variant, runs):
 
 
 def compare_ranks(workload, rounds, under):
-    """Lockstep's 2 ranks against its 1."""
-    ones, twos = [], []
+    """Lockstep's 2 ranks against its 1, and against what the machine allows: two of half the batch side by side."""
+    ones, twos, apart = [], [], []
     for _ in range(rounds):
         ones.append(measure_lockstep(workload, 1, under)["steps_per_s"])
         twos.append(measure_lockstep(workload, 2, under)["steps_per_s"])
-        note(f"{workload.name}: 1 rank {ones[-1]:.5g}, 2 ranks {twos[-1]:.5g}, ratio {twos[-1] / ones[-1]:.3f}")
+        apart.append(measure_side_by_side(workload, under))
+        note(f"{workload.name}: 1 rank {ones[-1]:.5g}, 2 ranks {twos[-1]:.5g}, ratio {twos[-1] / ones[-1]:.3f}; "
+             f"two apart {apart[-1]:.5g}, ratio {apart[-1] / ones[-1]:.3f}")
     ratio = spread([two / one for one, two in zip(ones, twos)])
     return {
         "workload": workload.name, "one_rank": spread(ones), "two_ranks": spread(twos), "ratio": ratio,
+        "apart": spread([two / one for one, two in zip(ones, apart)]),
         "floor": workload.speedup or None, "floor_reached": ratio["median"] >= workload.speedup,
     }

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Starts Lockstep's bench and the peers, and reads the line of JSON that each prints."""
 
+import dataclasses
 import json
 import os
 import pathlib
+import statistics
 from dataclasses import dataclass
 
 from . import machine
@@ -93,6 +95,20 @@ def lockstep_command(workload, ranks, launcher=()):
 def measure_lockstep(workload, ranks, under=(), timeout=300):
     """Steps a second and more of Lockstep."""
     return json_line(run(lockstep_command(workload, ranks), None, under, timeout))
+
+
+def measure_side_by_side(workload, under=(), timeout=300):
+    """Steps a second of each of two programs with half the batch, on a core each, that know nothing of each other.
+
+    What two ranks would do if exchanging took no time, on cores that share power, memory and cache.
+    """
+    half = dataclasses.replace(workload, batch=workload.batch // 2)
+    script = 'taskset -c 0 "$@" & taskset -c 1 "$@" & wait %1 && wait %2'
+    command = ["bash", "-c", script, "apart", *lockstep_command(half, 1, ("--bind", "none"))]
+    lines = [line for line in run(command, None, under, timeout).splitlines() if line.startswith("{")]
+    if len(lines) != 2:
+        raise MeasurementError(f"{len(lines)} of two programs that ran side by side printed a line")
+    return statistics.mean(json_line(line)["steps_per_s"] for line in lines)
 
 
 def json_line(output):

@@ -25,6 +25,8 @@ class Workload:
     speedup: float = 0
     # Most megabytes of all ranks together, by ranks.
     memory: dict = field(default_factory=dict)
+    # How Lockstep may use 2 cores, by ranks: peers may split them as they like too.
+    splits: tuple = (2,)
 
     @property
     def title(self):
@@ -48,7 +50,8 @@ WORKLOADS = {
                  {1: 80, 2: 160}),
         Workload("W2", "1024,4096,4096,1000", 1024, 4, 2, 2, 2, {1: 1.03, 2: 1.05}, {1: 1.1, 2: 1.12}, 1.9,
                  {1: 1000, 2: 1500}),
-        Workload("W3", "64,64,10", 32, 20000, 1000, 5, 100, {1: 1.4, 2: 1.2}, {1: 2.0, 2: 2.0}),
+        Workload("W3", "64,64,10", 32, 20000, 1000, 5, 100, {1: 1.4, 2: 1.2}, {1: 2.0, 2: 2.0},
+                 splits=(1, 2)),
         Workload("W4", "784,1024,1024,10", 1024, 20, 10, 3, 10, {1: 1.08, 2: 1.12}, {1: 1.15, 2: 1.25}, 1.85),
     )
 }

@@ -54,6 +54,8 @@ void clockstep_catch_stop_signals(void) {
   handle(SIGUSR2, note_stop);
 }
 
+void clockstep_survive_file_limits(void) { signal(SIGXFSZ, SIG_IGN); }
+
 int clockstep_stop_signal(void) { return atomic_load(&stop_signal); }
 
 void clockstep_die_with_parent(void) {

@@ -59,21 +59,47 @@ public final class RankGroup: ReplicaGroup {
     return try communicator.allGather(bytes: bytes)
   }
 
+  public func machine(_ transport: ExchangeOptions.Transport) throws -> Range<Int> {
+    try sole?.machine(transport) ?? team(sharesMemory: transport == .auto).division.members
+  }
+
+  public func shareOnMachine(
+    _ transport: ExchangeOptions.Transport, bytes: Int, fill: (UnsafeMutableRawPointer) -> Void
+  ) throws -> AlignedBuffer<UInt8>? {
+    watch?.enterActivity()
+    guard sole == nil, let members = try team(sharesMemory: transport == .auto).members else {
+      return try SoleGroup().shareOnMachine(transport, bytes: bytes, fill: fill)
+    }
+    let window: SharedWindow
+    do {
+      window = try SharedWindow(members, ownBytes: members.rank == 0 ? bytes : 0)
+    } catch MPIError.sharedMemoryUnavailable {
+      return nil
+    }
+    guard let base = window.segment(of: 0).baseAddress else { return nil }
+    if members.rank == 0 { fill(base) }
+    // Nobody reads before all is written.
+    _ = try members.allGather(0)
+    return AlignedBuffer(
+      base.bindMemory(to: UInt8.self, capacity: bytes), count: bytes, ownedBy: window)
+  }
+
   /// - Throws: `Verdict` with status 69 on all ranks, if some machine's memory can't be shared.
   public func join(_ network: NeuralNetwork, slices: Int, exchange: ExchangeOptions) throws {
     if let sole { return try sole.join(network, slices: slices, exchange: exchange) }
     var joined: RankReplicas?
     var quarrel: Verdict?
     do {
+      // An all-reduce gives each rank parameters of its own to update.
       joined = try RankReplicas(
-        team(for: exchange), store: network.store, slices: slices, optimizer: network.optimizer,
+        team(sharesMemory: exchange.transport == .auto && exchange.mode == .sharded),
+        store: network.store, slices: slices, optimizer: network.optimizer,
         options: exchange, watch: watch, spans: network.spans)
     } catch MPIError.sharedMemoryUnavailable(let bytes, let reason) {
       let error = MPIError.sharedMemoryUnavailable(bytes: bytes, reason: reason)
       quarrel = Verdict(
         status: 69,
-        message: "\(error); give it more room (a container's --shm-size), or use "
-          + "--transport messages")
+        message: "\(error); give it more memory, or use --transport messages")
     }
     // Memory may be short on one machine only, and others must not wait for its ranks.
     if let verdict = try agree(quarrel) { throw verdict }
@@ -82,9 +108,8 @@ public final class RankGroup: ReplicaGroup {
     network.replicas = joined
   }
 
-  /// The teams for an exchange: an all-reduce gives each rank parameters of its own to update.
-  private func team(for exchange: ExchangeOptions) throws -> HostTeam {
-    let sharesMemory = exchange.transport == .auto && exchange.mode == .sharded
+  /// The teams, made once.
+  private func team(sharesMemory: Bool) throws -> HostTeam {
     if let known = teams[sharesMemory] { return known }
     let made = try HostTeam(communicator, sharesMemory: sharesMemory, machines: machines)
     teams[sharesMemory] = made

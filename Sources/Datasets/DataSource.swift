@@ -91,4 +91,10 @@ public struct LoadedData: Sendable {
   public let training: Dataset
   /// The rows that the source itself holds out, or nil.
   public let heldOut: Dataset?
+
+  /// Rows to train on, and rows set apart.
+  public init(training: Dataset, heldOut: Dataset?) {
+    self.training = training
+    self.heldOut = heldOut
+  }
 }

@@ -49,6 +49,13 @@ struct FaultTests {
       "ranks disagree on --optimizer", "sgd", "adam")
   }
 
+  @Test("one rank that exchanges in another way")
+  func transport() throws {
+    expect(
+      try start(["digits"], ["digits", "--transport", "messages"]),
+      "ranks disagree on --transport", "auto", "messages")
+  }
+
   @Test("one rank with another data file under the same name")
   func data() throws {
     for (folder, value) in [("a", "1"), ("b", "2")] {
@@ -57,8 +64,10 @@ struct FaultTests {
       try "\(value),2,x\n3,4,y\n5,6,x\n".write(
         toFile: "\(runs.folder)/\(folder)/t.csv", atomically: true, encoding: .utf8)
     }
+    // With memory in common, one rank reads the data of its host.
+    let options = ["t.csv", "--transport", "messages"]
     expect(
-      try start(["t.csv"], ["t.csv"], folders: ("a", "b")),
+      try start(options, options, folders: ("a", "b")),
       "ranks disagree on the content of t.csv")
     #expect(!FileManager.default.fileExists(atPath: "\(runs.folder)/r"))
   }
@@ -79,7 +88,8 @@ struct FaultTests {
     }
     try "1,2,x\n3,4,y\n".write(
       toFile: "\(runs.folder)/a/t.csv", atomically: true, encoding: .utf8)
-    let result = try start(["t.csv"], ["t.csv"], folders: ("a", "b"))
+    let options = ["t.csv", "--transport", "messages"]
+    let result = try start(options, options, folders: ("a", "b"))
     #expect(result.status == 66)
     #expect(result.standardError.hasPrefix("lockstep: rank 1 ("))
     #expect(result.standardError.hasSuffix("t.csv: no such file\n"))

@@ -8,6 +8,9 @@
 /// with status 128 + its number.
 void clockstep_catch_stop_signals(void);
 
+/// Makes writing beyond the limit on file sizes (ulimit -f) an error of the write, EFBIG, rather than the process's end.
+void clockstep_survive_file_limits(void);
+
 /// The signal that asked to stop, SIGTERM or SIGINT; 0 if none has.
 int clockstep_stop_signal(void);
 

@@ -33,7 +33,10 @@ struct EvaluateCommand: ParsableCommand {
 
   func run() throws {
     try Session.run(stallOptions.limits) { group in
-      let (loaded, dataset) = try Session.agreed(group) { try load(ranks: group.size) }
+      let loaded = try Session.agreed(group) { try load(ranks: group.size) }
+      let data = try MachineData.load(on: group) { try read(for: loaded.description) }
+      let dataset = data.heldOut ?? data.training
+      try Session.agreed(group) { try check(dataset, suits: loaded) }
       try group.join(
         loaded.network, slices: slices ?? group.size, exchange: ExchangeOptions())
       let rows = Array(0..<Int32(dataset.rows))
@@ -42,25 +45,28 @@ struct EvaluateCommand: ParsableCommand {
     }
   }
 
-  private func load(ranks: Int) throws -> (LoadedModel, Dataset) {
+  private func load(ranks: Int) throws -> LoadedModel {
     if let slices, slices < ranks {
       throw TrainingError.usage("--slices \(slices): fewer slices than the \(ranks) ranks")
     }
-    let loaded = try LoadedModel(path: model)
-    let description = loaded.description
-    let data = try Dataset.load(
+    return try LoadedModel(path: model)
+  }
+
+  private func read(for description: ModelDescription) throws -> LoadedData {
+    try Dataset.load(
       DataSource.parse(data),
       LoadOptions(
         targets: description.labels.isEmpty ? .numeric : .classes,
         targetColumns: target?.split(separator: ",").map(String.init) ?? [],
         knownLabels: description.labels.isEmpty ? nil : description.labels))
-    let dataset = data.heldOut ?? data.training
+  }
+
+  private func check(_ dataset: Dataset, suits loaded: LoadedModel) throws {
     guard dataset.columns == loaded.network.inputs, dataset.outputs == loaded.network.outputs else {
       throw TrainingError.unsuitableData(
         "\(self.data): \(dataset.columns) features and \(dataset.outputs) outputs, but the model has "
           + "\(loaded.network.inputs) and \(loaded.network.outputs)")
     }
-    return (loaded, dataset)
   }
 
   private func show(_ totals: BatchTotals, hasClasses: Bool) {

@@ -3,9 +3,13 @@ internal import CSignals
 
 /// The signals that ask this process to stop.
 enum StopSignals {
-  /// From now on SIGTERM and SIGINT are wishes, to be heard at the end of a step; a second one ends
-  /// the process.
-  static func watch() { clockstep_catch_stop_signals() }
+  /// From now on SIGTERM and SIGINT are wishes, to be heard at the end of a step.
+  ///
+  /// A second one ends the process. A limit on file sizes is an error of the write that meets it.
+  static func watch() {
+    clockstep_catch_stop_signals()
+    clockstep_survive_file_limits()
+  }
 
   /// SIGTERM or SIGINT if one has come, otherwise 0.
   static var pending: Int32 { clockstep_stop_signal() }

@@ -47,7 +47,7 @@ extension MPIError: CustomStringConvertible {
     case .waitAbandoned(let reason):
       reason
     case .sharedMemoryUnavailable(let bytes, let reason):
-      "no \((bytes + (1 << 20) - 1) >> 20) MB of shared memory in /dev/shm: \(reason)"
+      "no \((bytes + (1 << 20) - 1) >> 20) MB of shared memory: \(reason)"
     case .alreadyInitialised:
       "MPI is already initialised in this process"
     case .alreadyFinalised:

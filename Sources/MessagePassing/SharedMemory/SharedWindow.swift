@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import CMemoryFile
 internal import Glibc
 
 /// Memory that all ranks of a communicator read and write: a segment for each rank.
 ///
-/// It is POSIX shared memory rather than an MPI window, for two reasons. Its name is gone as soon as
-/// all ranks have opened it, so nothing is left on the machine however a rank dies. And its pages are
-/// reserved at the start, so a container with too little shared memory is told so, where a window
-/// would end the rank with a bus error at some later write.
+/// It is memory without a name (Linux, memfd_create(2)) rather than an MPI window, for three reasons.
+/// Nothing is left on the machine however a rank dies. Its room is that of the machine's memory, not
+/// that of /dev/shm, of which a container has 64 MB unless told otherwise. And its pages are reserved
+/// at the start, so that too little memory is told then, where a window would end the rank with a bus
+/// error at some later write.
 public final class SharedWindow {
   private let base: UnsafeMutableRawPointer
   private let byteCount: Int
@@ -14,8 +16,9 @@ public final class SharedWindow {
 
   /// Makes a window; all ranks of a communicator whose ranks are on one machine.
   ///
-  /// POSIX.1-2017, shm_open, posix_fallocate, mmap. All bytes are zero at the start. Pages belong to
-  /// the processor that their rank runs on.
+  /// The first rank makes the memory, and the others open it by its entry in /proc, which ranks of one
+  /// user may. POSIX.1-2017, posix_fallocate, mmap. All bytes are zero at the start. Pages belong to the
+  /// processor that their rank runs on.
   ///
   /// - Parameter ownBytes: The length of this rank's segment; may differ from rank to rank.
   /// - Throws: ``MPIError/sharedMemoryUnavailable(bytes:reason:)`` on all ranks alike, or what MPI
@@ -30,15 +33,15 @@ public final class SharedWindow {
     }
     self.segments = segments
     byteCount = max(segments.last?.upperBound ?? 0, page)
-    let name = try communicator.broadcast(bytes: Array(Self.newName().utf8), root: 0)
-    let path = String(decoding: name, as: UTF8.self)
-    var failure: Int32 = 0
-    if communicator.rank == 0 { failure = Self.create(path, bytes: byteCount) }
-    try Self.agree(failure, communicator, byteCount)
-    let opened = Self.open(path, bytes: byteCount, own: segments[communicator.rank])
-    // Everybody has it, or never will: the name has done its service.
+    let made = communicator.rank == 0 ? Self.create(bytes: byteCount) : (file: -1, failure: 0)
+    defer { if made.file >= 0 { close(made.file) } }
+    try Self.agree(made.failure, communicator, byteCount)
+    let name = try communicator.broadcast(
+      bytes: Array("/proc/\(getpid())/fd/\(made.file)".utf8), root: 0)
+    let opened = Self.open(
+      String(decoding: name, as: UTF8.self), bytes: byteCount, own: segments[communicator.rank])
+    // Everybody has it, or never will: the first rank may close it.
     let failures = try communicator.allGather(opened.failure)
-    if communicator.rank == 0 { shm_unlink(path) }
     guard let base = opened.base, failures.allSatisfy({ $0 == 0 }) else {
       if let base = opened.base { munmap(base, byteCount) }
       throw Self.unavailable(failures.first { $0 != 0 } ?? EINVAL, byteCount)
@@ -59,28 +62,23 @@ public final class SharedWindow {
     return UnsafeMutableRawBufferPointer(start: base + range.lowerBound, count: range.count)
   }
 
-  private static func newName() -> String {
-    "/lockstep-\(getpid())-\(UInt64.random(in: 0...UInt64.max))"
-  }
-
-  /// Makes the object; returns an errno, 0 for success.
-  private static func create(_ path: String, bytes: Int) -> Int32 {
-    let file = shm_open(path, O_CREAT | O_EXCL | O_RDWR, 0o600)
-    guard file >= 0 else { return errno }
-    defer { close(file) }
+  /// Makes the memory; with an errno, 0 for success.
+  private static func create(bytes: Int) -> (file: Int32, failure: Int32) {
+    let file = clockstep_memory_file()
+    guard file >= 0 else { return (-1, errno) }
     guard ftruncate(file, bytes) == 0 else {
       let failure = errno
-      shm_unlink(path)
-      return failure
+      close(file)
+      return (-1, failure)
     }
-    return 0
+    return (file, 0)
   }
 
-  /// Maps the object, and reserves the pages of this rank's segment.
+  /// Maps the memory, and reserves the pages of this rank's segment.
   private static func open(
     _ path: String, bytes: Int, own: Range<Int>
   ) -> (base: UnsafeMutableRawPointer?, failure: Int32) {
-    let file = shm_open(path, O_RDWR, 0)
+    let file = Glibc.open(path, O_RDWR | O_CLOEXEC)
     guard file >= 0 else { return (nil, errno) }
     defer { close(file) }
     if !own.isEmpty {

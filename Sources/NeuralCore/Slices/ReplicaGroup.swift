@@ -18,6 +18,17 @@ public protocol ReplicaGroup: AnyObject {
   /// Every replica's bytes, in rank order, on every replica.
   func allGather(_ bytes: [UInt8]) throws -> [[UInt8]]
 
+  /// The replicas that share memory with this one under a transport, itself among them.
+  func machine(_ transport: ExchangeOptions.Transport) throws -> Range<Int>
+
+  /// One copy of some bytes for all replicas of a machine; all replicas of it.
+  ///
+  /// - Parameter fill: writes the bytes; called on the machine's first replica alone.
+  /// - Returns: the bytes, on a 64-byte boundary; nil on all of them if there is no room to share.
+  func shareOnMachine(
+    _ transport: ExchangeOptions.Transport, bytes: Int, fill: (UnsafeMutableRawPointer) -> Void
+  ) throws -> AlignedBuffer<UInt8>?
+
   /// Makes this group the one that trains `network`, on batches cut into `slices`.
   func join(_ network: NeuralNetwork, slices: Int, exchange: ExchangeOptions) throws
 

@@ -14,6 +14,16 @@ public final class SoleGroup: ReplicaGroup {
 
   public func allGather(_ bytes: [UInt8]) throws -> [[UInt8]] { [bytes] }
 
+  public func machine(_ transport: ExchangeOptions.Transport) -> Range<Int> { 0..<1 }
+
+  public func shareOnMachine(
+    _ transport: ExchangeOptions.Transport, bytes: Int, fill: (UnsafeMutableRawPointer) -> Void
+  ) throws -> AlignedBuffer<UInt8>? {
+    let buffer = AlignedBuffer<UInt8>(count: bytes)
+    fill(buffer.base)
+    return buffer
+  }
+
   public func join(_ network: NeuralNetwork, slices: Int, exchange: ExchangeOptions) throws {
     let sole = SoleReplica(network.store, slices: slices, optimizer: network.optimizer)
     replica = sole

@@ -67,31 +67,20 @@ public final class Trainer {
 
   /// Does what may fail on some ranks only, and makes all ranks throw the same if any does.
   func agreed<Result>(_ body: () throws -> Result) throws -> Result {
-    do {
-      let result = try body()
-      if let verdict = try group.agree(nil) { throw AgreedVerdict(verdict: verdict) }
-      return result
-    } catch let agreed as AgreedVerdict {
-      throw agreed.verdict
-    } catch {
-      let own = Verdict(of: error)
-      throw try group.agree(own) ?? own
-    }
-  }
-
-  private struct AgreedVerdict: Error {
-    let verdict: Verdict
+    try group.agreed(body)
   }
 
   /// Checks options, data and ranks, makes the network and the run directory, writes step 0.
   private func start(_ observe: (TrainingEvent) -> Void) throws -> TrainingRun {
     try agreed { try options.validate(ranks: group.size) }
-    let data = try agreed { try TrainingData(options) }
+    // Ranks that exchange in different ways would wait for each other for ever.
+    let transport = Fact("--transport", options.transport.rawValue)
+    if let verdict = try group.disagreement(on: facts + [transport]) { throw verdict }
+    let data = try TrainingData(options, on: group) { observe(.warned($0)) }
     let point = try findResumePoint()
     let slices = options.slices ?? point?.slices ?? group.size
     let own =
-      facts
-      + options.determining(slices: slices, ranks: group.size).map {
+      options.determining(slices: slices, ranks: group.size).map {
         Fact("--\($0.name)", $0.value)
       }
       + [Fact("the content of \(options.data)", data.contentHash)]

@@ -52,7 +52,8 @@ public struct StepBenchmark {
   public func run(_ group: any ReplicaGroup) throws -> Result {
     try validate(ranks: group.size)
     let run = try TrainingRun(
-      resolved, TrainingData(resolved), group: group, slices: options.slices ?? group.size)
+      resolved, TrainingData(resolved, on: group), group: group,
+      slices: options.slices ?? group.size)
     var losses: [Double] = []
     var speeds: [Double] = []
     for _ in 0..<warmup { losses.append(try step(run, group)) }

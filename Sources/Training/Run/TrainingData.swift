@@ -9,13 +9,26 @@ struct TrainingData {
   let heldOut: Dataset
   let heldOutRows: [Int32]
 
-  /// Loads the data that the options name, and splits them unless the source does.
-  init(_ options: TrainingOptions) throws {
-    let loaded = try Dataset.load(
-      DataSource.parse(options.data),
-      LoadOptions(
-        targets: options.loss == .crossEntropy ? .classes : .numeric,
-        targetColumns: options.targetColumns))
+  /// Loads the data that the options name, once a machine, and splits them unless the source does;
+  /// all replicas.
+  ///
+  /// - Parameter warn: is given a sentence, on replica 0, if a machine keeps them more than once.
+  init(
+    _ options: TrainingOptions, on group: any ReplicaGroup, warn: (String) -> Void = { _ in }
+  ) throws {
+    let loaded = try MachineData.load(
+      on: group, transport: options.transport,
+      {
+        try Dataset.load(
+          DataSource.parse(options.data),
+          LoadOptions(
+            targets: options.loss == .crossEntropy ? .classes : .numeric,
+            targetColumns: options.targetColumns))
+      }, warn: warn)
+    self = try group.agreed { try TrainingData(options, loaded) }
+  }
+
+  private init(_ options: TrainingOptions, _ loaded: LoadedData) throws {
     training = loaded.training
     if let held = loaded.heldOut {
       heldOut = held
