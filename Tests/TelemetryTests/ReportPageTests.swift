@@ -107,7 +107,7 @@ struct ReportPageTests {
     let widths = page.components(separatedBy: " width=\"").dropFirst().map {
       Double($0.prefix { $0 != "\"" }) ?? .nan
     }
-    #expect(widths == [150, 450, 600])
+    #expect(widths == [140, 420, 560])
     #expect(page.contains("<title>25.0 %</title>"))
   }
 

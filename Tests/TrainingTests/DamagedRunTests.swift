@@ -23,7 +23,7 @@ struct DamagedRunTests {
   func missing(file: String, what: String) throws {
     try folder.remove("run", file)
     let report = try RunReport([path])
-    #expect(report.text.contains("\(path) has no \(file), so its \(what) can't be shown."))
+    #expect(report.text.contains("run has no \(file), so its \(what) can't be shown."))
     #expect(report.page.html.contains("node1") || file == "timing.jsonl")
     #expect(try !report.json().isEmpty)
   }

@@ -103,7 +103,7 @@ struct RunReportTests {
     other.lossAtStep11 = 0.5.nextUp
     var report = try RunReport([one, folder.write(other)])
     #expect(try document(report).sizes.map(\.isIdentical) == [true, false])
-    #expect(report.text.contains("two differs from \(one), first at step 11.\n"))
+    #expect(report.text.contains("two differs from one, first at step 11.\n"))
     #expect(!report.page.html.contains("notice good"))
     other.slices = 2
     report = try RunReport([one, folder.write(other)])
@@ -161,6 +161,19 @@ struct RunReportTests {
     for words in ["Training report", "Training loss", "Held-out accuracy", "75.0 %", "1,000"] {
       #expect(page.contains(words), "\(words)")
     }
+  }
+
+  @Test("runs are named without the folders that all are in")
+  func names() throws {
+    let one = try folder.write(run("one", ranks: 1, seconds: 2))
+    let two = try folder.write(run("two", ranks: 1, seconds: 1))
+    let page = try RunReport([one, two]).page.html
+    #expect(page.contains("<td class=\"text\">one</td>") && !page.contains(folder.folder))
+    #expect(try RunReport([one, one]).page.html.contains("<td class=\"text\">one</td>"))
+    #expect(try RunReport([one]).page.html.contains("<td class=\"text\">one</td>"))
+    // What would leave nothing, or two alike, is named in full.
+    let nested = try folder.write(run("one/inner", ranks: 1, seconds: 1))
+    #expect(try RunReport([one, nested]).page.html.contains(">one/inner</td>"))
   }
 
   @Test("names are text, whatever they look like")

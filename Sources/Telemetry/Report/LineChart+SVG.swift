@@ -10,8 +10,12 @@ extension LineChart {
   private static let colors = 8
 
   var html: String {
-    let shown = curves.map { Curve($0.name, Self.thinned($0.points), isReference: $0.isReference) }
-    let points = shown.flatMap(\.points)
+    let shown = curves.map { curve in
+      Curve(
+        curve.name, Self.thinned(curve.points), repeats: curve.repeats.map(Self.thinned),
+        isReference: curve.isReference)
+    }
+    let points = shown.flatMap { $0.points + $0.repeats.joined() }
     let caption = "<figcaption>\(HTMLText.escaped(title))</figcaption>\n"
     guard !points.isEmpty else { return "<figure>\n\(caption)<p>no values</p>\n</figure>\n" }
     let x = xAxis(points.map(\.x))
@@ -57,13 +61,19 @@ extension LineChart {
   private static func line(
     _ curve: Curve, color: Int, _ x: AxisScale, _ y: AxisScale
   ) -> String {
-    let places = curve.points.compactMap { point in
+    let kind = curve.isReference ? "reference" : "c\(color % colors)"
+    return ([curve.points] + curve.repeats).map { line($0, kind, x, y) }.joined()
+  }
+
+  private static func line(
+    _ points: [Point], _ kind: String, _ x: AxisScale, _ y: AxisScale
+  ) -> String {
+    let places = points.compactMap { point in
       column(point.x, x).flatMap { column in row(point.y, y).map { (column, $0) } }
     }
-    let kind = curve.isReference ? "reference" : "c\(color % colors)"
     let path = places.map { "\($0.0),\($0.1)" }.joined(separator: " ")
     var svg = places.count > 1 ? "<polyline class=\"\(kind)\" points=\"\(path)\"/>\n" : ""
-    if !curve.isReference && places.count <= 30 {
+    if kind != "reference" && places.count <= 30 {
       for place in places {
         svg += "<circle class=\"\(kind)\" cx=\"\(place.0)\" cy=\"\(place.1)\" r=\"3.5\"/>\n"
       }

@@ -20,12 +20,17 @@ public struct LineChart: Sendable {
     public var name: String
     /// Its points, by ascending x.
     public var points: [Point]
+    /// The points of more lines of the same color, such as repeats of a measurement.
+    public var repeats: [[Point]]
     /// Whether it is what the others are held against, drawn without color and dashed.
     public var isReference: Bool
 
     /// A curve from all it has.
-    public init(_ name: String, _ points: [Point], isReference: Bool = false) {
+    public init(
+      _ name: String, _ points: [Point], repeats: [[Point]] = [], isReference: Bool = false
+    ) {
       self.name = name
+      self.repeats = repeats
       self.points = points
       self.isReference = isReference
     }

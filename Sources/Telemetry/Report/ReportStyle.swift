@@ -41,7 +41,7 @@ enum ReportStyle {
     th{color:var(--soft);font-weight:600;vertical-align:bottom}
     td{white-space:nowrap}
     .text{text-align:left}
-    td.text{white-space:normal;min-width:9rem}
+    td.text{white-space:normal;min-width:6.5rem}
     .detail{display:block;color:var(--soft);font-size:.8em}
     code{white-space:nowrap;font:.85em ui-monospace,"DejaVu Sans Mono",monospace}
 

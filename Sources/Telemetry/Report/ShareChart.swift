@@ -31,12 +31,12 @@ public struct ShareChart: Sendable {
   }
 
   private static let left = 20.0
-  private static let length = 600.0
-  private static let pitch = 46.0
+  private static let length = 560.0
+  private static let pitch = 52.0
 
   var html: String {
-    let height = 30 + Self.pitch * Double(bars.count)
-    let bars = bars.enumerated().map { Self.html($1, at: 18 + Self.pitch * Double($0)) }.joined()
+    let height = 34 + Self.pitch * Double(bars.count)
+    let bars = bars.enumerated().map { Self.html($1, at: 24 + Self.pitch * Double($0)) }.joined()
     let percent = [0.0, 0.25, 0.5, 0.75, 1].map { share in
       "<text class=\"x\" x=\"\(Self.left + share * Self.length)\" y=\"\(height - 6)\">"
         + "\(Int(share * 100)) %</text>\n"

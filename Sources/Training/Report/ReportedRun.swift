@@ -23,7 +23,8 @@ struct ReportedRun {
   ///
   /// - Throws: ``TrainingError``: `.missingFile` where this is no run directory, `.unsuitableData`
   ///   where a file of it is damaged.
-  init(path: String) throws {
+  init(path: String, name: String) throws {
+    self.name = name
     let directory = RunDirectory(existing: path)
     let files = [
       (directory.metrics, "losses"), (directory.timing, "times"), (directory.summary, "outcome"),
@@ -46,7 +47,7 @@ struct ReportedRun {
   }
 
   /// The name that a reader tells runs apart by.
-  var name: String { path }
+  let name: String
   /// The digest of the final weights.
   var digest: String? { summary?.digest }
   var ranks: Int? { timing?.start.ranks ?? summary?.ranks }

@@ -30,10 +30,16 @@ extension RunReport {
       let points = same[0].record[keyPath: lines].compactMap { line in
         line[keyPath: value].map { LineChart.Point(x: Double(line.step), y: $0) }
       }
-      let names = same.map(\.name).joined(separator: ", ")
-      return LineChart.Curve(
-        same.count == 1 ? names : "\(same.count) runs, identical to the bit: \(names)", points)
+      return LineChart.Curve(name(ofClass: same), points)
     }.filter { !$0.points.isEmpty }
+  }
+
+  private func name(ofClass same: [ReportedRun]) -> String {
+    guard same.count > 1 else { return same[0].name }
+    guard same.count < runs.count else { return "all \(runs.count) runs, identical to the bit" }
+    let more = same.count > 4 ? " and \(same.count - 4) more" : ""
+    return "\(same.count) runs, identical to the bit: "
+      + same.prefix(4).map(\.name).joined(separator: ", ") + more
   }
 
   /// Runs by what they converged to; the first of each class stands for it.
@@ -49,15 +55,20 @@ extension RunReport {
     return classes
   }
 
+  /// One curve a size, its repeats in the same color.
   private var speedCurves: [LineChart.Curve] {
-    runs.compactMap { run in
-      guard let timing = run.timing else { return nil }
-      // The first interval has the start of the run in it.
-      let shown = timing.intervals.count > 2 ? timing.intervals.dropFirst() : timing.intervals[...]
-      let size = "\(timing.start.ranks) rank\(timing.start.ranks == 1 ? "" : "s")"
-      return LineChart.Curve(
-        "\(run.name) (\(size))",
-        shown.map { LineChart.Point(x: Double($0.step), y: $0.samplesPerSecond) })
+    study.sizes.compactMap { size in
+      let lines = size.runs.compactMap(speeds)
+      guard let first = lines.first else { return nil }
+      let count = size.runs.count > 1 ? ", \(size.runs.count) runs" : ""
+      return LineChart.Curve(size.key.label + count, first, repeats: Array(lines.dropFirst()))
     }
+  }
+
+  private func speeds(_ run: ReportedRun) -> [LineChart.Point]? {
+    guard let intervals = run.timing?.intervals else { return nil }
+    // The first interval has the start of the run in it.
+    let shown = intervals.count > 2 ? intervals.dropFirst() : intervals[...]
+    return shown.map { LineChart.Point(x: Double($0.step), y: $0.samplesPerSecond) }
   }
 }

@@ -18,7 +18,7 @@ public struct RunReport {
   /// - Throws: ``TrainingError``: `.missingFile` for a path that is no run directory,
   ///   `.unsuitableData` for a damaged file, named with its line.
   public init(_ paths: [String]) throws {
-    runs = try paths.map { try ReportedRun(path: $0) }
+    runs = try zip(paths, RunNames.names(of: paths)).map { try ReportedRun(path: $0, name: $1) }
     study = ScalingStudy(runs)
   }
 
@@ -56,7 +56,7 @@ public struct RunReport {
     let version = runs.compactMap { $0.timing?.start.version ?? $0.summary?.version }.first
     let last = times.count > 1 ? " to \(times[times.count - 1])" : ""
     return [
-      common("data").map { "\(count) on \($0)" } ?? count, network,
+      common("data").map { "\(count) on \($0.filter { $0 != "\"" })" } ?? count, network,
       times.first.map { "started \($0)" + last }, version.map { "Lockstep \($0)" },
     ].compactMap { $0 }.joined(separator: " · ")
   }
