@@ -9,8 +9,7 @@ let canMakeHosts =
   && ["/usr/sbin/sshd", "/usr/bin/ssh-keygen"].allSatisfy(FileManager.default.fileExists)
   && ["/sbin/ip", "/usr/sbin/ip", "/bin/ip", "/usr/bin/ip"]
     .contains(where: FileManager.default.fileExists)
-  && (try? run("ip", ["netns", "add", "lkprobe"]))?.status == 0
-  && (try? run("ip", ["netns", "del", "lkprobe"]))?.status == 0
+  && (try? run("unshare", ["--mount", "--net", "true"]))?.status == 0
 
 @Suite(
   "Two hosts", .timeLimit(.minutes(10)),
@@ -21,13 +20,13 @@ struct TwoHostsTests {
     let runs = try Runs()
     let options = ["digits", "--slices", "4", "--epochs", "3", "--batch", "61", "--trace"]
     try runs.train("one", ranks: 1, options)
-    let hosts = ["10.77.0.1:1,10.77.0.2:1", "10.77.0.2:2,10.77.0.1:1"]
+    let hosts = ["node1:1,node2:1", "node2:2,node1:1"]
     let launcher = packageRoot.appendingPathComponent("launch/run").path
-    let script = packageRoot.appendingPathComponent("Tests/ClusterTests/Scripts/two-hosts").path
+    let script = packageRoot.appendingPathComponent("launch/local-cluster").path
     for (number, list) in hosts.enumerated() {
       let result = try run(
         script,
-        [launcher, "--hosts", list, "--network", "10.77.0.0/24", "--", "train"] + options + [
+        ["2", "--", launcher, "--hosts", list, "--", "train"] + options + [
           "--run", "\(runs.folder)/two\(number)", "--quiet",
         ],
         environment: ["LOCKSTEP_BINARY": productURL(named: "lockstep").path])

@@ -16,7 +16,7 @@ read_hosts() {
       host_names+=("$name")
       host_slots+=("$slots")
     done < <(sed 's/#.*//' "$2" | awk 'NF { n = 1; for (i = 2; i <= NF; i++) if ($i ~ /^slots=/) n = substr($i, 7) + 0; print $1, n }')
-    [ ${#host_names[@]} -gt 0 ] || fail 65 "--hostfile $2: names no host"
+    [ ${#host_names[@]} -gt 0 ] || fail 65 "$hostfile_source $2: names no host"
   fi
 }
 

@@ -100,7 +100,7 @@ start_job() {
 # clean_up_after PID: removes what an mpirun that was killed leaves on this machine: its folder, and shared memory.
 clean_up_after() {
   local folder job
-  for folder in "${TMPDIR:-/tmp}"/ompi.*."$(id -u)"/pid."$1"; do
+  for folder in "${OMPI_MCA_orte_tmpdir_base:-${TMPDIR:-/tmp}}"/ompi.*."$(id -u)"/pid."$1"; do
     [ -e "$folder/contact.txt" ] || continue
     # Its first word is the launcher's number, JOB.0; that of the ranks' job is one more.
     job=$(sed -n '1s/\..*//p' "$folder/contact.txt")
