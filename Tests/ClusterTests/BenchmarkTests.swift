@@ -126,6 +126,7 @@ struct BenchmarkTests {
       ("scaling", ["--parts", "one-host", "--folder", "/nowhere"], 66, "/nowhere has no peers"),
       ("instructions", ["--profile", "large", "--no-build"], 64, "--profile large: must be of"),
       ("setup-peers", ["--fast"], 64, "unknown option --fast"),
+      ("kernels", ["--fast"], 64, "unknown option --fast"),
     ])
   func refusals(program: String, arguments: [String], status: Int32, words: String) throws {
     let result = try start(program, arguments)
