@@ -3,7 +3,8 @@ import Foundation
 import TestSupport
 import Testing
 
-private let hasPython = (try? run("python3", ["--version"]))?.status == 0
+/// Whether Python is there.
+let hasPython = (try? run("python3", ["--version"]))?.status == 0
 
 /// The programs of Benchmarks, with a peer that prints what it is told to.
 @Suite("Benchmarks", .timeLimit(.minutes(5)), .enabled(if: hasPython, "needs python3"))
