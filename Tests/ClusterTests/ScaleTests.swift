@@ -66,7 +66,7 @@ struct ScaleTests {
     let list = ["--hosts", "a:2,b:2,c:4", "--network", "10.0.0.0/24", "--repeats", "1"]
     let lines = try scale(list + ["--dry-run", "--", "digits"]).standardOutput
       .split(separator: "\n")
-    #expect(lines.count == 3)
+    try #require(lines.count == 3)
     #expect(lines[1].contains("--hosts a:2\\,b:2 --network 10.0.0.0/24 -- train digits --slices 8"))
     #expect(lines[2].contains("/hosts-3-repeat-1 "))
     let weak = try scale(list + ["--dry-run", "--weak", "--", "digits", "--batch", "100"])
