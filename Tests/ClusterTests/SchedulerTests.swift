@@ -9,13 +9,16 @@ import Testing
 @Suite("Hosts of a scheduler", .timeLimit(.minutes(5)))
 struct SchedulerTests {
   let runs: Runs
+  let here: String
 
-  init() throws { runs = try Runs() }
+  init() throws {
+    runs = try Runs()
+    here = try run("hostname", []).standardOutput.trimmingCharacters(in: .newlines)
+  }
 
   func dryRun(
     _ options: [String] = [], _ environment: [String: String]
   ) throws -> CommandResult {
-    let here = ProcessInfo.processInfo.hostName
     let scontrol = "\(runs.folder)/scontrol"
     try """
     #!/bin/sh
@@ -40,7 +43,6 @@ struct SchedulerTests {
   func slurm(environment: [String: String], slots: [Int]) throws {
     let result = try dryRun([], Self.job.merging(environment) { own, _ in own })
     #expect(result.status == 0, "\(result.standardError)")
-    let here = ProcessInfo.processInfo.hostName
     let hosts = zip([here, "localhost", "127.0.0.1"], slots).map { "\($0):\($1)" }
     #expect(result.standardOutput.hasPrefix("mpirun -n \(slots.reduce(0, +)) "))
     #expect(result.standardOutput.contains("--host \(hosts.joined(separator: "\\,")) "))
