@@ -54,14 +54,17 @@ end_later() {
   helpers+=($!)
 }
 
-# watch_mpirun PID: tells this script of a signal that is sent to mpirun alone, which is deaf to it.
+# watch_mpirun PID MESSAGES: tells this script of a signal that is sent to mpirun alone, which is deaf to it. And ends an
+# mpirun that a rank asked to end the job, but that waits for a host out of reach, which takes TCP a quarter of an hour.
 watch_mpirun() {
-  local pending
+  local pending told=false seconds=0
   while pending=$(sed -n 's/^ShdPnd:[[:space:]]*//p' "/proc/$1/status" 2>/dev/null) && [ -n "$pending" ]; do
-    if ((16#$pending & 0x4003)); then
+    if ! $told && ((16#$pending & 0x4003)); then
       kill -USR1 $$
-      return
+      told=true
     fi
+    if [ "$seconds" -gt 0 ] || grep -qs 'MPI_ABORT was invoked' "$2"; then seconds=$((seconds + 1)); fi
+    [ "$seconds" -le 5 ] || kill -KILL "$1" || true
     sleep 1
   done
 }
@@ -77,7 +80,7 @@ start_job() {
   # What mpirun itself has to say goes to the messages, of which the person is told what matters.
   OPAL_OUTPUT_STDERR_FD=9 "${shell[@]}" "$@" </dev/null 9>&"$messages" &
   mpirun_pid=$!
-  watch_mpirun "$mpirun_pid" </dev/null >/dev/null 2>&1 &
+  watch_mpirun "$mpirun_pid" "/proc/$$/fd/$messages" </dev/null >/dev/null 2>&1 &
   helpers=($!)
   # A signal ends wait, but not mpirun.
   while :; do
@@ -133,6 +136,10 @@ judge() {
   elif [[ $text =~ 'peer process has unexpectedly disconnected'.*'Peer host: '([^ ]+) ]]; then
     cause=peer status=75
     note "a rank on ${BASH_REMATCH[1]} went away"
+  elif [ "$status" -eq 137 ] && [[ $text =~ 'MPI_ABORT was invoked'.*'with errorcode '([0-9]+) ]]; then
+    # Ended by watch_mpirun; the rank has said why.
+    status=${BASH_REMATCH[1]}
+    [ "$status" -ne 75 ] || cause=peer
   elif [ "$status" -eq 75 ]; then
     cause=peer
   elif [[ $text =~ 'not enough slots available' ]]; then
