@@ -115,13 +115,13 @@ struct DisturbanceTests {
   func stoppedPrediction() throws {
     let runs = try Runs()
     try runs.train("r", ranks: 1, ["digits", "--layers", "1024,1024", "--steps", "1"])
-    // Once the file is begun, rank 0 is in the middle of its rows.
+    // Rows are told block by block: after the first, rank 0 is in the middle of them.
     let script = """
-      "$1" -n 2 --bind none -- predict "$2/r" synthetic:30000x64x10 -o "$2/p.npy" \\
-        --stall-seconds 2 --stall-abort-seconds 5 &
+      "$1" -n 2 --bind none -- predict "$2/r" synthetic:60000x64x10 \\
+        --stall-seconds 2 --stall-abort-seconds 5 >"$2/rows" &
       launcher=$!
       ranks() { pgrep -f "^[^ ]*lockstep predict $2/r"; }
-      until compgen -G "$2/p.npy*" || ! kill -0 "$launcher"; do sleep 0.01; done >/dev/null
+      until [ -s "$2/rows" ] || ! kill -0 "$launcher"; do sleep 0.01; done
       for process in $(ranks); do
         ! tr '\\0' '\\n' <"/proc/$process/environ" | grep -qx OMPI_COMM_WORLD_RANK=0 \\
           || kill -STOP "$process"

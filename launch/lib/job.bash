@@ -41,11 +41,14 @@ pass_on() {
     kill -s "$1" "$child" 2>/dev/null && ranks=$((ranks + 1))
   done
   if [ "$children" -eq 0 ]; then
-    kill -KILL "$mpirun_pid" 2>/dev/null || true
+    kill_mpirun
   elif [ "$ranks" -eq 0 ]; then
     kill -s "$([ "$1" = INT ] && echo USR2 || echo USR1)" "$mpirun_pid" 2>/dev/null || true
   fi
 }
+
+# Ends mpirun before it has started anything. Waiting for it here keeps the shell's line about that to itself.
+kill_mpirun() { { kill -KILL "$mpirun_pid" && wait "$mpirun_pid" || true; } 2>/dev/null; }
 
 # end_later SECONDS: kills mpirun if it is still there then; its ranks die with it.
 end_later() {
@@ -77,9 +80,13 @@ start_job() {
   file=$(mktemp -t lockstep-messages-XXXXXX)
   exec {messages}<>"$file"
   rm -f "$file"
+  # Until here a signal may end this script as it ends any.
+  catch_signals
   # What mpirun itself has to say goes to the messages, of which the person is told what matters.
   OPAL_OUTPUT_STDERR_FD=9 "${shell[@]}" "$@" </dev/null 9>&"$messages" &
   mpirun_pid=$!
+  # A signal that came before there was anything to pass it on to.
+  [ "$stop_signal" -eq 0 ] || kill_mpirun
   watch_mpirun "$mpirun_pid" "/proc/$$/fd/$messages" </dev/null >/dev/null 2>&1 &
   helpers=($!)
   # A signal ends wait, but not mpirun.
