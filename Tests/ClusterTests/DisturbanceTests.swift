@@ -57,6 +57,25 @@ struct DisturbanceTests {
     #expect(result.facts["left"] == "0")
   }
 
+  @Test("ends on a signal at any moment of the launcher's start")
+  func earlySignal() throws {
+    let script = """
+      for moment in 0.01 0.02 0.03 0.04 0.05 0.06 0.07 0.08 0.1 0.15; do
+        "$1" -n 1 --bind none -- sleep 20 &
+        sleep "$moment"
+        kill -TERM $!
+        status=0
+        wait $! || status=$?
+        echo "$status"
+      done
+      """
+    let result = try run(
+      "bash", ["-c", script, "bash", packageRoot.appendingPathComponent("launch/run").path],
+      timeout: 60)
+    #expect(result.standardOutput == String(repeating: "143\n", count: 10))
+    #expect(result.standardError.isEmpty, "\(result.standardError)")
+  }
+
   @Test("ends at once on a second signal", arguments: ["term-twice", "rank-term-twice"])
   func secondSignal(action: String) throws {
     let result = try Disturbance(action)
