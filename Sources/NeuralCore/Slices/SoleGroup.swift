@@ -39,4 +39,8 @@ public final class SoleGroup: ReplicaGroup {
   }
 
   public var communicationTimes: CommunicationTimes { CommunicationTimes() }
+
+  public var communicationTraffic: CommunicationTraffic { CommunicationTraffic() }
+
+  public var exchangeParties: Int { 1 }
 }
