@@ -57,6 +57,25 @@ struct DisturbanceTests {
     #expect(result.facts["left"] == "0")
   }
 
+  @Test("ends on a signal at any moment of the launcher's start")
+  func earlySignal() throws {
+    let script = """
+      for moment in 0.01 0.02 0.03 0.04 0.05 0.06 0.07 0.08 0.1 0.15; do
+        "$1" -n 1 --bind none -- sleep 20 &
+        sleep "$moment"
+        kill -TERM $!
+        status=0
+        wait $! || status=$?
+        echo "$status"
+      done
+      """
+    let result = try run(
+      "bash", ["-c", script, "bash", packageRoot.appendingPathComponent("launch/run").path],
+      timeout: 60)
+    #expect(result.standardOutput == String(repeating: "143\n", count: 10))
+    #expect(result.standardError.isEmpty, "\(result.standardError)")
+  }
+
   @Test("ends at once on a second signal", arguments: ["term-twice", "rank-term-twice"])
   func secondSignal(action: String) throws {
     let result = try Disturbance(action)
@@ -111,16 +130,50 @@ struct DisturbanceTests {
     #expect(result.facts["left"] == "0")
   }
 
+  @Test("names a rank that is stopped while it predicts, and ends with 75")
+  func stoppedPrediction() throws {
+    let runs = try Runs()
+    try runs.train("r", ranks: 1, ["digits", "--layers", "1024,1024", "--steps", "1"])
+    // Rows are told block by block: after the first, rank 0 is in the middle of them.
+    let script = """
+      "$1" -n 2 --bind none -- predict "$2/r" synthetic:60000x64x10 \\
+        --stall-seconds 2 --stall-abort-seconds 5 >"$2/rows" &
+      launcher=$!
+      ranks() { pgrep -f "^[^ ]*lockstep predict $2/r"; }
+      until [ -s "$2/rows" ] || ! kill -0 "$launcher"; do sleep 0.01; done
+      for process in $(ranks); do
+        ! tr '\\0' '\\n' <"/proc/$process/environ" | grep -qx OMPI_COMM_WORLD_RANK=0 \\
+          || kill -STOP "$process"
+      done
+      status=0
+      wait "$launcher" || status=$?
+      sleep 1
+      ranks
+      exit "$status"
+      """
+    let result = try run(
+      "bash",
+      ["-c", script, "bash", packageRoot.appendingPathComponent("launch/run").path, runs.folder],
+      environment: ["LOCKSTEP_BINARY": productURL(named: "lockstep").path], timeout: 60)
+    #expect(result.status == 75, "\(result)")
+    #expect(
+      result.standardError.firstMatch(
+        of: /lockstep: rank 0 \([^)]+\) has not come in the evaluation for 2 s; after 5 s the job/)
+        != nil, "\(result.standardError)")
+    #expect(result.standardOutput.isEmpty, "left: \(result.standardOutput)")
+  }
+
   @Test("is refused limits that can't be")
   func limits() throws {
     for (options, words) in [
       (["--stall-seconds", "0"], "--stall-seconds 0: must be 1 or more"),
       (["--stall-seconds", "60", "--stall-abort-seconds", "60"], "must be 62 or more"),
     ] {
-      let result = try run(
-        productURL(named: "lockstep").path, ["train", "digits"] + options)
-      #expect(result.status == 64)
-      #expect(result.standardError.contains(words), "\(result.standardError)")
+      for command in [["train", "digits"], ["predict", "r", "digits"]] {
+        let result = try run(productURL(named: "lockstep").path, command + options)
+        #expect(result.status == 64)
+        #expect(result.standardError.contains(words), "\(result.standardError)")
+      }
     }
   }
 }

@@ -41,11 +41,14 @@ pass_on() {
     kill -s "$1" "$child" 2>/dev/null && ranks=$((ranks + 1))
   done
   if [ "$children" -eq 0 ]; then
-    kill -KILL "$mpirun_pid" 2>/dev/null || true
+    kill_mpirun
   elif [ "$ranks" -eq 0 ]; then
     kill -s "$([ "$1" = INT ] && echo USR2 || echo USR1)" "$mpirun_pid" 2>/dev/null || true
   fi
 }
+
+# Ends mpirun before it has started anything. Waiting for it here keeps the shell's line about that to itself.
+kill_mpirun() { { kill -KILL "$mpirun_pid" && wait "$mpirun_pid" || true; } 2>/dev/null; }
 
 # end_later SECONDS: kills mpirun if it is still there then; its ranks die with it.
 end_later() {
@@ -55,19 +58,22 @@ end_later() {
 }
 
 # watch_mpirun PID MESSAGES: tells this script of a signal that is sent to mpirun alone, which is deaf to it. Ends a job that
-# waits for a connection that can't be had.
+# waits for a connection that can't be had, and one that a rank asked to end, but that waits for a host out of reach: TCP
+# takes a quarter of an hour for that.
 watch_mpirun() {
-  local pending
+  local pending told=false seconds=0
   while pending=$(sed -n 's/^ShdPnd:[[:space:]]*//p' "/proc/$1/status" 2>/dev/null) && [ -n "$pending" ]; do
-    if ((16#$pending & 0x4003)); then
+    if ! $told && ((16#$pending & 0x4003)); then
       kill -USR1 $$
-      return
+      told=true
     fi
     if grep -qs "$no_connection" "$2"; then
       sleep 0.2
       kill -KILL "$1"
       return
     fi
+    if [ "$seconds" -gt 0 ] || grep -qs 'MPI_ABORT was invoked' "$2"; then seconds=$((seconds + 1)); fi
+    [ "$seconds" -le 5 ] || kill -KILL "$1" || true
     sleep 1
   done
 }
@@ -83,9 +89,13 @@ start_job() {
   file=$(mktemp -t lockstep-messages-XXXXXX)
   exec {messages}<>"$file"
   rm -f "$file"
+  # Until here a signal may end this script as it ends any.
+  catch_signals
   # What mpirun itself has to say goes to the messages, of which the person is told what matters.
   OPAL_OUTPUT_STDERR_FD=9 "${shell[@]}" "$@" </dev/null 9>&"$messages" &
   mpirun_pid=$!
+  # A signal that came before there was anything to pass it on to.
+  [ "$stop_signal" -eq 0 ] || kill_mpirun
   watch_mpirun "$mpirun_pid" "/proc/$$/fd/$messages" </dev/null >/dev/null 2>&1 &
   helpers=($!)
   # A signal ends wait, but not mpirun.
@@ -146,6 +156,10 @@ judge() {
   elif [[ $text =~ 'peer process has unexpectedly disconnected'.*'Peer host: '([^ ]+) ]]; then
     cause=peer status=75
     note "a rank on ${BASH_REMATCH[1]} went away"
+  elif [ "$status" -eq 137 ] && [[ $text =~ 'MPI_ABORT was invoked'.*'with errorcode '([0-9]+) ]]; then
+    # Ended by watch_mpirun; the rank has said why.
+    status=${BASH_REMATCH[1]}
+    [ "$status" -ne 75 ] || cause=peer
   elif [ "$status" -eq 75 ]; then
     cause=peer
   elif [[ $text =~ 'not enough slots available' ]]; then

@@ -2,6 +2,7 @@
 import ArgumentParser
 import Datasets
 import Foundation
+import MessagePassing
 import NeuralCore
 import Training
 
@@ -21,21 +22,47 @@ struct PredictCommand: ParsableCommand {
   @Option(name: .shortAndLong, help: "FILE.csv or FILE.npy. (default: CSV to standard output)")
   var output: String?
 
+  @OptionGroup(title: "Waiting for other ranks")
+  var stallOptions: StallOptions
+
   func run() throws {
-    try Session.run { group in
+    try Session.run(stallOptions.limits) { group in
+      group.note(.evaluation, step: 0)
       try Session.agreed(group) {
         // One process is enough: the others wait for its success.
-        if group.rank == 0 { try predict() }
+        if group.rank == 0 { try lead(group) } else { try follow(group) }
       }
     }
   }
 
-  private func predict() throws {
+  /// Predicts, and lets the others know after each block of rows, so that they wait for a block at a
+  /// time; rank 0.
+  private func lead(_ group: any ReplicaGroup) throws {
+    do {
+      try predict { _ = try group.allGather([1]) }
+    } catch let error as MPIError {
+      throw error
+    } catch {
+      _ = try group.allGather([0])
+      throw error
+    }
+    _ = try group.allGather([0])
+  }
+
+  /// Waits for rank 0's blocks, to the last; the other ranks.
+  private func follow(_ group: any ReplicaGroup) throws {
+    while try group.allGather([0])[0] == [1] {}
+  }
+
+  private func predict(afterBlock: () throws -> Void) throws {
     let loaded = try LoadedModel(path: model)
     let dataset = try load(loaded)
     var writer = try PredictionWriter(
       output, loaded.description, rows: dataset.rows, columns: loaded.network.outputs)
-    try Predictor(loaded).run(dataset) { _, outputs in try writer.append(outputs) }
+    try Predictor(loaded).run(dataset) { _, outputs in
+      try writer.append(outputs)
+      try afterBlock()
+    }
     try writer.finish()
   }
 

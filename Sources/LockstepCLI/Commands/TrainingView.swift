@@ -21,6 +21,10 @@ struct TrainingView {
       display.finish()
       Terminal.write("lockstep: warning: \(words)\n", to: .standardError)
     }
+    if case .resumed(_, _, let skipped) = event {
+      let words = skipped.map { "lockstep: skipped a damaged checkpoint: \($0)\n" }.joined()
+      Terminal.write(words, to: .standardError)
+    }
     guard !quiet else { return }
     switch event {
     case .warned:
@@ -28,10 +32,8 @@ struct TrainingView {
     case .started(let options, let run):
       let table = ResolvedOptionsTable(options + [(name: "run", value: run)]).text
       Terminal.write(table + "\n", to: .standardError)
-    case .resumed(let step, let checkpoint, let skipped):
-      let words = skipped.map { "lockstep: skipped a damaged checkpoint: \($0)\n" }.joined()
-      Terminal.write(
-        words + "going on after step \(step), from \(checkpoint)\n", to: .standardError)
+    case .resumed(let step, let checkpoint, _):
+      Terminal.write("going on after step \(step), from \(checkpoint)\n", to: .standardError)
     case .progress(let progress):
       display.show(progress)
     case .evaluated(let progress, let loss, let accuracy):

@@ -11,14 +11,14 @@ enum Session {
   /// An error that all ranks agree on (`Verdict`) is told once, and all ranks leave in order. Any
   /// other error is this rank's alone: it is told with the rank's name, and the job is aborted.
   ///
-  /// - Parameter limits: how long a rank waits for others; nil for ever.
+  /// - Parameter limits: how long a rank waits for others.
   static func run(
-    _ limits: StallLimits? = nil, _ body: (any ReplicaGroup) throws -> Void
+    _ limits: StallLimits, _ body: (any ReplicaGroup) throws -> Void
   ) throws {
     if LaunchEnvironment.current.launcher != nil { StopSignals.dieWithParent() }
     // MPI's start waits for all ranks and can't look around.
     StopSignals.exit(
-      afterSeconds: UInt32(limits?.abortAfter ?? 600), status: 75,
+      afterSeconds: UInt32(limits.abortAfter), status: 75,
       saying: "lockstep: MPI can't start: a host or rank does not answer; check the hosts\n")
     let environment: MPIEnvironment
     do {
@@ -51,20 +51,30 @@ enum Session {
   /// Tells this rank's error, and ends the job.
   private static func abort(_ error: any Error, _ environment: MPIEnvironment) -> Never {
     let (world, verdict) = (environment.world, Verdict.of(error))
+    // MPI asks the launcher for the end, which may be out of reach, and may not take words either.
+    let seconds = abortSeconds(after: error)
+    StopSignals.exit(afterSeconds: seconds, status: verdict.status)
+    StopSignals.endDaemon(afterSeconds: seconds + 2)
     let place = world.size > 1 ? "rank \(world.rank) (\(environment.host)): " : ""
     Terminal.write("lockstep: \(place)\(verdict.message)\n", to: .standardError)
-    // MPI asks the launcher for the end, which may be out of reach.
-    StopSignals.exit(afterSeconds: leavingSeconds, status: verdict.status)
-    StopSignals.endDaemon(afterSeconds: 2 * leavingSeconds)
     world.abort(status: verdict.status)
   }
 
-  /// Seconds that leaving MPI may take.
-  private static let leavingSeconds: UInt32 = 10
+  /// Seconds that ending the job may take.
+  ///
+  /// A rank that gave up waiting most likely can't reach the launcher. Together with the patience of
+  /// those ranks that leave this to the lowest one, and with the daemon's end, it must stay below the
+  /// 10 seconds after `--stall-abort-seconds` that are promised.
+  private static func abortSeconds(after error: any Error) -> UInt32 {
+    if case MPIError.waitAbandoned = error { 3 } else { 10 }
+  }
+
+  /// Seconds that leaving MPI in order may take.
+  private static let leavingSeconds: UInt32 = 30
 
   /// Leaves MPI; a rank that can't, since another died on the way, leaves all the same.
   private static func finalise(_ environment: MPIEnvironment) {
-    StopSignals.exit(afterSeconds: 3 * leavingSeconds, status: 75)
+    StopSignals.exit(afterSeconds: leavingSeconds, status: 75)
     try? environment.finalise()
     StopSignals.exit(afterSeconds: 0, status: 0)
   }
@@ -104,12 +114,20 @@ enum Session {
   }
 
   /// Runs `body` here, and makes all ranks throw the same if it fails on any.
+  ///
+  /// Where it fails for want of the others, there is nobody to agree with.
   static func agreed<Result>(
     _ group: any ReplicaGroup, _ body: () throws -> Result
   ) throws -> Result {
     var own: Verdict?
     var result: Result?
-    do { result = try body() } catch { own = Verdict.of(error) }
+    do {
+      result = try body()
+    } catch let error as MPIError {
+      throw error
+    } catch {
+      own = Verdict.of(error)
+    }
     if let verdict = try group.agree(own) { throw verdict }
     guard let result else { throw Verdict(status: 70, message: "no result and no error") }
     return result
