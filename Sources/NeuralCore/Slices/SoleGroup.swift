@@ -38,5 +38,7 @@ public final class SoleGroup: ReplicaGroup {
     replica?.loadMoments(moments)
   }
 
-  public var communicationTimes: CommunicationTimes { CommunicationTimes() }
+  public var communicationTimes: CommunicationTimes {
+    replica?.times ?? CommunicationTimes()
+  }
 }

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+import ArgumentParser
+import DataParallel
+import Foundation
+import NeuralCore
+import Training
+
+/// The command `plan`: predicts how training scales over nodes.
+struct PlanCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "plan",
+    abstract: "Predicts step time and efficiency on more nodes, from one node and the network.",
+    discussion: """
+      One node's step is measured here, on as many ranks as this is started on, or given by --step-seconds; the \
+      network is read from what lockstep doctor --json wrote, or given by --latency-us and --bandwidth-mbit. \
+      docs/plan.md has the formulas.
+      """)
+
+  @Option(help: "Widths of the network, from inputs to outputs.")
+  var widths = "784,256,128,10"
+
+  @Option(
+    help: "Rows in a batch on one node; on several, over all nodes (strong) or on each (weak).")
+  var batch = 128
+
+  @OptionGroup(title: "One node")
+  var node: PlanNodeOptions
+
+  @OptionGroup(title: "Network")
+  var network: PlanLinkOptions
+
+  @Option(help: "Numbers of nodes, separated by commas.")
+  var nodes = "1,2,3,4,8,16,32,64,128,256,512,1024,2048,4096"
+
+  @Option(help: "Slices that a batch is cut into. (default: the ranks)")
+  var slices: Int?
+
+  @Option(help: "How gradients travel.")
+  var exchangeSchedule = ExchangeOptions.Schedule.auto
+
+  @Option(help: "Megabytes of gradients that are sent at a time.")
+  var bucketMb = 4.0
+
+  @Option(help: "Cores that all nodes share, where they are made of one machine.")
+  var sharedCores: Int?
+
+  @Flag(help: "Print JSON.")
+  var json = false
+
+  @OptionGroup(title: "Waiting for other ranks")
+  var stallOptions: StallOptions
+
+  func validate() throws {
+    try PlanNumbers.check("--batch", batch, in: 1...1 << 30)
+    try PlanNumbers.check("--bucket-mb", bucketMb, in: 0.001...1024)
+    if let slices { try PlanNumbers.check("--slices", slices, in: 1...ScalingPlan.mostRanks) }
+    if let sharedCores { try PlanNumbers.check("--shared-cores", sharedCores, in: 1...65536) }
+    _ = try PlanNumbers.list("--nodes", nodes, in: 1...4096)
+    let widths = try PlanNumbers.list("--widths", widths, in: 1...1 << 20)
+    guard widths.count >= 2 else {
+      throw ValidationError("--widths \(self.widths): must be widths such as 784,256,128,10")
+    }
+  }
+
+  func run() throws {
+    let link = try network.link()
+    try Session.run(stallOptions.limits) { group in
+      let measured = try node.model(benchmark(), group)
+      guard group.rank == 0 else { return }
+      let plan = ScalingPlan(
+        schedule: try schedule(), node: measured, ranksPerNode: node.ranks ?? group.size,
+        link: link, batch: batch, slices: slices, bucketBytes: Int(bucketMb * 1_048_576),
+        exchange: exchangeSchedule, sharedCores: sharedCores)
+      let report = PlanReport(plan, nodes: try PlanNumbers.list("--nodes", nodes, in: 1...4096))
+      Terminal.write(json ? try report.json : report.text, to: .standardOutput)
+    }
+  }
+
+  private func benchmark() throws -> StepBenchmark {
+    var benchmark = StepBenchmark()
+    benchmark.widths = try PlanNumbers.list("--widths", widths, in: 1...1 << 20)
+    benchmark.options.batch = batch
+    benchmark.options.bucketMegabytes = bucketMb
+    return benchmark
+  }
+
+  /// What a step of the network asks for.
+  private func schedule() throws -> StepSchedule {
+    let widths = try PlanNumbers.list("--widths", widths, in: 1...1 << 20)
+    var options = TrainingOptions()
+    options.layers = Array(widths.dropFirst().dropLast())
+    let model = ModelDescription(
+      options, inputs: widths[0], outputs: widths[widths.count - 1], labels: [])
+    return try StepSchedule(
+      of: model.makeNetwork(), usesClasses: options.loss == .crossEntropy)
+  }
+}
+
+/// Checks of the numbers on the command line.
+enum PlanNumbers {
+  static func check<Number: Comparable>(
+    _ name: String, _ value: Number, in range: ClosedRange<Number>
+  ) throws {
+    guard range.contains(value) else {
+      throw ValidationError(
+        "\(name) \(value): must be from \(range.lowerBound) to \(range.upperBound)")
+    }
+  }
+
+  static func list(_ name: String, _ text: String, in range: ClosedRange<Int>) throws -> [Int] {
+    let numbers = text.split(separator: ",", omittingEmptySubsequences: false).map {
+      Int($0.trimmingCharacters(in: .whitespaces))
+    }
+    guard numbers.allSatisfy({ $0.map(range.contains) ?? false }) else {
+      throw ValidationError(
+        "\(name) \(text): must be whole numbers from \(range.lowerBound) to \(range.upperBound), "
+          + "separated by commas")
+    }
+    return numbers.compactMap { $0 }
+  }
+}
