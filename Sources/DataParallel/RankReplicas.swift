@@ -52,13 +52,16 @@ final class RankReplicas: Replicas {
     if halves {
       store.allocateGradients(nodes: nodes[team.division.place])
       let owners = (0..<ranks).map { SlicePartition(count: count, rank: $0, of: ranks).owned }
-      reduceScatter = HalvingReduceScatter(team.world, store, shards, slices, owners: owners)
+      reduceScatter = HalvingReduceScatter(
+        team.world, store, shards, slices, owners: owners, spans: spans)
     } else if let members = team.members {
       let shared = try SharedParameters(team, members, store, nodes: nodes)
-      reduceScatter = DirectReduceScatter(team, shards, plans, gradients: shared.gradients)
+      reduceScatter = DirectReduceScatter(
+        team, shards, plans, gradients: shared.gradients, spans: spans)
     } else {
       store.allocateGradients(nodes: nodes[0])
-      reduceScatter = DirectReduceScatter(team, shards, plans, gradients: [store.gradients])
+      reduceScatter = DirectReduceScatter(
+        team, shards, plans, gradients: [store.gradients], spans: spans)
     }
     gather = halves || mode == .allReduce ? nil : ParameterGather(team, store, shards)
     gradients = try GradientExchange(team.world, shards, reduceScatter)

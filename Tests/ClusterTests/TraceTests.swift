@@ -101,6 +101,29 @@ struct TraceTests {
     }
   }
 
+  @Test(
+    "shows gradients under way between ranks that exchange messages",
+    arguments: ["direct", "halving"])
+  func flights(schedule: String) throws {
+    try runs.train(
+      "traced", ranks: 3,
+      Self.options + ["--trace", "--trace-steps", "20", "--transport", "messages"]
+        + ["--exchange-schedule", schedule, "--bucket-mb", "0.02"])
+    let trace = try RecordedTrace(runs.file("traced", "trace.json"))
+    for rank in 0..<3 {
+      let own = trace.events.filter { $0.tid == rank }
+      let (begins, ends) = (own.filter { $0.ph == "b" }, own.filter { $0.ph == "e" })
+      #expect(begins.count == ends.count)
+      #expect(Set(begins.compactMap(\.args.step)) == Set(1...20))
+      #expect(Set(begins.map(\.name)).isSuperset(of: ["bucket 0 under way", "bucket 1 under way"]))
+      for (begin, end) in zip(begins, ends) {
+        #expect(begin.name == end.name && begin.args.step == end.args.step)
+        #expect(begin.start <= end.start)
+      }
+      #expect(trace.nests(rank: rank))
+    }
+  }
+
   @Test("that is wrongly asked for is refused")
   func usage() throws {
     for wrong in [["--trace-steps", "5"], ["--trace", "--trace-steps", "0"]] {

@@ -39,6 +39,21 @@ struct TraceFileTests {
     #expect(try FileManager.default.contentsOfDirectory(atPath: file.folder) == ["log.jsonl"])
   }
 
+  @Test("show what is under way beside others as a pair of its beginning and its end")
+  func underway() throws {
+    let events = [
+      TraceEvent(name: "step", step: 7, start: 2, end: 2.001),
+      TraceEvent(name: "bucket 1", step: 7, start: 2.0005, end: 2.002, isUnderway: true),
+    ]
+    try TraceFile.write([TraceTrack(rank: 3, host: "a", events: events)], to: file.path)
+    let pair = try file.text.split(separator: "\n").suffix(3).dropLast()
+    #expect(
+      pair.map(String.init) == [
+        #"{"name":"bucket 1","ph":"b","pid":0,"tid":3,"ts":500.0,"cat":"rank 3","id":"3:7:bucket 1","args":{"step":7}},"#,
+        #"{"name":"bucket 1","ph":"e","pid":0,"tid":3,"ts":2000.0,"cat":"rank 3","id":"3:7:bucket 1","args":{"step":7}}"#,
+      ])
+  }
+
   @Test("are JSON without any event too")
   func empty() throws {
     for tracks in [[], [TraceTrack(rank: 0, host: "a", events: [])]] {

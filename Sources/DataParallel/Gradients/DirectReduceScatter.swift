@@ -23,12 +23,14 @@ final class DirectReduceScatter: ReduceScatter {
   private var announced: [Int] = []
   /// How many of them have been sent on to other teams.
   private var forwarded = 0
+  private let flights: BucketFlights
 
   /// - Parameter gradients: the gradient buffers of the team's members, in their order.
   init(
     _ team: HostTeam, _ shards: ShardTable, _ plans: TeamPlans,
-    gradients: [[AlignedBuffer<Float>]]
+    gradients: [[AlignedBuffer<Float>]], spans: SpanRecorder?
   ) {
+    flights = BucketFlights(buckets: shards.buckets.count, spans)
     self.team = team
     self.shards = shards
     self.plans = plans
@@ -61,7 +63,8 @@ final class DirectReduceScatter: ReduceScatter {
         try requests.startReceive(
           into: UnsafeMutableBufferPointer(
             start: received[bucket].base + place * own.count, count: own.count),
-          from: agent, tag: bucket, on: team.world, owner: received[bucket])
+          from: agent, tag: bucket, on: team.world, owner: received[bucket], label: bucket)
+        flights.began(bucket)
         place += 1
       }
     }
@@ -75,12 +78,12 @@ final class DirectReduceScatter: ReduceScatter {
     {
       try forward()
     }
-    try requests.progress()
+    try requests.progress(flights.ended)
   }
 
   /// Sends what the team has of the next bucket's shards that others own.
   private func forward() throws {
-    try outbox.send(bucket: forwarded, requests)
+    try outbox.send(bucket: forwarded, requests, flights)
     forwarded += 1
   }
 
@@ -90,7 +93,7 @@ final class DirectReduceScatter: ReduceScatter {
       try team.wait(for: .gradients, announced[forwarded])
       try forward()
     }
-    if several { try requests.waitAll() }
+    while several && requests.count > 0 { try requests.waitSome(flights.ended) }
     let target = gradients[team.division.place][0].base
     for bucket in shards.buckets.indices {
       try team.wait(for: .gradients, announced[bucket])

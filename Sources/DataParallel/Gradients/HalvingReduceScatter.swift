@@ -12,12 +12,12 @@ final class HalvingReduceScatter: ReduceScatter {
   private let ownPlans: MergingPlans
   private let requests: RequestGroup
   private let reductions: [BucketReduction]
-  private var inFlight: [Int]
+  private let flights: BucketFlights
   private var started = 0
 
   init(
     _ communicator: Communicator, _ store: ParameterStore, _ shards: ShardTable,
-    _ partition: SlicePartition, owners: [Range<Int>]
+    _ partition: SlicePartition, owners: [Range<Int>], spans: SpanRecorder?
   ) {
     self.communicator = communicator
     self.store = store
@@ -31,7 +31,7 @@ final class HalvingReduceScatter: ReduceScatter {
     reductions = shards.shards.map {
       BucketReduction(stages, plans.map(\.largest), shards: $0, store)
     }
-    inFlight = Array(repeating: 0, count: shards.buckets.count)
+    flights = BucketFlights(buckets: shards.buckets.count, spans)
     let most = stages.reduce(0) { $0 + $1.sends.count + $1.receives.count }
     requests = RequestGroup(capacity: most * shards.buckets.count)
   }
@@ -53,13 +53,13 @@ final class HalvingReduceScatter: ReduceScatter {
   }
 
   func progress() throws {
-    try requests.progress(noteCompletion)
+    try requests.progress(flights.ended)
     for bucket in 0..<started { try advance(bucket) }
   }
 
   func finish() throws {
     while reductions.contains(where: { !$0.isDone }) {
-      try requests.waitSome(noteCompletion)
+      try requests.waitSome(flights.ended)
       for bucket in 0..<started { try advance(bucket) }
     }
     for (bucket, own) in shards.ownRanges.enumerated() {
@@ -68,12 +68,10 @@ final class HalvingReduceScatter: ReduceScatter {
     }
   }
 
-  private func noteCompletion(_ bucket: Int) { inFlight[bucket] -= 1 }
-
   /// Goes through a bucket's stages as far as messages have come.
   private func advance(_ bucket: Int) throws {
     let reduction = reductions[bucket]
-    while inFlight[bucket] == 0, !reduction.isDone {
+    while flights.messages[bucket] == 0, !reduction.isDone {
       if reduction.isWaiting { reduction.merge() } else { try exchange(bucket, reduction) }
     }
   }
@@ -83,7 +81,7 @@ final class HalvingReduceScatter: ReduceScatter {
     for (index, message) in stage.receives.enumerated() {
       let target = reduction.receiveBuffer(index)
       guard !target.isEmpty else { continue }
-      inFlight[bucket] += 1
+      flights.began(bucket)
       try requests.startReceive(
         into: target, from: message.peer, tag: bucket, on: communicator, owner: reduction,
         label: bucket)
@@ -91,7 +89,7 @@ final class HalvingReduceScatter: ReduceScatter {
     for (index, message) in stage.sends.enumerated() {
       let packed = reduction.packedMessage(index)
       guard !packed.isEmpty else { continue }
-      inFlight[bucket] += 1
+      flights.began(bucket)
       try requests.startSend(
         packed, to: message.peer, tag: bucket, on: communicator, owner: reduction, label: bucket)
     }

@@ -48,7 +48,7 @@ final class TeamOutbox {
   }
 
   /// Starts to send the nodes of a bucket's shards, whose gradients are final on all members.
-  func send(bucket: Int, _ requests: RequestGroup) throws {
+  func send(bucket: Int, _ requests: RequestGroup, _ flights: BucketFlights) throws {
     for (index, client) in clients.enumerated() {
       let shard = shards.shards[bucket][client]
       guard !shard.isEmpty else { continue }
@@ -56,7 +56,8 @@ final class TeamOutbox {
         for node in 0..<plan.plan.items.count {
           try requests.startSend(
             UnsafeBufferPointer(rebasing: gradients[0][node].elements[shard]), to: client,
-            tag: bucket, on: team.world, owner: gradients[0][node])
+            tag: bucket, on: team.world, owner: gradients[0][node], label: bucket)
+          flights.began(bucket)
         }
       } else {
         let buffer = sums[bucket][index]
@@ -64,7 +65,8 @@ final class TeamOutbox {
         for node in 0..<plan.plan.nodes {
           try requests.startSend(
             UnsafeBufferPointer(start: buffer.base + node * shard.count, count: shard.count),
-            to: client, tag: bucket, on: team.world, owner: buffer)
+            to: client, tag: bucket, on: team.world, owner: buffer, label: bucket)
+          flights.began(bucket)
         }
       }
     }

@@ -2,8 +2,8 @@
 
 /// Records when what was done, in memory that is there before the first step.
 ///
-/// Spans of one replica nest: one that begins within another ends within it. Those that find no
-/// more room are counted and left out.
+/// Spans of one replica nest: one that begins within another ends within it; only flights don't. Those
+/// that find no more room are counted and left out.
 package final class SpanRecorder {
   /// What a span is about.
   package enum Name: UInt8, CaseIterable, Sendable {
@@ -25,6 +25,8 @@ package final class SpanRecorder {
     case statistics, sums
     /// Moving gradients and adding them up.
     case exchange
+    /// A bucket of gradients on its way between replicas, while they may compute.
+    case flight
     /// The norm over all shards of the gradient.
     case gradientNorm
     /// The optimizer on this replica's shard.
@@ -40,7 +42,7 @@ package final class SpanRecorder {
     package let start: Double
     package let end: Double
     package let step: Int32
-    /// The layer, for passes of layers.
+    /// The layer, for passes of layers; the bucket, for flights.
     package let index: Int16
     /// The raw value of its ``Name``.
     package let name: UInt8
@@ -56,10 +58,11 @@ package final class SpanRecorder {
   private var step: Int32 = 0
   private var isOn = true
 
-  /// Makes room for the spans of so many steps of a network with so many layers.
-  package init(steps: Int, layers: Int) {
+  /// Makes room for the spans of so many steps of a network with so many layers, whose gradients
+  /// are exchanged in so many buckets.
+  package init(steps: Int, layers: Int, buckets: Int = 1) {
     stepLimit = steps
-    memory = .allocate(capacity: steps * (24 + 10 * layers) + 16)
+    memory = .allocate(capacity: steps * (24 + 10 * layers + 5 * buckets) + 16)
     // Pages are touched now, so that no step waits for them.
     memory.initialize(repeating: Span(start: 0, end: 0, step: 0, index: 0, name: 0))
   }

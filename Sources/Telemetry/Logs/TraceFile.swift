@@ -8,9 +8,12 @@ public struct TraceEvent: Equatable, Sendable {
   public var step: Int
   /// When it began and ended, in seconds since some moment that all tracks share.
   public var start, end: Double
+  /// Whether it went on beside what its rank did.
+  public var isUnderway: Bool
 
   /// An event from all it has.
-  public init(name: String, step: Int, start: Double, end: Double) {
+  public init(name: String, step: Int, start: Double, end: Double, isUnderway: Bool = false) {
+    self.isUnderway = isUnderway
     self.name = name
     self.step = step
     self.start = start
@@ -18,7 +21,7 @@ public struct TraceEvent: Equatable, Sendable {
   }
 }
 
-/// The events of one rank; they nest.
+/// The events of one rank; they nest, but for those under way beside others.
 public struct TraceTrack: Equatable, Sendable {
   /// The rank's number.
   public var rank: Int
@@ -39,7 +42,7 @@ public struct TraceTrack: Equatable, Sendable {
 }
 
 /// A file of the Trace Event Format, which Perfetto and chrome://tracing open: a process is a host, a
-/// thread is a rank.
+/// thread is a rank, and what is under way has a row of its own.
 ///
 /// Times in it are microseconds since the first event. The format:
 /// https://docs.google.com/document/d/1CvAClvFfyA5R-PhYUmn5OOQtYMH4h6I0nSsKchNAySU
@@ -59,7 +62,7 @@ public enum TraceFile {
         var lines = names(track, process: process)
         // A span that holds others comes before them.
         for event in track.events.sorted(by: { ($0.start, -$0.end) < ($1.start, -$1.end) }) {
-          lines.append(line(event, track, process: process, origin: origin))
+          lines += self.lines(event, track, process: process, origin: origin)
         }
         try file.write(separator + lines.joined(separator: ",\n"))
         separator = ",\n"
@@ -68,20 +71,33 @@ public enum TraceFile {
     }
   }
 
-  private static func line(
+  private static func lines(
     _ event: TraceEvent, _ track: TraceTrack, process: Int, origin: Double
-  ) -> String {
-    var fields = JSONFields()
-    fields.add("name", event.name)
-    fields.add("ph", "X")
-    fields.add("pid", process)
-    fields.add("tid", track.rank)
-    fields.add("ts", microseconds(event.start - origin))
-    fields.add("dur", microseconds(event.end - origin) - microseconds(event.start - origin))
-    var arguments = JSONFields()
-    arguments.add("step", event.step)
-    fields.add("args", arguments)
-    return fields.line
+  ) -> [String] {
+    let (start, end) = (microseconds(event.start - origin), microseconds(event.end - origin))
+    func line(_ kind: String, at time: Double, _ more: (inout JSONFields) -> Void) -> String {
+      var fields = JSONFields()
+      fields.add("name", event.name)
+      fields.add("ph", kind)
+      fields.add("pid", process)
+      fields.add("tid", track.rank)
+      fields.add("ts", time)
+      more(&fields)
+      var arguments = JSONFields()
+      arguments.add("step", event.step)
+      fields.add("args", arguments)
+      return fields.line
+    }
+    guard event.isUnderway else {
+      return [line("X", at: start) { $0.add("dur", end - start) }]
+    }
+    // An asynchronous event is a pair, told apart from others of its name by its id.
+    return [("b", start), ("e", end)].map { kind, time in
+      line(kind, at: time) {
+        $0.add("cat", "rank \(track.rank)")
+        $0.add("id", "\(track.rank):\(event.step):\(event.name)")
+      }
+    }
   }
 
   /// To the nanosecond, so that ends and durations add up when they are read back.

@@ -27,25 +27,27 @@ extension Trainer {
 extension TraceEvent {
   fileprivate init(_ span: SpanRecorder.Span, clockAhead offset: Double) {
     self.init(
-      name: SpanRecorder.Name(rawValue: span.name)?.text(layer: Int(span.index)) ?? "unknown",
-      step: Int(span.step), start: span.start - offset, end: span.end - offset)
+      name: SpanRecorder.Name(rawValue: span.name)?.text(Int(span.index)) ?? "unknown",
+      step: Int(span.step), start: span.start - offset, end: span.end - offset,
+      isUnderway: span.name == SpanRecorder.Name.flight.rawValue)
   }
 }
 
 extension SpanRecorder.Name {
   /// The name that a viewer shows.
-  fileprivate func text(layer: Int) -> String {
+  fileprivate func text(_ index: Int) -> String {
     switch self {
     case .step: "step"
     case .batch: "gather batch"
-    case .forward: "forward \(layer)"
-    case .backward: "backward \(layer)"
+    case .forward: "forward \(index)"
+    case .backward: "backward \(index)"
     case .loss: "loss"
     case .update: "update"
     case .statisticsAhead: "statistics ahead"
     case .statistics: "statistics wait"
     case .sums: "sums wait"
     case .exchange: "exchange"
+    case .flight: "bucket \(index) under way"
     case .gradientNorm: "gradient norm"
     case .shard: "optimizer"
     case .parameterGather: "parameter gather"

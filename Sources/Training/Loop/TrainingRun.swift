@@ -68,7 +68,12 @@ final class TrainingRun {
       optimizer: options.makeOptimizer, schedule: options.makeSchedule(totalSteps: totalSteps),
       clipNorm: options.clipNorm, seed: options.seed)
     if options.trace {
-      network.spans = SpanRecorder(steps: options.traceSteps, layers: network.layers.count)
+      let table = network.store.table
+      let megabytes = Double(table.parameterCount * MemoryLayout<Float>.stride) / 1_048_576
+      let buckets = (megabytes / options.bucketMegabytes).rounded(.up)
+      network.spans = SpanRecorder(
+        steps: options.traceSteps, layers: network.layers.count,
+        buckets: Int(Swift.min(buckets, Double(table.blocks.count))))
       clockOffsets = try ClockOffsets.measure(group)
     }
     try group.join(
