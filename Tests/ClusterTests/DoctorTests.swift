@@ -50,7 +50,7 @@ struct DoctorTests {
     #expect(checkup.hosts.count == 1 && host.ranks == Array(0..<ranks))
     #expect(host.mpi.hasPrefix("Open MPI v") && host.onednn.split(separator: ".").count == 3)
     #expect(host.build.count == 32 && !host.instructionSet.isEmpty)
-    #expect(host.cores == ProcessInfo.processInfo.processorCount)
+    #expect((1...ProcessInfo.processInfo.processorCount).contains(host.cores))
     #expect(host.memory.bytes == Int(ProcessInfo.processInfo.physicalMemory))
     #expect((1...host.memory.bytes).contains(host.memory.freeBytes))
     #expect(host.clockOffsetS == 0 && host.addresses.isEmpty)
@@ -68,7 +68,8 @@ struct DoctorTests {
 
   @Test("measures eight of many ranks on one host, each pair once")
   func many() throws {
-    let result = try mpirun(ranks: 9, productURL(named: "lockstep").path, ["doctor", "--json"])
+    let result = try mpirun(
+      ranks: 9, productURL(named: "lockstep").path, ["doctor", "--json", "--seconds", "1"])
     #expect(result.status == 0, "\(result.standardError)")
     let links = try read(result).links
     #expect(Set(links.map { [$0.from, $0.to] }).count == 56 && links.count == 56)
@@ -120,8 +121,10 @@ struct DoctorTests {
     for words in ["Hosts\n", "Latency in microseconds", "Bandwidth in MB/s", "rank 1"] {
       #expect(result.standardOutput.contains(words))
     }
-    let wrong = try run(productURL(named: "lockstep").path, ["doctor", "--fast"])
-    #expect(wrong.status == 64)
-    #expect(wrong.standardError.split(separator: "\n").count == 1)
+    for wrong in [["--fast"], ["--seconds", "0"], ["--seconds", "nan"]] {
+      let result = try run(productURL(named: "lockstep").path, ["doctor"] + wrong)
+      #expect(result.status == 64)
+      #expect(result.standardError.split(separator: "\n").count == 1)
+    }
   }
 }

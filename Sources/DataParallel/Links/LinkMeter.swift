@@ -55,7 +55,7 @@ final class LinkMeter {
     var bytes = 1 << 16
     let end = MonotonicClock.seconds + seconds
     while true {
-      let time = try stream(bytes)
+      let time = Swift.max(try stream(bytes), 1e-9)
       let now = MonotonicClock.seconds
       guard time < seconds / 2, bytes < Self.mostBytes, now + 2 * time < end else {
         // Header and answer cross the link, too.

@@ -13,19 +13,27 @@ struct DoctorCommand: ParsableCommand {
     commandName: "doctor",
     abstract: "Checks the hosts of a job and the links between them, and says what to do.",
     discussion: """
-      Start it as you would start training, on the same hosts and ranks. It takes at most half a minute or so. The \
+      Start it as you would start training, on the same hosts and ranks. It takes half a minute at most, or about that. The \
       status is that which training would end with for what is found: 76 where builds or machines differ; otherwise 0.
       """)
 
   @Flag(help: "Print JSON; lockstep plan reads it (--links).")
   var json = false
 
+  @Option(help: "Seconds that measuring the links may take in all, or about that.")
+  var seconds = 20.0
+
   @OptionGroup(title: "Waiting for other ranks")
   var stallOptions: StallOptions
 
+  func validate() throws {
+    try OptionNumbers.check("--seconds", seconds, in: 0.001...1e6)
+  }
+
   func run() throws {
     try Session.run(stallOptions.limits) { group, environment in
-      let checkup = try Checkup(group, mpi: environment.libraryVersion)
+      let checkup = try Checkup(
+        group, mpi: environment.libraryVersion, linkSeconds: seconds)
       if group.rank == 0 {
         Terminal.write(json ? try checkup.json : checkup.text, to: .standardOutput)
       }
@@ -43,8 +51,8 @@ struct Checkup: Codable {
   let findings: [Finding]
 
   /// Measures and compares; all ranks.
-  init(_ group: RankGroup, mpi: String) throws {
-    links = try group.measureLinks()
+  init(_ group: RankGroup, mpi: String, linkSeconds: Double) throws {
+    links = try group.measureLinks(within: linkSeconds)
     let offsets = try ClockOffsets.measure(group) { RankGroup.timeOfDay }
     let facts = Session.facts
     let program = HostReport.Program(
@@ -73,15 +81,20 @@ struct Checkup: Codable {
   }
 
   /// What ``json`` has written, read from a file.
-  static func read(path: String) throws(ExitStatus) -> Checkup {
+  static func read(path: String) throws(Verdict) -> Checkup {
     guard let data = FileManager.default.contents(atPath: path) else {
-      throw ExitStatus(
+      throw Verdict(
         status: 66, message: "--links \(path): can't be read; write it with lockstep doctor --json")
     }
     let decoder = JSONDecoder()
     decoder.keyDecodingStrategy = .convertFromSnakeCase
-    guard let read = try? decoder.decode(Checkup.self, from: data) else {
-      throw ExitStatus(
+    guard let read = try? decoder.decode(Checkup.self, from: data),
+      read.links.allSatisfy({
+        $0.latencyUs >= 0 && $0.gapUs >= 0 && $0.megabytesPerS > 0
+          && $0.latencyUs + $0.gapUs + $0.megabytesPerS < .infinity
+      })
+    else {
+      throw Verdict(
         status: 65,
         message: "--links \(path): is not what lockstep doctor --json writes; write it again")
     }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import ArgumentParser
 import DataParallel
+import Datasets
 import Foundation
 import NeuralCore
 import Training
@@ -51,71 +52,65 @@ struct PlanCommand: ParsableCommand {
   var stallOptions: StallOptions
 
   func validate() throws {
-    try PlanNumbers.check("--batch", batch, in: 1...1 << 30)
-    try PlanNumbers.check("--bucket-mb", bucketMb, in: 0.001...1024)
-    if let slices { try PlanNumbers.check("--slices", slices, in: 1...ScalingPlan.mostRanks) }
-    if let sharedCores { try PlanNumbers.check("--shared-cores", sharedCores, in: 1...65536) }
-    _ = try PlanNumbers.list("--nodes", nodes, in: 1...4096)
-    let widths = try PlanNumbers.list("--widths", widths, in: 1...1 << 20)
+    try OptionNumbers.check("--batch", batch, in: 1...1 << 30)
+    try OptionNumbers.check("--bucket-mb", bucketMb, in: 0.001...1024)
+    if let slices { try OptionNumbers.check("--slices", slices, in: 1...ScalingPlan.mostRanks) }
+    if let sharedCores { try OptionNumbers.check("--shared-cores", sharedCores, in: 1...65536) }
+    _ = try OptionNumbers.list("--nodes", nodes, in: 1...4096)
+    let widths = try OptionNumbers.list("--widths", widths, in: 1...1 << 20)
     guard widths.count >= 2 else {
       throw ValidationError("--widths \(self.widths): must be widths such as 784,256,128,10")
     }
   }
 
   func run() throws {
-    let link = try network.link()
     try Session.run(stallOptions.limits) { group in
+      // Rank 0 reads for all, and alone predicts.
+      let link = try Session.agreed(group) {
+        try checkMemory()
+        return group.rank == 0 ? try network.link() : nil
+      }
       let measured = try node.model(benchmark(), group)
-      guard group.rank == 0 else { return }
+      guard let link else { return }
       let plan = ScalingPlan(
         schedule: try schedule(), node: measured, ranksPerNode: node.ranks ?? group.size,
         link: link, batch: batch, slices: slices, bucketBytes: Int(bucketMb * 1_048_576),
         exchange: exchangeSchedule, sharedCores: sharedCores)
-      let report = PlanReport(plan, nodes: try PlanNumbers.list("--nodes", nodes, in: 1...4096))
+      let report = PlanReport(plan, nodes: try OptionNumbers.list("--nodes", nodes, in: 1...4096))
       Terminal.write(json ? try report.json : report.text, to: .standardOutput)
     }
   }
 
   private func benchmark() throws -> StepBenchmark {
     var benchmark = StepBenchmark()
-    benchmark.widths = try PlanNumbers.list("--widths", widths, in: 1...1 << 20)
+    benchmark.widths = try OptionNumbers.list("--widths", widths, in: 1...1 << 20)
     benchmark.options.batch = batch
+    benchmark.options.slices = slices
     benchmark.options.bucketMegabytes = bucketMb
     return benchmark
   }
 
+  /// Weights, gradients and two moments of each must fit.
+  private func checkMemory() throws {
+    let widths = try OptionNumbers.list("--widths", widths, in: 1...1 << 20)
+    let weights = zip(widths, widths.dropFirst()).reduce(0) { $0 + $1.0 * $1.1 }
+    let (needed, free) = (16 * weights, AvailableMemory.bytes)
+    guard needed > free else { return }
+    throw Verdict(
+      status: 64,
+      message:
+        "--widths \(self.widths): needs \(needed >> 20) MB of memory, and \(free >> 20) MB are "
+        + "free; plan where there is more, or a smaller network")
+  }
+
   /// What a step of the network asks for.
   private func schedule() throws -> StepSchedule {
-    let widths = try PlanNumbers.list("--widths", widths, in: 1...1 << 20)
+    let widths = try OptionNumbers.list("--widths", widths, in: 1...1 << 20)
     var options = TrainingOptions()
     options.layers = Array(widths.dropFirst().dropLast())
     let model = ModelDescription(
       options, inputs: widths[0], outputs: widths[widths.count - 1], labels: [])
     return try StepSchedule(
       of: model.makeNetwork(), usesClasses: options.loss == .crossEntropy)
-  }
-}
-
-/// Checks of the numbers on the command line.
-enum PlanNumbers {
-  static func check<Number: Comparable>(
-    _ name: String, _ value: Number, in range: ClosedRange<Number>
-  ) throws {
-    guard range.contains(value) else {
-      throw ValidationError(
-        "\(name) \(value): must be from \(range.lowerBound) to \(range.upperBound)")
-    }
-  }
-
-  static func list(_ name: String, _ text: String, in range: ClosedRange<Int>) throws -> [Int] {
-    let numbers = text.split(separator: ",", omittingEmptySubsequences: false).map {
-      Int($0.trimmingCharacters(in: .whitespaces))
-    }
-    guard numbers.allSatisfy({ $0.map(range.contains) ?? false }) else {
-      throw ValidationError(
-        "\(name) \(text): must be whole numbers from \(range.lowerBound) to \(range.upperBound), "
-          + "separated by commas")
-    }
-    return numbers.compactMap { $0 }
   }
 }

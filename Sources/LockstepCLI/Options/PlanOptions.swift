@@ -19,13 +19,13 @@ struct PlanNodeOptions: ParsableArguments {
   var ranks: Int?
 
   func validate() throws {
-    if let stepSeconds { try PlanNumbers.check("--step-seconds", stepSeconds, in: 1e-9...1e6) }
-    if let ranks { try PlanNumbers.check("--ranks", ranks, in: 1...1024) }
+    if let stepSeconds { try OptionNumbers.check("--step-seconds", stepSeconds, in: 1e-9...1e6) }
+    if let ranks { try OptionNumbers.check("--ranks", ranks, in: 1...1024) }
     guard stepSeconds != nil || (updateSeconds == nil && ranks == nil) else {
       throw ValidationError("--update-seconds and --ranks: go with --step-seconds only")
     }
     if let updateSeconds {
-      try PlanNumbers.check("--update-seconds", updateSeconds, in: 0...(stepSeconds ?? 0))
+      try OptionNumbers.check("--update-seconds", updateSeconds, in: 0...(stepSeconds ?? 0))
     }
   }
 
@@ -67,7 +67,7 @@ struct PlanLinkOptions: ParsableArguments {
       ("--latency-us", latencyUs, 0...1e7), ("--gap-us", gapUs, 0...1e7),
       ("--bandwidth-mbit", bandwidthMbit, 0.001...1e8),
     ] {
-      if let value { try PlanNumbers.check(name, value, in: range) }
+      if let value { try OptionNumbers.check(name, value, in: range) }
     }
     guard links != nil || (latencyUs != nil && bandwidthMbit != nil) else {
       throw ValidationError(
@@ -82,7 +82,7 @@ struct PlanLinkOptions: ParsableArguments {
     if let links {
       measured = LinkModel(try Checkup.read(path: links).links)
       guard measured != nil || (latencyUs != nil && bandwidthMbit != nil) else {
-        throw ExitStatus(
+        throw Verdict(
           status: 65,
           message:
             "--links \(links): no link between hosts; run doctor over several hosts, or give "
