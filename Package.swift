@@ -58,6 +58,11 @@ let package = Package(
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
 
+    // What Benchmarks/kernels runs.
+    .executableTarget(
+      name: "KernelBenchmark", dependencies: ["NeuralCore", "COneDNN", "CVectorMath"],
+      path: "Benchmarks/KernelBenchmark"),
+
     // Tests: one target a module; RankChecks is what mpirun starts at 1 to 4 ranks, ReaderFuzz feeds
     // changed files to readers.
     .target(name: "TestSupport", path: "Tests/TestSupport"),
@@ -88,7 +93,7 @@ let package = Package(
     .testTarget(
       name: "ClusterTests",
       dependencies: ["LockstepCLI", "RankChecks", "ReaderFuzz", "Checkpoints", "TestSupport"],
-      exclude: ["Scripts"]),
+      exclude: ["Scripts", "Preload"]),
   ],
   swiftLanguageModes: [.v6]
 )

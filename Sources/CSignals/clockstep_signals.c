@@ -34,10 +34,19 @@ static void note_stop(int number) {
   if (milliseconds() - atomic_load(&first_time) >= 500) _exit(128 + asked);
 }
 
+// oneDNN's generated kernels let the stack pointer point into their buffers on the heap. A handler's frame put there
+// overwrites what lies below, so handlers have a stack of their own.
+static void use_own_stack(void) {
+  static char stack[64 * 1024] __attribute__((aligned(64)));
+  stack_t present, own = {.ss_sp = stack, .ss_size = sizeof stack};
+  if (sigaltstack(0, &present) == 0 && (present.ss_flags & SS_DISABLE)) sigaltstack(&own, 0);
+}
+
 static void handle(int number, void (*handler)(int)) {
+  use_own_stack();
   struct sigaction action = {0};
   action.sa_handler = handler;
-  action.sa_flags = SA_RESTART;
+  action.sa_flags = SA_RESTART | SA_ONSTACK;
   sigemptyset(&action.sa_mask);
   sigaction(number, &action, 0);
   // Whoever started this process may have had it blocked.

@@ -129,4 +129,10 @@ public final class RankGroup: ReplicaGroup {
   public var communicationTimes: CommunicationTimes {
     sole?.communicationTimes ?? replicas?.times ?? CommunicationTimes()
   }
+
+  public var communicationTraffic: CommunicationTraffic {
+    replicas?.traffic ?? CommunicationTraffic()
+  }
+
+  public var exchangeParties: Int { replicas?.exchangeParties ?? 1 }
 }

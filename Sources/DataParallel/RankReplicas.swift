@@ -12,9 +12,19 @@ final class RankReplicas: Replicas {
   let slices: SlicePartition
   /// What this rank has spent its time on.
   private(set) var times = CommunicationTimes()
+  /// What this rank has sent in messages, and read in shared memory.
+  var traffic: CommunicationTraffic {
+    var traffic = sent
+    traffic.shared = team.bytesRead
+    return traffic
+  }
+  /// Between how many parties gradients and parameters travel in messages.
+  let exchangeParties: Int
   /// Takes down when that was, if it is there.
   private let spans: SpanRecorder?
 
+  private var sent = CommunicationTraffic()
+  private let team: HostTeam
   private let store: ParameterStore
   private let shards: ShardTable
   private let state: OptimizerState
@@ -33,6 +43,7 @@ final class RankReplicas: Replicas {
   ) throws {
     self.watch = watch
     self.spans = spans
+    self.team = team
     let (rank, ranks) = (team.world.rank, team.world.size)
     slices = SlicePartition(count: count, rank: rank, of: ranks)
     self.store = store
@@ -48,6 +59,7 @@ final class RankReplicas: Replicas {
     norm = try GradientNorm(team, shards, plans.ranks)
     let nodes = plans.nodesOfMembers
     let halves = options.schedule.halves(teams: team.division.teams.count)
+    exchangeParties = halves ? ranks : team.division.teams.count
     let reduceScatter: any ReduceScatter
     if halves {
       store.allocateGradients(nodes: nodes[team.division.place])
@@ -70,26 +82,26 @@ final class RankReplicas: Replicas {
 
   func mergeMoments(_ moments: SliceMoments) throws {
     watch?.enter(.forwardStatistics)
-    try timed(\.wait, .statistics) { try partials.merge(moments) }
+    try timed(.wait, .statistics) { try partials.merge(moments) }
   }
 
   func sumOverBatch(_ sums: SliceSums) throws {
     watch?.enter(.backwardSums)
-    try timed(\.wait, .sums) { try partials.merge(sums) }
+    try timed(.wait, .sums) { try partials.merge(sums) }
   }
 
   func gradientsReady(_ span: Range<Int>, of slices: BatchSlices) throws {
-    try timed(\.exchange, .exchange) { try gradients.ready(span, batchRows: slices.batchRows) }
+    try timed(.exchange, .exchange) { try gradients.ready(span, batchRows: slices.batchRows) }
   }
 
   func updateParameters(_ update: ParameterUpdate) throws -> UpdateOutcome {
     watch?.enter(.gradientExchange)
-    try timed(\.exchange, .exchange) { try gradients.finish() }
+    try timed(.exchange, .exchange) { try gradients.finish() }
     if mode == .allReduce {
-      try timed(\.exchange, .exchange) { try gradients.gatherShards(of: store.gradients[0]) }
+      try timed(.exchange, .exchange) { try gradients.gatherShards(of: store.gradients[0]) }
     }
     watch?.enter(.gradientNorm)
-    let norm = try timed(\.wait, .gradientNorm) {
+    let norm = try timed(.wait, .gradientNorm) {
       try self.norm.norm(of: store.gradients[0].base, adding: update.sums)
     }
     let outcome = UpdateOutcome(gradientNorm: norm, of: update)
@@ -97,12 +109,12 @@ final class RankReplicas: Replicas {
     if let gather {
       try updateShards(update, norm, gather)
     } else {
-      timed(\.update, .shard) {
+      timed(.update, .shard) {
         state.apply(update, gradientNorm: norm, to: store, gradients: store.gradients[0].base)
       }
       guard mode == .sharded else { return outcome }
       watch?.enter(.parameterGather)
-      try timed(\.exchange, .parameterGather) { try gradients.gatherShards(of: store.parameters) }
+      try timed(.exchange, .parameterGather) { try gradients.gatherShards(of: store.parameters) }
     }
     return outcome
   }
@@ -111,16 +123,16 @@ final class RankReplicas: Replicas {
   private func updateShards(
     _ update: ParameterUpdate, _ norm: Double, _ gather: ParameterGather
   ) throws {
-    try timed(\.exchange, .parameterGather) { try gather.begin() }
+    try timed(.exchange, .parameterGather) { try gather.begin() }
     for bucket in shards.buckets.indices {
-      timed(\.update, .shard) {
+      timed(.update, .shard) {
         state.apply(
           update, gradientNorm: norm, to: store, gradients: store.gradients[0].base, only: bucket)
       }
-      try timed(\.exchange, .parameterGather) { try gather.send(bucket: bucket) }
+      try timed(.exchange, .parameterGather) { try gather.send(bucket: bucket) }
     }
     watch?.enter(.parameterGather)
-    try timed(\.exchange, .parameterGather) { try gather.finish() }
+    try timed(.exchange, .parameterGather) { try gather.finish() }
   }
 
   /// The moments of all parameters on rank 0; all ranks.
@@ -134,14 +146,30 @@ final class RankReplicas: Replicas {
   }
 
   private func timed<Result>(
-    _ kind: WritableKeyPath<CommunicationTimes, Double>, _ name: SpanRecorder.Name,
-    _ body: () throws -> Result
+    _ kind: Cost, _ name: SpanRecorder.Name, _ body: () throws -> Result
   ) rethrows -> Result {
-    let start = MonotonicClock.seconds
+    let (start, sentBefore) = (MonotonicClock.seconds, team.world.bytesSent)
     defer {
-      times[keyPath: kind] += MonotonicClock.seconds - start
+      let seconds = MonotonicClock.seconds - start
+      let bytes = team.world.bytesSent &- sentBefore
+      switch kind {
+      case .wait: (times.wait, sent.statistics) = (times.wait + seconds, sent.statistics &+ bytes)
+      case .exchange:
+        (times.exchange, sent.exchange) = (times.exchange + seconds, sent.exchange &+ bytes)
+      case .update: times.update += seconds
+      }
       spans?.add(name, since: start)
     }
     return try body()
+  }
+
+  /// What time and traffic are counted as.
+  private enum Cost {
+    /// Waiting for others' statistics and sums.
+    case wait
+    /// Moving gradients and parameters.
+    case exchange
+    /// Updating parameters.
+    case update
   }
 }

@@ -12,7 +12,7 @@ struct Lockstep: ParsableCommand {
     version: Version.current,
     subcommands: [
       TrainCommand.self, EvaluateCommand.self, PredictCommand.self, InspectCommand.self,
-      CompareCommand.self, BenchCommand.self, DoctorCommand.self,
+      CompareCommand.self, ReportCommand.self, BenchCommand.self, DoctorCommand.self,
       PlanCommand.self,
     ]
   )

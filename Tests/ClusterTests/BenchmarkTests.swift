@@ -3,7 +3,8 @@ import Foundation
 import TestSupport
 import Testing
 
-private let hasPython = (try? run("python3", ["--version"]))?.status == 0
+/// Whether Python is there.
+let hasPython = (try? run("python3", ["--version"]))?.status == 0
 
 /// The programs of Benchmarks, with a peer that prints what it is told to.
 @Suite("Benchmarks", .timeLimit(.minutes(5)), .enabled(if: hasPython, "needs python3"))
@@ -127,6 +128,7 @@ struct BenchmarkTests {
       ("scaling", ["--parts", "one-host", "--folder", "/nowhere"], 66, "/nowhere has no peers"),
       ("instructions", ["--profile", "large", "--no-build"], 64, "--profile large: must be of"),
       ("setup-peers", ["--fast"], 64, "unknown option --fast"),
+      ("kernels", ["--fast"], 64, "unknown option --fast"),
     ])
   func refusals(program: String, arguments: [String], status: Int32, words: String) throws {
     let result = try start(program, arguments)

@@ -114,6 +114,33 @@ struct DoctorTests {
     #expect(checkup.findings.contains { $0.message.contains("/dev/shm") } == isFound)
   }
 
+  @Test(
+    "names hosts, addresses and clocks over a network, and a link that is slower than the others",
+    .enabled(if: canMakeHosts, "needs root, iproute2, openssh-server and namespaces"))
+  func hosts() throws {
+    let script = """
+      tc -n switch qdisc replace dev port3 root tbf rate 20mbit burst 64k latency 50ms
+      exec '\(packageRoot.appendingPathComponent("launch/run").path)' -n 3 -- doctor --json --seconds 2
+      """
+    let result = try launch("local-cluster", ["3", "--slots", "1", "--", "bash", "-c", script])
+    #expect(result.status == 0, "\(result.standardError)")
+    let checkup = try read(result)
+    #expect(checkup.hosts.map(\.host) == ["node1", "node2", "node3"])
+    #expect(checkup.hosts.map(\.ranks) == [[0], [1], [2]])
+    #expect(checkup.hosts.map(\.addresses) == (1...3).map { ["eth0 10.77.0.\($0)"] })
+    // The hosts are one machine, so what is measured is the error.
+    #expect(checkup.hosts.allSatisfy { abs($0.clockOffsetS) < 0.1 })
+    #expect(checkup.links.count == 6)
+    // 20 Mbit/s are 2.5 MB/s, and the shaper lets 64 kB through at once.
+    let slow = checkup.links.filter { $0.to == 2 }.map(\.megabytesPerS)
+    #expect(slow.count == 2 && slow.allSatisfy { (1.2...5).contains($0) }, "\(slow)")
+    for name in ["node1 (rank 0)", "node2 (rank 1)"] {
+      #expect(
+        checkup.findings.contains { $0.message.hasPrefix("\(name) to node3 (rank 2): ") },
+        "\(checkup.findings)")
+    }
+  }
+
   @Test("shows tables to people, and what is wrong with the command line")
   func text() throws {
     let result = try mpirun(ranks: 2, productURL(named: "lockstep").path, ["doctor"])

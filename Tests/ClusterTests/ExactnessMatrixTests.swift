@@ -9,6 +9,7 @@ struct ExactnessMatrix {
   static let values: [[[String]]] = [
     ranks.map { ["\($0)"] },
     [["--slices", "8"], ["--slices", "7"]],
+    [["--transport", "auto"], ["--transport", "messages"]],
     [
       ["--exchange-schedule", "direct"], ["--exchange-schedule", "halving"],
       ["--exchange", "all-reduce"],

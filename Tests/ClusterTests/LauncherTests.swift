@@ -17,7 +17,9 @@ func launch(
 
 @Suite("The launch scripts", .timeLimit(.minutes(10)))
 struct LauncherTests {
-  @Test("tell how they are used", arguments: ["setup", "build", "run", "quickstart", "test"])
+  @Test(
+    "tell how they are used",
+    arguments: ["setup", "build", "run", "quickstart", "test", "local-cluster", "scale"])
   func help(script: String) throws {
     let result = try launch(script, ["--help"])
     #expect(result.status == 0)
@@ -27,7 +29,7 @@ struct LauncherTests {
 
   @Test(
     "name an unknown option in one line, with status 64",
-    arguments: ["setup", "build", "run", "quickstart", "test"])
+    arguments: ["setup", "build", "run", "quickstart", "test", "local-cluster", "scale"])
   func unknownOption(script: String) throws {
     let result = try launch(script, ["--frobnicate"])
     #expect(result.status == 64)

@@ -14,7 +14,7 @@ struct MessagePassingRankTests {
     "all-reduce", "values", "send-receive", "large-message", "tags", "requests", "out-of-order",
     "request-owners", "group-reuse", "group-full", "group-out-of-order", "group-restart",
     "group-collectives", "arguments", "truncation", "request-truncation", "group-truncation",
-    "long-wait",
+    "long-wait", "traffic",
   ]
 
   let program: String

@@ -38,7 +38,7 @@ struct PredictionTests {
 
   @Test("counts the messages of two hosts, by hand")
   func messages() {
-    let placement = Placement(hosts: 2, ranksPerHost: 1, slices: nil, batchRows: 8)
+    let placement = EqualHosts(hosts: 2, ranksPerHost: 1, slices: nil, batchRows: 8)
     let traffic = StepTraffic(small, placement, bucketBytes: 4 << 20)
     // Three merges of 32 numbers, the norm with one block and eight sums, gradients there, parameters back.
     #expect(traffic.total.messages == 3 + 1 + 1 + 1)
@@ -48,7 +48,7 @@ struct PredictionTests {
 
   @Test("adds up the times of two hosts as by hand")
   func byHand() {
-    let placement = Placement(hosts: 2, ranksPerHost: 1, slices: nil, batchRows: 8)
+    let placement = EqualHosts(hosts: 2, ranksPerHost: 1, slices: nil, batchRows: 8)
     let traffic = StepTraffic(small, placement, bucketBytes: 4 << 20)
     let link = LinkModel(latency: 1, gap: 0, bandwidth: 256)
     let step = StepPrediction(small, traffic, link, compute: 42, update: 2)
@@ -105,7 +105,7 @@ struct PredictionTests {
   @Test("halves among more than eight hosts: log2 of them messages for gradients")
   func halving() throws {
     let schedule = try schedule([64, 64, 10])
-    let placement = Placement(hosts: 16, ranksPerHost: 1, slices: nil, batchRows: 64)
+    let placement = EqualHosts(hosts: 16, ranksPerHost: 1, slices: nil, batchRows: 64)
     let traffic = StepTraffic(schedule, placement, bucketBytes: 4 << 20)
     #expect(traffic.halves)
     // Three merges, the norm and the parameters go to 15 others each; halving has four stages.

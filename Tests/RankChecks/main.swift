@@ -5,7 +5,7 @@ import MessagePassing
 
 let checks = [
   environmentChecks, collectiveChecks, pointToPointChecks, nonBlockingChecks, groupChecks,
-  errorChecks, fatalChecks, trainingChecks, agreementChecks, waitingChecks,
+  errorChecks, fatalChecks, trainingChecks, agreementChecks, waitingChecks, trafficChecks,
 ].reduce(into: [:]) { all, group in all.merge(group) { _, new in new } }
 
 guard let name = CommandLine.arguments.dropFirst().first, let check = checks[name] else {

@@ -45,6 +45,21 @@ struct LogRecordTests {
         + #"{"compute":0.25,"wait":0.125,"exchange":0.0625,"update":0.0}}"#)
   }
 
+  @Test("timing records tell placement and traffic where they are known")
+  func placementAndTraffic() {
+    let start = TimingRecord.start(
+      startTime: "now", ranks: 2, hosts: ["a", "b"], slices: 2, version: "1",
+      placement: Placement(cores: [4, 8], machines: [0, 1], parties: 2))
+    #expect(
+      start.line
+        == #"{"start_time":"now","ranks":2,"hosts":["a","b"],"slices":2,"version":"1","#
+        + #""cores":[4,8],"machines":[0,1],"parties":2}"#)
+    let interval = TimingRecord.interval(
+      step: 10, epoch: 1, seconds: 1, samplesPerSecond: 2, phases: PhaseSeconds(),
+      traffic: TrafficBytes(exchange: 3, statistics: 4, shared: 5))
+    #expect(interval.line.hasSuffix(#","traffic":{"exchange":3,"statistics":4,"shared":5}}"#))
+  }
+
   private struct Loss: Decodable {
     let loss: Double
   }

@@ -1,23 +1,66 @@
 # SPDX-License-Identifier: Apache-2.0
-# Which hosts a job runs on, and which of them answer. Sourced by launch/run.
+# Which hosts a job runs on. Sourced by launch/run.
 # shellcheck shell=bash
 
-# read_hosts LIST FILE: sets host_names and host_slots from a list such as a:2,b:2, or from a hostfile.
-read_hosts() {
-  local entry name slots
-  host_names=() host_slots=()
-  if [ -n "$1" ]; then
-    for entry in ${1//,/ }; do
-      host_names+=("${entry%%:*}")
-      case "$entry" in *:*) host_slots+=("${entry##*:}") ;; *) host_slots+=(1) ;; esac
-    done
-  elif [ -n "$2" ]; then
-    while read -r name slots; do
-      host_names+=("$name")
-      host_slots+=("$slots")
-    done < <(sed 's/#.*//' "$2" | awk 'NF { n = 1; for (i = 2; i <= NF; i++) if ($i ~ /^slots=/) n = substr($i, 7) + 0; print $1, n }')
-    [ ${#host_names[@]} -gt 0 ] || fail 65 "--hostfile $2: names no host"
+# find_hosts: sets host_names and host_slots from what was asked for, or else from the scheduler that started this script.
+find_hosts() {
+  host_names=() host_slots=() scheduler=''
+  if [ -n "$hosts_asked" ]; then
+    read_host_list "$hosts_asked"
+  elif [ -n "$hostfile" ]; then
+    read_hostfile "$hostfile" "$hostfile_source"
+  elif [ -n "${SLURM_JOB_NODELIST:-}" ]; then
+    read_slurm
+  elif hostfile_of_operator; then
+    scheduler=Kubernetes
+    read_hostfile "$operator_hostfile" "the MPI Operator's hostfile"
   fi
+}
+
+# read_host_list LIST: such as a:2,b:2.
+read_host_list() {
+  local entry
+  for entry in ${1//,/ }; do
+    host_names+=("${entry%%:*}")
+    case "$entry" in *:*) host_slots+=("${entry##*:}") ;; *) host_slots+=(1) ;; esac
+  done
+}
+
+# read_hostfile FILE SOURCE: lines such as "a slots=2", as mpirun reads them.
+read_hostfile() {
+  local name slots
+  while read -r name slots; do
+    [[ $slots =~ ^[1-9][0-9]{0,5}$ ]] || fail 65 "$2 $1: host $name: slots=$slots must be a positive whole number"
+    host_names+=("$name")
+    host_slots+=("$slots")
+  done < <(sed 's/#.*//' "$1" | awk 'NF { n = 1; for (i = 2; i <= NF; i++) if ($i ~ /^slots=/) n = substr($i, 7); print $1, n }')
+  [ ${#host_names[@]} -gt 0 ] || fail 65 "$2 $1: names no host"
+}
+
+# The hosts of a Slurm job: a slot a task, or a processor where the job says nothing of tasks.
+read_slurm() {
+  local counts=${SLURM_TASKS_PER_NODE:-${SLURM_JOB_CPUS_PER_NODE:-1}} part number
+  if [ "${SLURM_STEP_NUM_TASKS:-1}" -gt 1 ]; then
+    fail 64 "srun starts $program once a task: start it from the batch script without srun"
+  fi
+  scheduler=Slurm
+  type -P scontrol >/dev/null || fail 69 "SLURM_JOB_NODELIST is set, but scontrol is not installed: name the hosts with --hosts"
+  mapfile -t host_names < <(scontrol show hostnames "$SLURM_JOB_NODELIST")
+  # Such as 4(x2),3: four on each of two hosts, then three.
+  for part in ${counts//,/ }; do
+    [[ $part =~ ^([1-9][0-9]*)(\(x([1-9][0-9]*)\))?$ ]] || break
+    for ((number = ${BASH_REMATCH[3]:-1}; number > 0; number--)); do host_slots+=("${BASH_REMATCH[1]}"); done
+  done
+  [ ${#host_names[@]} -gt 0 ] && [ ${#host_names[@]} -eq ${#host_slots[@]} ] \
+    || fail 69 "Slurm's $SLURM_JOB_NODELIST and $counts don't make a list of hosts: name them with --hosts"
+}
+
+# Whether Kubernetes' MPI Operator left a hostfile here; sets operator_hostfile.
+hostfile_of_operator() {
+  for operator_hostfile in "${OMPI_MCA_orte_default_hostfile:-}" /etc/mpi/hostfile; do
+    [ -z "$operator_hostfile" ] || [ ! -r "$operator_hostfile" ] || return 0
+  done
+  return 1
 }
 
 # The slots of the hosts, or the cores of this machine.
@@ -28,44 +71,17 @@ count_slots() {
   echo "$slots"
 }
 
+own_names=''
 is_local() {
-  [[ " localhost 127.0.0.1 $(hostname) $(hostname -I 2>/dev/null) " == *" $1 "* ]]
+  own_names=${own_names:-" $(hostname) localhost 127.0.0.1 $(hostname -I 2>/dev/null || true) "}
+  [[ $own_names != *" $1 "* ]] || return 0
+  # A full name, if its address is of this machine.
+  [[ $own_names == " ${1%%.*} "* ]] && [[ $own_names == *" $(getent ahostsv4 "$1" | sed -n '1s/ .*//p') "* ]]
 }
 
 all_local() {
   local name
   for name in "${host_names[@]}"; do is_local "$name" || return 1; done
-}
-
-# on_host HOST COMMAND ...: runs a command there, in this folder; quickly, or not at all.
-on_host() {
-  local host=$1 agent
-  shift
-  if is_local "$host"; then
-    "$@"
-    return
-  fi
-  read -ra agent <<<"${OMPI_MCA_plm_rsh_agent:-ssh}"
-  [ "$(basename "${agent[0]}")" != ssh ] || agent+=(-o BatchMode=yes -o ConnectTimeout=5)
-  timeout 10 "${agent[@]}" "$host" "cd $(printf %q "$PWD") 2>/dev/null; $(printf '%q ' "$@")" </dev/null 2>/dev/null
-}
-
-# Leaves those in host_names and host_slots that answer, and names the others.
-drop_dead_hosts() {
-  local index answers=() names=() slots=()
-  for index in "${!host_names[@]}"; do
-    on_host "${host_names[index]}" true >/dev/null &
-    answers[index]=$!
-  done
-  for index in "${!host_names[@]}"; do
-    if wait "${answers[index]}"; then
-      names+=("${host_names[index]}")
-      slots+=("${host_slots[index]}")
-    else
-      note "host ${host_names[index]} does not answer"
-    fi
-  done
-  host_names=("${names[@]}") host_slots=("${slots[@]}")
 }
 
 # The hosts as mpirun takes them.

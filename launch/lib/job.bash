@@ -54,7 +54,8 @@ end_later() {
   helpers+=($!)
 }
 
-# watch_mpirun PID: tells this script of a signal that is sent to mpirun alone, which is deaf to it.
+# watch_mpirun PID MESSAGES: tells this script of a signal that is sent to mpirun alone, which is deaf to it. Ends a job that
+# waits for a connection that can't be had.
 watch_mpirun() {
   local pending
   while pending=$(sed -n 's/^ShdPnd:[[:space:]]*//p' "/proc/$1/status" 2>/dev/null) && [ -n "$pending" ]; do
@@ -62,14 +63,22 @@ watch_mpirun() {
       kill -USR1 $$
       return
     fi
+    if grep -qs "$no_connection" "$2"; then
+      sleep 0.2
+      kill -KILL "$1"
+      return
+    fi
     sleep 1
   done
 }
 
+# What Open MPI says of a connection between ranks that fails, before it waits for ever.
+no_connection='failed to TCP connect to a peer MPI process'
+
 # start_job COMMAND ...: runs it to its end; sets status, and cause to what restarting may mend: signal, host, launcher,
 # peer, or to error.
 start_job() {
-  local file messages result=0
+  local file messages result=''
   # A file without a name: nothing is left of it however this script ends.
   file=$(mktemp -t lockstep-messages-XXXXXX)
   exec {messages}<>"$file"
@@ -77,7 +86,7 @@ start_job() {
   # What mpirun itself has to say goes to the messages, of which the person is told what matters.
   OPAL_OUTPUT_STDERR_FD=9 "${shell[@]}" "$@" </dev/null 9>&"$messages" &
   mpirun_pid=$!
-  watch_mpirun "$mpirun_pid" </dev/null >/dev/null 2>&1 &
+  watch_mpirun "$mpirun_pid" "/proc/$$/fd/$messages" </dev/null >/dev/null 2>&1 &
   helpers=($!)
   # A signal ends wait, but not mpirun.
   while :; do
@@ -88,7 +97,7 @@ start_job() {
     $interrupted || break
     result=$status
   done
-  [ "$status" -ne 127 ] || status=$result
+  [ "$status" -ne 127 ] || status=${result:-127}
   [ "$status" -ne 137 ] || clean_up_after "$mpirun_pid"
   mpirun_pid=''
   kill "${helpers[@]}" 2>/dev/null || true
@@ -100,7 +109,7 @@ start_job() {
 # clean_up_after PID: removes what an mpirun that was killed leaves on this machine: its folder, and shared memory.
 clean_up_after() {
   local folder job
-  for folder in "${TMPDIR:-/tmp}"/ompi.*."$(id -u)"/pid."$1"; do
+  for folder in "${OMPI_MCA_orte_tmpdir_base:-${TMPDIR:-/tmp}}"/ompi.*."$(id -u)"/pid."$1"; do
     [ -e "$folder/contact.txt" ] || continue
     # Its first word is the launcher's number, JOB.0; that of the ranks' job is one more.
     job=$(sed -n '1s/\..*//p' "$folder/contact.txt")
@@ -112,12 +121,16 @@ clean_up_after() {
 # judge MESSAGES: what the end of mpirun with this status, after these messages, means.
 judge() {
   local rank='rank ([0-9]+) with PID [0-9]+ on node ([^ ]+) exited on signal ([0-9]+) \(([^)]*)\)'
+  local connection='Local host: ([^ ]+) .*connect\(\) to ([0-9.]+):([0-9]+) failed'
   local text
   text=$(tr '\n' ' ' <"$1" | tr -s ' ')
   cause=error
   if [ "$status" -eq 0 ]; then return; fi
   if [ "$stop_signal" -ne 0 ]; then
     status=$((128 + stop_signal))
+  elif [[ $text == *"$no_connection"* && $text =~ $connection ]]; then
+    cause=host status=69
+    note "${BASH_REMATCH[1]} can't reach ${BASH_REMATCH[2]} port ${BASH_REMATCH[3]}: let the firewall pass all TCP between the hosts"
   elif [[ $text =~ 'lost communication with a remote daemon'.*'Remote daemon:'[^a-z]*'on node '([^ ]+) ]]; then
     cause=host status=75
     note "lost host ${BASH_REMATCH[1]}"

@@ -46,7 +46,7 @@ prepare_restarts() {
 }
 
 # The folder of the run is where rank 0 is.
-at_first_host() { on_host "${host_names[0]:-localhost}" "$@"; }
+at_first_host() { on_host "${host_names[0]:-localhost}" "$@" 2>/dev/null; }
 
 # The step of the run's newest checkpoint; -1 if there is none.
 newest_step() {
@@ -121,9 +121,12 @@ run_with_restarts() {
     [ "$stop_signal" -eq 0 ] && [ "$cause" != error ] && [ "$status" -ne 0 ] || return 0
     if [ "$max_restarts" -eq 0 ]; then return 0; fi
     # Read again, so that the file can take hosts out or bring some in.
-    read_hosts "$hosts_asked" "$hostfile"
-    drop_dead_hosts
-    [ -z "$hosts_asked$hostfile" ] || [ ${#host_names[@]} -gt 0 ] || fail 69 "no host answers"
+    find_hosts
+    if [ ${#host_names[@]} -gt 0 ]; then
+      drop_dead_hosts
+      [ ${#host_names[@]} -gt 0 ] || fail 69 "no host answers"
+      all_local || choose_network || exit 69
+    fi
     step=$(newest_step)
     if [ "$step" -gt "$newest" ]; then failures=0 newest=$step; fi
     failures=$((failures + 1))

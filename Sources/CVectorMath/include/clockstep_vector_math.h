@@ -53,6 +53,12 @@ static inline clockstep_float16 clockstep_multiply_add(
   return __builtin_elementwise_fma(a, b, c);
 }
 
+/// The same of 8 numbers in Float64.
+static inline clockstep_double8 clockstep_multiply_add_double(
+    clockstep_double8 a, clockstep_double8 b, clockstep_double8 c) {
+  return __builtin_elementwise_fma(a, b, c);
+}
+
 /// a0 b0 a1 b1 ... a7 b7.
 ///
 /// Swift's SIMD types have no shuffle of two vectors.

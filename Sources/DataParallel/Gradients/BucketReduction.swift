@@ -52,9 +52,11 @@ final class BucketReduction {
     }
   }
 
-  /// Begins with this rank's own nodes of every shard.
-  func begin(_ plans: [MergingPlan], nodes: Int) {
-    self.plans = plans
+  /// Begins with this rank's own nodes of every shard, and each stage's plan for the batch.
+  func begin(_ plansOfStages: [MergingPlans], batchRows: Int, nodes: Int) {
+    for (stage, plans) in plansOfStages.enumerated() {
+      self.plans[stage] = plans.plan(batchRows: batchRows)
+    }
     self.nodes = nodes
     stage = 0
     isWaiting = false

@@ -113,6 +113,7 @@ final class DirectReduceScatter: ReduceScatter {
         switch owner {
         case .member(let member):
           items.append(gradients[member][item].base + own.lowerBound)
+          team.noteRead(own.count, of: member)
         case .team:
           items.append(received[bucket].base + place * own.count)
           place += 1

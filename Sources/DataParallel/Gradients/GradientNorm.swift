@@ -23,14 +23,18 @@ final class GradientNorm {
     let layout: BlockLayout
     let numbers: AlignedBuffer<Double>
     let rows: AlignedBuffer<Double>
+    /// How many numbers the member of a team with the most of them has.
+    let mostOfMember: Int
 
-    init(_ blocks: [[Int]], _ largest: MergingPlan, width: Int, teams: [Range<Int>]) throws {
+    init(_ blocks: [[Int]], _ largest: MergingPlan, width: Int, _ division: HostTeams) throws {
       var starts = [0]
       for (blocks, items) in zip(blocks, largest.itemsOfOwner) {
         starts.append(starts[starts.count - 1] + blocks.count + items.count * width)
       }
       self.starts = starts
-      layout = try BlockLayout(counts: teams.map { starts[$0.upperBound] - starts[$0.lowerBound] })
+      mostOfMember = division.members.map { starts[$0 + 1] - starts[$0] }.max() ?? 0
+      layout = try BlockLayout(
+        counts: division.teams.map { starts[$0.upperBound] - starts[$0.lowerBound] })
       numbers = AlignedBuffer(count: starts[starts.count - 1])
       rows = AlignedBuffer(count: largest.plan.items.count * width)
     }
@@ -60,7 +64,7 @@ final class GradientNorm {
     if team.members == nil {
       own = route.numbers.base + starts[rank]
     } else {
-      own = try board.open(rowCount: members.map { starts[$0 + 1] - starts[$0] }.max() ?? 0)
+      own = try board.open(rowCount: route.mostOfMember)
     }
     write(gradients, sums, to: own)
     if team.members != nil {
@@ -120,8 +124,7 @@ final class GradientNorm {
   /// The route for sums of a width; made once for each.
   private func route(width: Int) throws -> Route {
     if let known = routes[width] { return known }
-    let made = try Route(
-      blocksOfRank, plans.largest, width: width, teams: team.division.teams)
+    let made = try Route(blocksOfRank, plans.largest, width: width, team.division)
     routes[width] = made
     return made
   }

@@ -43,8 +43,7 @@ final class HalvingReduceScatter: ReduceScatter {
   func begin(batchRows: Int) {
     started = 0
     let own = ownPlans.plan(batchRows: batchRows).plan.items.count
-    let plans = plans.map { $0.plan(batchRows: batchRows) }
-    for reduction in reductions { reduction.begin(plans, nodes: own) }
+    for reduction in reductions { reduction.begin(plans, batchRows: batchRows, nodes: own) }
   }
 
   func start(_ bucket: Int) throws {

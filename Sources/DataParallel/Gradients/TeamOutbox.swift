@@ -77,6 +77,7 @@ final class TeamOutbox {
     for (member, itemsOfOwner) in plan.itemsOfOwner.enumerated() {
       for item in 0..<itemsOfOwner.count {
         items.append(gradients[member][item].base + shard.lowerBound)
+        team.noteRead(shard.count, of: member)
       }
     }
     results.removeAll(keepingCapacity: true)

@@ -29,6 +29,8 @@ final class HostTeam {
   /// The first ranks of all teams; nil on other ranks, and where there is one team.
   let leaders: Communicator?
   private let counters: SharedCounters?
+  /// Bytes of gradients that this rank has read from other members' memory.
+  private(set) var bytesRead = 0
 
   /// Forms the teams; all ranks.
   ///
@@ -57,6 +59,11 @@ final class HostTeam {
     counters = try members.map { (members) throws(MPIError) in
       try SharedCounters(members, kinds: Meeting.allCases.count)
     }
+  }
+
+  /// Takes note that this rank reads a member's gradients, which may be its own.
+  func noteRead(_ gradients: Int, of member: Int) {
+    if member != division.place { bytesRead &+= gradients &* MemoryLayout<Float>.stride }
   }
 
   /// Tells the team that this rank has come to a meeting, and returns its number.

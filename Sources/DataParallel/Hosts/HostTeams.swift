@@ -10,6 +10,8 @@ struct HostTeams: Hashable {
   let teams: [Range<Int>]
   /// Which team this rank is in.
   let own: Int
+  /// The other teams.
+  let others: [Int]
   /// This rank.
   let rank: Int
 
@@ -27,7 +29,9 @@ struct HostTeams: Hashable {
     }
     self.teams = teams
     self.rank = rank
-    own = teams.firstIndex { $0.contains(rank) } ?? 0
+    let own = teams.firstIndex { $0.contains(rank) } ?? 0
+    self.own = own
+    others = teams.indices.filter { $0 != own }
   }
 
   /// Makes each of `ranks` ranks a team of its own.
@@ -39,8 +43,6 @@ struct HostTeams: Hashable {
   var members: Range<Int> { teams[own] }
   /// This rank's place in its team.
   var place: Int { rank - members.lowerBound }
-  /// The other teams.
-  var others: [Int] { teams.indices.filter { $0 != own } }
 
   /// The rank of a team that sends and receives what concerns the shards of `owner`, a rank of
   /// another team: the work is dealt out over the team.

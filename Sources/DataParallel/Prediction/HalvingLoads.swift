@@ -3,12 +3,12 @@ internal import NeuralCore
 
 /// What recursive halving sends between hosts, stage by stage.
 struct HalvingLoads {
-  private let placement: Placement
+  private let placement: EqualHosts
   /// Of each sampled host, of each of its ranks, the stages and the nodes that it holds in each.
   private let hosts: [[[(stage: HalvingStage, nodes: Int, rank: Int)]]]
   private let stageCount: Int
 
-  init(_ placement: Placement) {
+  init(_ placement: EqualHosts) {
     self.placement = placement
     let owners = placement.owners
     hosts = placement.samples.map { host in

@@ -92,7 +92,7 @@ public struct ScalingPlan {
     let ranks = nodes * ranksPerNode
     guard ranks <= Swift.min(slices ?? Self.mostRanks, Self.mostRanks) else { return nil }
     let rows = kind == .weak ? batch * nodes : batch
-    let placement = Placement(
+    let placement = EqualHosts(
       hosts: nodes, ranksPerHost: ranksPerNode, slices: slices, batchRows: rows)
     let traffic = traffic(placement, bucketBytes)
     let step = predict(traffic, nodes: nodes, rows: rows)
@@ -108,7 +108,7 @@ public struct ScalingPlan {
       bestBucketStepS: best.seconds, efficientBatch: efficientBatch(traffic, nodes: nodes))
   }
 
-  private func traffic(_ placement: Placement, _ bytes: Int) -> StepTraffic {
+  private func traffic(_ placement: EqualHosts, _ bytes: Int) -> StepTraffic {
     StepTraffic(schedule, placement, bucketBytes: bytes, exchange: exchange)
   }
 
@@ -126,7 +126,7 @@ public struct ScalingPlan {
   }
 
   private func bestBucket(
-    _ placement: Placement, nodes: Int, rows: Int, chosen: Double
+    _ placement: EqualHosts, nodes: Int, rows: Int, chosen: Double
   ) -> (megabytes: Double, seconds: Double) {
     var best = (megabytes: Double(bucketBytes) / 1_048_576, seconds: chosen)
     var known = [blocksPerBucket(placement, bucketBytes)]
@@ -142,7 +142,7 @@ public struct ScalingPlan {
     return best
   }
 
-  private func blocksPerBucket(_ placement: Placement, _ bytes: Int) -> Int {
+  private func blocksPerBucket(_ placement: EqualHosts, _ bytes: Int) -> Int {
     ShardTable.blocksPerBucket(schedule.blocks, ranks: placement.ranks, bucketBytes: bytes)
   }
 

@@ -46,7 +46,7 @@ public struct StepTraffic: Sendable {
 
   /// Counts the messages of sharded mode.
   public init(
-    _ schedule: StepSchedule, _ placement: Placement, bucketBytes: Int,
+    _ schedule: StepSchedule, _ placement: EqualHosts, bucketBytes: Int,
     exchange: ExchangeOptions.Schedule = .auto
   ) {
     let shards = ShardTable(
@@ -84,13 +84,13 @@ public struct StepTraffic: Sendable {
   }
 
   /// Each host's leader sends what the host has to each other one.
-  private static func collective(_ placement: Placement, _ bytes: (Int) -> Int) -> Load {
+  private static func collective(_ placement: EqualHosts, _ bytes: (Int) -> Int) -> Load {
     let others = placement.hosts - 1
     let own = placement.samples.map(bytes)
     return Load(messages: others, bytes: others * (own.max() ?? 0))
   }
 
-  private static func norm(_ shards: ShardTable, _ placement: Placement, width: Int) -> Load {
+  private static func norm(_ shards: ShardTable, _ placement: EqualHosts, width: Int) -> Load {
     let plan = MergingPlans(placement.partition, owners: placement.owners).largest
     return collective(placement) { host in
       placement.ranks(ofHost: host).reduce(0) { sum, rank in
@@ -101,7 +101,7 @@ public struct StepTraffic: Sendable {
   }
 
   /// Each host sends its nodes of every shard that ranks of other hosts own; or receives those of others.
-  private static func direct(_ shards: [Range<Int>], _ placement: Placement) -> Load {
+  private static func direct(_ shards: [Range<Int>], _ placement: EqualHosts) -> Load {
     let hosts = (0..<placement.hosts).map { host in
       placement.ranks(ofHost: host).map { shards[$0].count }
     }
@@ -121,7 +121,7 @@ public struct StepTraffic: Sendable {
 
   /// Each owner sends its new parameters to one rank of each other host, or to every rank.
   private static func gather(
-    _ shards: [Range<Int>], _ placement: Placement, toEveryRank: Bool
+    _ shards: [Range<Int>], _ placement: EqualHosts, toEveryRank: Bool
   ) -> Load {
     let copies = (placement.hosts - 1) * (toEveryRank ? placement.ranksPerHost : 1)
     let loads = placement.samples.map { host in

@@ -22,6 +22,7 @@ extension Communicator {
       MPI_Iallgather(
         block.baseAddress, count, type, buffer.baseAddress, count, type, try live(call), &request)
     }
+    noteSent(block.count, Element.self, to: size - 1)
   }
 
   /// Completes a buffer in which each rank has filled its own block; all ranks.
@@ -42,6 +43,7 @@ extension Communicator {
       MPI_Iallgather(
         clockstep_in_place(), 0, type, buffer.baseAddress, count, type, try live(call), &request)
     }
+    noteSent(buffer.count / size, Element.self, to: size - 1)
   }
 
   /// Collects blocks of different sizes on every rank, where the layout says; all ranks.
@@ -68,6 +70,7 @@ extension Communicator {
         block.baseAddress, count, type, buffer.baseAddress, layout.counts, layout.offsets, type,
         try live(call), &request)
     }
+    noteSent(block.count, Element.self, to: size - 1)
   }
 
   /// Completes a buffer in which each rank has filled its block of the layout; all ranks.
@@ -90,5 +93,6 @@ extension Communicator {
         clockstep_in_place(), 0, type, buffer.baseAddress, layout.counts, layout.offsets, type,
         try live(call), &request)
     }
+    noteSent(layout[rank].count, Element.self, to: size - 1)
   }
 }

@@ -23,6 +23,7 @@ extension Communicator {
       MPI_Ialltoall(
         blocks.baseAddress, count, type, buffer.baseAddress, count, type, try live(call), &request)
     }
+    noteSent(blocks.count / size, Element.self, to: size - 1)
   }
 
   /// Sends a block of any size to each rank and receives one from each; all ranks.
@@ -52,5 +53,6 @@ extension Communicator {
         buffer.baseAddress, receiveLayout.counts, receiveLayout.offsets, type, try live(call),
         &request)
     }
+    for peer in 0..<size { noteSent(sendLayout[peer].count, Element.self, toPeer: peer) }
   }
 }

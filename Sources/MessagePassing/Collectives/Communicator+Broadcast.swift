@@ -30,5 +30,6 @@ extension Communicator {
       MPI_Ibcast(
         buffer.baseAddress, count, Element.messageType.datatype, root, try live(call), &request)
     }
+    noteSent(buffer.count, Element.self, to: rank == Int(root) ? size - 1 : 0)
   }
 }

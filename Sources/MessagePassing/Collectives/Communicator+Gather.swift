@@ -25,6 +25,7 @@ extension Communicator {
         block.baseAddress, count, type, buffer?.baseAddress, count, type, to, try live(call),
         &request)
     }
+    noteSent(block.count, Element.self, toPeer: root)
   }
 
   /// Collects blocks of different sizes on the root, where the layout says; all ranks.
@@ -52,6 +53,7 @@ extension Communicator {
         block.baseAddress, count, type, buffer?.baseAddress, layout.counts, layout.offsets, type,
         to, try live(call), &request)
     }
+    noteSent(block.count, Element.self, toPeer: root)
   }
 
   /// Checks that this rank's block is as large as the layout says.

@@ -7,6 +7,8 @@ final class EnvironmentState {
   /// How often a wait spins before it yields.
   let spins: Int
   var isFinalised = false
+  /// What this process has sent, as ``Communicator/bytesSent`` counts it.
+  var bytesSent = 0
   /// Is told how many seconds a wait has lasted.
   var waitObserver: ((Double) throws(MPIError) -> Void)?
 

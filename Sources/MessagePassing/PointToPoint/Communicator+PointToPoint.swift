@@ -23,6 +23,7 @@ extension Communicator {
         buffer.baseAddress, count, Element.messageType.datatype, peer, label, try live(call),
         &request)
     }
+    noteSent(buffer.count, Element.self, toPeer: destination)
   }
 
   /// Waits for a message and returns its number of elements; this rank.
@@ -78,6 +79,7 @@ extension Communicator {
     try complete(sending) { (request) throws(MPIError) in
       MPI_Isend(message.baseAddress, sent, type, to, label, try live(sending), &request)
     }
+    noteSent(message.count, Element.self, toPeer: destination)
     try finish(&request, receiving, &status)
     return try received(&status, type)
   }

@@ -35,6 +35,7 @@ extension Communicator {
       MPI_Isend(
         buffer.baseAddress, count, Element.messageType.datatype, peer, label, live(call), &handle),
       call, rank: worldRank)
+    noteSent(buffer.count, Element.self, toPeer: destination)
     return Operation(
       handle: handle ?? clockstep_request_null(), call: call, peer: peer, tag: label,
       count: buffer.count, owner: owner)
@@ -66,6 +67,7 @@ extension Communicator {
       MPI_Ibcast(
         buffer.baseAddress, count, Element.messageType.datatype, root, live(call), &handle),
       call, rank: worldRank)
+    noteSent(buffer.count, Element.self, to: rank == Int(root) ? size - 1 : 0)
     return Operation(
       handle: handle ?? clockstep_request_null(), call: call, peer: root, tag: -1,
       count: buffer.count, owner: owner)
@@ -83,6 +85,7 @@ extension Communicator {
         clockstep_in_place(), 0, type, buffer.baseAddress, layout.counts, layout.offsets, type,
         live(call), &handle),
       call, rank: worldRank)
+    noteSent(layout[rank].count, Element.self, to: size - 1)
     return Operation(
       handle: handle ?? clockstep_request_null(), call: call, peer: -1, tag: -1,
       count: layout.extent, owner: owner, layout: layout)

@@ -19,6 +19,7 @@ extension Communicator {
     try check(
       MPI_Isend(message, 1, Int.messageType.datatype, peer, 0, live(call), &request), call,
       rank: worldRank)
+    noteSent(1, Int.self, toPeer: destination)
     try check(MPI_Request_free(&request), "MPI_Request_free", rank: worldRank)
   }
 

@@ -31,11 +31,14 @@ public struct Relu: ActivationFunction {
     let n = z.columns
     for row in 0..<z.rows {
       let (source, target) = (z.base + row * n, output.base + row * n)
-      Vectors.forEach(n) { j, lanes in
+      // A closure of this size would be called for each vector (Swift 6.3).
+      @inline(__always)
+      func activate(_ j: Int, _ lanes: Int) {
         let sum = Vectors.load(source + j, count: lanes) + Vectors.load(bias + j, count: lanes)
         Vectors.store(sum, to: source + j, count: lanes)
         Vectors.store(sum.replacing(with: 0, where: sum .<= 0), to: target + j, count: lanes)
       }
+      Vectors.forEach(n, activate)
     }
   }
 

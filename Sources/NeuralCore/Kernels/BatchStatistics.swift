@@ -3,9 +3,9 @@
 /// Column statistics of a slice, and the normalisation by those of the batch.
 ///
 /// What has a number for each column is padded to whole vectors: `Vectors.padded(columns)` apart.
-enum BatchStatistics {
+package enum BatchStatistics {
   /// How many Float32 numbers the functions here need for a moment.
-  static func scratchCount(columns: Int) -> Int { 3 * Vectors.padded(columns) }
+  package static func scratchCount(columns: Int) -> Int { 3 * Vectors.padded(columns) }
 
   /// The mean and M2 of each column: `moments` gets all means, then all M2.
   ///
@@ -13,21 +13,38 @@ enum BatchStatistics {
   /// block the first pass adds x - x0, x0 being the column's first element: a constant column has
   /// exactly its value as mean. The second adds (x - mean)^2. A large mean costs no digits, since
   /// differences of near numbers are exact (Sterbenz).
-  static func moments(
+  ///
+  /// A block that is wide is taken in stripes of columns, so that its second pass finds it in the cache.
+  package static func moments(
     of matrix: MatrixView, into moments: UnsafeMutablePointer<Double>,
     scratch: UnsafeMutablePointer<Float>
   ) {
-    let n = matrix.columns
-    let stride = Vectors.padded(n)
+    let squares = moments + Vectors.padded(matrix.columns)
+    for first in stride(from: 0, to: matrix.columns, by: stripe) {
+      let columns = first..<Swift.min(first + stripe, matrix.columns)
+      momentsOfStripe(
+        columns, of: matrix, into: moments + first, squares + first, scratch: scratch)
+    }
+  }
+
+  /// 128 rows of it are half a megabyte.
+  private static let stripe = 1024
+
+  private static func momentsOfStripe(
+    _ columns: Range<Int>, of matrix: MatrixView, into moments: UnsafeMutablePointer<Double>,
+    _ squares: UnsafeMutablePointer<Double>, scratch: UnsafeMutablePointer<Float>
+  ) {
+    let (n, width) = (matrix.columns, columns.count)
+    let stride = Vectors.padded(width)
     let (sums, high, low) = (scratch, scratch + stride, scratch + 2 * stride)
-    let base = matrix.base
+    let base = matrix.base + columns.lowerBound
     RowBlocks.forEach(rows: matrix.rows) { block in
       let x0 = base + block.lowerBound * n
-      RowBlocks.sum(block, columns: n, into: sums) { row, j, lanes in
+      RowBlocks.sum(block, columns: width, into: sums) { row, j, lanes in
         Vectors.load(base + row &* n + j, count: lanes) - Vectors.load(x0 + j, count: lanes)
       }
       let scale = DoubleVectors.all(1 / Double(block.count))
-      Vectors.forEach(n) { j, lanes in
+      Vectors.forEach(width) { j, lanes in
         // Eight at a time would read beyond x0's last column.
         Vectors.store(Vectors.load(x0 + j, count: lanes), to: high + j)
       }
@@ -38,21 +55,21 @@ enum BatchStatistics {
         DoubleVectors.store(mean - DoubleVectors.load(high + j), to: low + j)
         if let means { DoubleVectors.store(mean, to: means + j) }
       }
-      RowBlocks.sum(block, columns: n, into: sums) { row, j, lanes in
+      RowBlocks.sum(block, columns: width, into: sums) { row, j, lanes in
         let x = Vectors.load(base + row &* n + j, count: lanes)
         let d = (x - Vectors.load(high + j)) - Vectors.load(low + j)
         return d * d
       }
-      take(block, sums: sums, high: high, low: low, into: moments, stride: stride)
+      take(block, sums: sums, high: high, low: low, into: moments, squares, stride: stride)
     }
   }
 
   /// Takes a block's mean (in two parts) and sums of squares into the moments of the rows before.
   private static func take(
     _ block: Range<Int>, sums: UnsafePointer<Float>, high: UnsafePointer<Float>,
-    low: UnsafePointer<Float>, into moments: UnsafeMutablePointer<Double>, stride: Int
+    low: UnsafePointer<Float>, into moments: UnsafeMutablePointer<Double>,
+    _ m2: UnsafeMutablePointer<Double>, stride: Int
   ) {
-    let m2 = moments + stride
     guard block.lowerBound > 0 else {
       DoubleVectors.forEach(stride) { j in
         DoubleVectors.store(DoubleVectors.load(sums + j), to: m2 + j)
@@ -71,7 +88,7 @@ enum BatchStatistics {
   }
 
   /// Ahat = (A - mean) / sqrt(var + eps) and Abar = Ahat * gamma + beta, row by row.
-  static func normalize(
+  package static func normalize(
     _ a: MatrixView, by s: NormalizationScales, gamma: UnsafePointer<Float>,
     beta: UnsafePointer<Float>, normalized: UnsafeMutablePointer<Float>,
     scaled: UnsafeMutablePointer<Float>
@@ -95,7 +112,7 @@ enum BatchStatistics {
   }
 
   /// The column sums of dAbar * Ahat, then those of dAbar.
-  static func gradientSums(
+  package static func gradientSums(
     _ gradient: MatrixView, normalized: UnsafePointer<Float>,
     into sums: UnsafeMutablePointer<Double>, scratch: UnsafeMutablePointer<Float>
   ) {
@@ -116,7 +133,7 @@ enum BatchStatistics {
   }
 
   /// dA = factor * (dAbar - meanOfGradient - Ahat * meanOfProduct), in place over dAbar.
-  static func inputGradient(
+  package static func inputGradient(
     _ gradient: MutableMatrixView, normalized: UnsafePointer<Float>,
     factor: UnsafePointer<Float>, meanOfGradient: UnsafePointer<Float>,
     meanOfProduct: UnsafePointer<Float>
@@ -135,14 +152,17 @@ enum BatchStatistics {
   }
 
   /// gradient *= factor, column by column.
-  static func scaleColumns(_ gradient: MutableMatrixView, by factor: UnsafePointer<Float>) {
+  package static func scaleColumns(_ gradient: MutableMatrixView, by factor: UnsafePointer<Float>) {
     let n = gradient.columns
     for row in 0..<gradient.rows {
       let g = gradient.base + row * n
-      Vectors.forEach(n) { j, lanes in
+      // A closure of this size would be called for each vector (Swift 6.3).
+      @inline(__always)
+      func scale(_ j: Int, _ lanes: Int) {
         Vectors.store(
           Vectors.load(g + j, count: lanes) * Vectors.load(factor + j), to: g + j, count: lanes)
       }
+      Vectors.forEach(n, scale)
     }
   }
 }

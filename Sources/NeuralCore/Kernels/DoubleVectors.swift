@@ -4,44 +4,50 @@ internal import CVectorMath
 /// Element-wise work on Float64 numbers, 8 at a time.
 ///
 /// Runs are padded to whole vectors of 16 by whoever makes them, so there is no rest.
-enum DoubleVectors {
-  typealias Vector = SIMD8<Double>
+package enum DoubleVectors {
+  package typealias Vector = SIMD8<Double>
 
   @inline(__always)
-  static func load(_ pointer: UnsafePointer<Double>) -> Vector {
+  package static func load(_ pointer: UnsafePointer<Double>) -> Vector {
     UnsafeRawPointer(pointer).loadUnaligned(as: Vector.self)
   }
 
   @inline(__always)
-  static func store(_ vector: Vector, to pointer: UnsafeMutablePointer<Double>) {
+  package static func store(_ vector: Vector, to pointer: UnsafeMutablePointer<Double>) {
     UnsafeMutableRawPointer(pointer).storeBytes(of: vector, as: Vector.self)
   }
 
   /// Eight Float32 numbers.
   @inline(__always)
-  static func load(_ pointer: UnsafePointer<Float>) -> Vector {
+  package static func load(_ pointer: UnsafePointer<Float>) -> Vector {
     widened(UnsafeRawPointer(pointer).loadUnaligned(as: SIMD8<Float>.self))
   }
 
   /// Eight numbers, rounded to Float32.
   @inline(__always)
-  static func store(_ vector: Vector, to pointer: UnsafeMutablePointer<Float>) {
+  package static func store(_ vector: Vector, to pointer: UnsafeMutablePointer<Float>) {
     UnsafeMutableRawPointer(pointer).storeBytes(
       of: clockstep_narrow(vector), as: SIMD8<Float>.self)
   }
 
   @inline(__always)
-  static func widened(_ x: SIMD8<Float>) -> Vector { clockstep_widen(x) }
+  package static func widened(_ x: SIMD8<Float>) -> Vector { clockstep_widen(x) }
 
   @inline(__always)
-  static func squareRoot(_ x: Vector) -> Vector { clockstep_square_root_double(x) }
+  package static func squareRoot(_ x: Vector) -> Vector { clockstep_square_root_double(x) }
+
+  /// a * b + c, rounded once.
+  @inline(__always)
+  package static func multiplyAdd(_ a: Vector, _ b: Vector, _ c: Vector) -> Vector {
+    clockstep_multiply_add_double(a, b, c)
+  }
 
   @inline(__always)
-  static func all(_ value: Double) -> Vector { Vector(repeating: value) }
+  package static func all(_ value: Double) -> Vector { Vector(repeating: value) }
 
   /// Calls `body` at every eighth index below `count`, a multiple of eight.
   @inline(__always)
-  static func forEach(_ count: Int, _ body: (Int) -> Void) {
+  package static func forEach(_ count: Int, _ body: (Int) -> Void) {
     var i = 0
     while i < count {
       body(i)

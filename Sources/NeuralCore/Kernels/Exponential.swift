@@ -6,11 +6,11 @@
 /// degree 6 (coefficients of S. Moshier's Cephes library, `expf`). The error is below 2 units in
 /// the last place; results below 2^-126 are right as subnormals, exp(x) is infinite from 88.73 on
 /// and 0 from -104 down, NaN stays NaN.
-enum Exponential {
-  typealias Vector = SIMD16<Float>
+package enum Exponential {
+  package typealias Vector = SIMD16<Float>
 
   @inline(__always)
-  static func exp(_ x: Vector) -> Vector {
+  package static func exp(_ x: Vector) -> Vector {
     let clamped = x.replacing(with: -105, where: x .< -105).replacing(with: 90, where: x .> 90)
     // Adding 1.5 * 2^23 rounds to the nearest integer and leaves it in the low bits.
     let magic = Vector(repeating: 12_582_912)

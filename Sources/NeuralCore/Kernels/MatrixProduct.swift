@@ -5,18 +5,24 @@ internal import COneDNN
 ///
 /// A product's bits depend on its shape and operands, not on where these lie in memory. So products
 /// are made slice by slice, in shapes that do not depend on who makes them.
-enum MatrixProduct {
+package enum MatrixProduct {
   /// An operand: its first element, the distance from one row to the next, how it is read.
-  struct Operand {
+  package struct Operand {
     let base: UnsafePointer<Float>
     let stride: Int
-    var transposed = false
+    let transposed: Bool
+
+    package init(base: UnsafePointer<Float>, stride: Int, transposed: Bool = false) {
+      self.base = base
+      self.stride = stride
+      self.transposed = transposed
+    }
   }
 
   /// C = A * B, with A as `rows x inner` and B as `inner x columns` after the transpositions.
   ///
   /// - Parameter workspace: room for ``workspaceCount(columns:inner:)`` numbers.
-  static func multiply(
+  package static func multiply(
     _ a: Operand, by b: Operand, into c: UnsafeMutablePointer<Float>, stride: Int, rows: Int,
     columns: Int, inner: Int, workspace: UnsafeMutablePointer<Float>
   ) throws {
@@ -49,7 +55,7 @@ enum MatrixProduct {
   }
 
   /// The workspace that products with a transposed second operand need, whatever their rows.
-  static func workspaceCount(columns: Int, inner: Int) -> Int {
+  package static func workspaceCount(columns: Int, inner: Int) -> Int {
     SmallProduct.suits(rows: 1, columns: columns, inner: inner)
       ? Vectors.padded(columns) * inner : 0
   }

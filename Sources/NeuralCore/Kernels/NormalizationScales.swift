@@ -4,14 +4,14 @@
 ///
 /// The mean is kept in two Float32 parts whose sum is exact to about 48 bits: with features of
 /// mean 1e6 and unit deviation, one Float32 alone would be off by up to 3 % of the deviation.
-struct NormalizationScales {
-  let meanHigh: UnsafeMutablePointer<Float>
-  let meanLow: UnsafeMutablePointer<Float>
-  let reciprocalDeviation: UnsafeMutablePointer<Float>
+package struct NormalizationScales {
+  package let meanHigh: UnsafeMutablePointer<Float>
+  package let meanLow: UnsafeMutablePointer<Float>
+  package let reciprocalDeviation: UnsafeMutablePointer<Float>
   private let stride: Int
 
   /// Scales of `features` features in a buffer of ``count(features:)`` numbers.
-  init(_ buffer: AlignedBuffer<Float>, features: Int) {
+  package init(_ buffer: AlignedBuffer<Float>, features: Int) {
     precondition(buffer.count >= Self.count(features: features), "scales outside the buffer")
     stride = Vectors.padded(features)
     meanHigh = buffer.base
@@ -20,10 +20,10 @@ struct NormalizationScales {
   }
 
   /// How many numbers the scales of `features` features take up.
-  static func count(features: Int) -> Int { 3 * Vectors.padded(features) }
+  package static func count(features: Int) -> Int { 3 * Vectors.padded(features) }
 
   /// Takes over means and variances; a variance that overflowed poisons the feature.
-  func set(_ moments: SliceMoments, rows: Double, epsilon: Double) {
+  package func set(_ moments: SliceMoments, rows: Double, epsilon: Double) {
     let (mean, squares) = (moments.mean, moments.sumOfSquares)
     let factor = 1 / rows
     DoubleVectors.forEach(stride) { j in
@@ -38,7 +38,7 @@ struct NormalizationScales {
   }
 
   /// running = momentum * running + (1 - momentum) * batch, for mean and variance.
-  static func updateRunning(
+  package static func updateRunning(
     mean runningMean: UnsafeMutablePointer<Float>,
     variance runningVariance: UnsafeMutablePointer<Float>, from moments: SliceMoments,
     rows: Double, momentum: Double

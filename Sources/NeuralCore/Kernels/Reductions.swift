@@ -12,10 +12,11 @@ public enum Reductions {
     while i &+ 32 <= count {
       let (w, x) = (DoubleVectors.load(values + i), DoubleVectors.load(values + i + 8))
       let (y, z) = (DoubleVectors.load(values + i + 16), DoubleVectors.load(values + i + 24))
-      a += w * w
-      b += x * x
-      c += y * y
-      d += z * z
+      // The square of a Float32 is exact in Float64, so fusing changes no bit.
+      a = DoubleVectors.multiplyAdd(w, w, a)
+      b = DoubleVectors.multiplyAdd(x, x, b)
+      c = DoubleVectors.multiplyAdd(y, y, c)
+      d = DoubleVectors.multiplyAdd(z, z, d)
       i &+= 32
     }
     var rest = 0.0
@@ -44,7 +45,7 @@ public enum Reductions {
 
   /// The sum of eight numbers, by halves.
   @inline(__always)
-  static func sum(_ x: DoubleVectors.Vector) -> Double {
+  package static func sum(_ x: DoubleVectors.Vector) -> Double {
     let four = x.lowHalf + x.highHalf
     let two = four.lowHalf + four.highHalf
     return two.x + two.y

@@ -4,13 +4,13 @@
 ///
 /// Rows are added a few at a time, in pairs, and up to 128 of them in Float32 before the sums go
 /// over to Float64. The order depends on the number of rows alone.
-enum RowBlocks {
+package enum RowBlocks {
   /// How many rows are added in Float32.
-  static let rowsAtOnce = 128
+  package static let rowsAtOnce = 128
 
   /// Calls `body` with each block of rows.
   @inline(__always)
-  static func forEach(rows: Int, _ body: (Range<Int>) -> Void) {
+  package static func forEach(rows: Int, _ body: (Range<Int>) -> Void) {
     var first = 0
     while first < rows {
       let end = Swift.min(first + rowsAtOnce, rows)
@@ -23,7 +23,7 @@ enum RowBlocks {
   ///
   /// `sums` is overwritten, up to the next whole vector.
   @inline(__always)
-  static func sum(
+  package static func sum(
     _ block: Range<Int>, columns: Int, into sums: UnsafeMutablePointer<Float>,
     _ term: (_ row: Int, _ column: Int, _ lanes: Int) -> Vectors.Vector
   ) {
@@ -47,7 +47,7 @@ enum RowBlocks {
 
   /// The same for two terms at once, into `sums` and `moreSums`.
   @inline(__always)
-  static func sum(
+  package static func sum(
     _ block: Range<Int>, columns: Int, into sums: UnsafeMutablePointer<Float>,
     and moreSums: UnsafeMutablePointer<Float>,
     _ terms: (_ row: Int, _ column: Int, _ lanes: Int) -> (Vectors.Vector, Vectors.Vector)

@@ -5,30 +5,41 @@
 /// An element of C is one chain of fused multiplications and additions over the inner index, so
 /// its bits depend on neither tile nor place. A tile is 8 rows (4 where there are 16 registers) by
 /// the 16 columns of a vector; columns beyond the last are masked.
-enum SmallProduct {
+package enum SmallProduct {
   /// Up to this many multiplications, oneDNN takes longer (measured on Zen 4: 32x64x64 takes it 4.4
   /// microseconds, and 2.5 here).
-  static let mostMultiplications = 1 << 18
+  package static let mostMultiplications = 1 << 18
 
   /// Whether a product is made here; depends on the shape alone.
-  static func suits(rows: Int, columns: Int, inner: Int) -> Bool {
+  package static func suits(rows: Int, columns: Int, inner: Int) -> Bool {
     rows * columns * inner <= mostMultiplications
   }
 
   /// A as `rows x inner` with any distance between rows and between columns.
-  struct Left {
+  package struct Left {
     let base: UnsafePointer<Float>
     let rowStride: Int
     let columnStride: Int
+
+    package init(base: UnsafePointer<Float>, rowStride: Int, columnStride: Int) {
+      self.base = base
+      self.rowStride = rowStride
+      self.columnStride = columnStride
+    }
   }
 
   /// B as `inner x columns`, rows contiguous.
-  struct Right {
+  package struct Right {
     let base: UnsafePointer<Float>
     let stride: Int
+
+    package init(base: UnsafePointer<Float>, stride: Int) {
+      self.base = base
+      self.stride = stride
+    }
   }
 
-  static func multiply(
+  package static func multiply(
     _ a: Left, by b: Right, into c: UnsafeMutablePointer<Float>, stride: Int, rows: Int,
     columns: Int, inner: Int
   ) {

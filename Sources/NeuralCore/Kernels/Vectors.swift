@@ -5,15 +5,15 @@ internal import CVectorMath
 ///
 /// The last few numbers are padded with zeros to a whole vector, so an element's result does not
 /// depend on where in the run it stands.
-enum Vectors {
-  typealias Vector = SIMD16<Float>
+package enum Vectors {
+  package typealias Vector = SIMD16<Float>
 
   /// Calls `body` for each vector of a run: at its first index, with how many of the 16 lanes count.
   ///
   /// Whole vectors see the constant 16, which ``load(_:count:)`` and ``store(_:to:count:)`` turn
   /// into plain loads and stores.
   @inline(__always)
-  static func forEach(_ count: Int, _ body: (_ index: Int, _ lanes: Int) -> Void) {
+  package static func forEach(_ count: Int, _ body: (_ index: Int, _ lanes: Int) -> Void) {
     var i = 0
     while i &+ 16 <= count {
       body(i, 16)
@@ -24,7 +24,7 @@ enum Vectors {
 
   /// output_i = function(input_i), 16 at a time; the last ones are padded with zeros.
   @inline(__always)
-  static func map(
+  package static func map(
     _ input: UnsafeBufferPointer<Float>, into output: UnsafeMutableBufferPointer<Float>,
     _ function: (Vector) -> Vector
   ) {
@@ -36,7 +36,7 @@ enum Vectors {
 
   /// values_i *= function(input_i), 16 at a time.
   @inline(__always)
-  static func multiply(
+  package static func multiply(
     _ values: UnsafeMutableBufferPointer<Float>, byMapping input: UnsafeBufferPointer<Float>,
     _ function: (Vector) -> Vector
   ) {
@@ -48,22 +48,22 @@ enum Vectors {
   }
 
   @inline(__always)
-  static func load(_ pointer: UnsafePointer<Float>) -> Vector {
+  package static func load(_ pointer: UnsafePointer<Float>) -> Vector {
     UnsafeRawPointer(pointer).loadUnaligned(as: Vector.self)
   }
 
   @inline(__always)
-  static func load(_ pointer: UnsafePointer<Float>, count: Int) -> Vector {
+  package static func load(_ pointer: UnsafePointer<Float>, count: Int) -> Vector {
     count == 16 ? load(pointer) : clockstep_load_first(pointer, count)
   }
 
   @inline(__always)
-  static func store(_ vector: Vector, to pointer: UnsafeMutablePointer<Float>) {
+  package static func store(_ vector: Vector, to pointer: UnsafeMutablePointer<Float>) {
     UnsafeMutableRawPointer(pointer).storeBytes(of: vector, as: Vector.self)
   }
 
   @inline(__always)
-  static func store(_ vector: Vector, to pointer: UnsafeMutablePointer<Float>, count: Int) {
+  package static func store(_ vector: Vector, to pointer: UnsafeMutablePointer<Float>, count: Int) {
     if count == 16 {
       store(vector, to: pointer)
     } else {
@@ -72,31 +72,42 @@ enum Vectors {
   }
 
   /// Whether 32 vectors fit the processor's registers, or 8 only.
-  static var hasWideRegisters: Bool { clockstep_has_wide_registers != 0 }
+  package static var hasWideRegisters: Bool { clockstep_has_wide_registers != 0 }
 
   /// The least number of elements, at least `count`, that is whole vectors.
-  static func padded(_ count: Int) -> Int { (count + 15) / 16 * 16 }
+  package static func padded(_ count: Int) -> Int { (count + 15) / 16 * 16 }
 
   /// a * b + c, rounded once.
   @inline(__always)
-  static func multiplyAdd(_ a: Vector, _ b: Vector, _ c: Vector) -> Vector {
+  package static func multiplyAdd(_ a: Vector, _ b: Vector, _ c: Vector) -> Vector {
     clockstep_multiply_add(a, b, c)
   }
 
   /// The number as all 16 lanes.
   @inline(__always)
-  static func all(_ value: Float) -> Vector { Vector(repeating: value) }
+  package static func all(_ value: Float) -> Vector { Vector(repeating: value) }
 
   /// Which lanes are among the first `count`.
   @inline(__always)
-  static func isFirst(_ count: Int) -> SIMDMask<SIMD16<Int32>> {
-    let lanes = SIMD16<Int32>(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15)
-    return lanes .< Int32(truncatingIfNeeded: count)
+  package static func isFirst(_ count: Int) -> SIMDMask<SIMD16<Int32>> {
+    laneNumbers .< Float(count)
+  }
+
+  /// The lane that is number `index`, if there is one.
+  @inline(__always)
+  package static func isLane(_ index: Int32) -> SIMDMask<SIMD16<Int32>> {
+    laneNumbers .== Float(index)
+  }
+
+  /// As Float32, whose comparisons are one instruction; those of integers go lane by lane (Swift 6.3).
+  @inline(__always)
+  private static var laneNumbers: Vector {
+    Vector(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15)
   }
 
   /// The greatest lane, by halves.
   @inline(__always)
-  static func maximum(_ x: Vector) -> Float {
+  package static func maximum(_ x: Vector) -> Float {
     let eight = x.lowHalf.replacing(with: x.highHalf, where: x.highHalf .> x.lowHalf)
     let four = eight.lowHalf.replacing(
       with: eight.highHalf, where: eight.highHalf .> eight.lowHalf)

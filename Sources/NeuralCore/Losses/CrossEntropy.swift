@@ -33,6 +33,9 @@ public struct CrossEntropy: LossFunction {
   ) throws -> Double {
     try Targets.check(targets, against: outputs)
     let scale = 1 / Float(batchRows)
+    if case .classes(let classes) = targets, outputs.columns <= 16 {
+      return ofFewClasses(outputs, classes, scale: scale, into: gradient)
+    }
     var sum = LogarithmSum()
     for row in 0..<outputs.rows {
       let g = gradient.base + row * gradient.columns
@@ -49,6 +52,25 @@ public struct CrossEntropy: LossFunction {
         let factor = scale * Float(weight / total)
         for j in 0..<outputs.columns { g[j] = g[j] * factor - scale * y[j] }
       }
+    }
+    return sum.value
+  }
+
+  /// The same for rows of one vector, which stay in a register; no bit is another.
+  private func ofFewClasses(
+    _ outputs: MatrixView, _ classes: UnsafeBufferPointer<Int32>, scale: Float,
+    into gradient: MutableMatrixView
+  ) -> Double {
+    let n = outputs.columns
+    var sum = LogarithmSum()
+    for row in 0..<outputs.rows {
+      let z = outputs.base + row * n
+      let (e, maximum, total) = Softmax.exponentials(z, ofFew: n)
+      sum.add(Double(maximum) - Double(z[Int(classes[row])]), logarithmOf: total)
+      let p = e * (scale / Float(total))
+      Vectors.store(
+        p.replacing(with: p - scale, where: Vectors.isLane(classes[row])),
+        to: gradient.base + row * n, count: n)
     }
     return sum.value
   }

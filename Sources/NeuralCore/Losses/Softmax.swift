@@ -26,7 +26,7 @@ public enum Softmax {
   }
 
   /// The row's maximum and the sum over the row of exp(z - maximum); a NaN makes the sum NaN.
-  static func maximumAndSum(_ z: UnsafePointer<Float>, _ count: Int) -> (Float, Double) {
+  package static func maximumAndSum(_ z: UnsafePointer<Float>, _ count: Int) -> (Float, Double) {
     let maximum = maximum(z, count)
     var total = DoubleVectors.Vector()
     Vectors.forEach(count) { j, lanes in
@@ -37,7 +37,7 @@ public enum Softmax {
   }
 
   /// The same, and writes exp(z - maximum) of the row to `result`, which may be the row itself.
-  static func exponentials(
+  package static func exponentials(
     _ z: UnsafePointer<Float>, _ count: Int, into result: UnsafeMutablePointer<Float>
   ) -> (maximum: Float, sum: Double) {
     let maximum = maximum(z, count)
@@ -50,9 +50,20 @@ public enum Softmax {
     return (maximum, Reductions.sum(total))
   }
 
+  /// exp(z - maximum) of a row of at most 16, and what ``exponentials(_:_:into:)`` returns of it.
+  @inline(__always)
+  static func exponentials(
+    _ z: UnsafePointer<Float>, ofFew count: Int
+  ) -> (values: SIMD16<Float>, maximum: Float, sum: Double) {
+    let maximum = maximum(z, count)
+    let e = exponential(z, count, maximum)
+    let total = DoubleVectors.widened(e.lowHalf) + DoubleVectors.widened(e.highHalf)
+    return (e, maximum, Reductions.sum(total))
+  }
+
   /// values_j *= factor.
   @inline(__always)
-  static func scale(_ values: UnsafeMutablePointer<Float>, _ count: Int, by factor: Float) {
+  package static func scale(_ values: UnsafeMutablePointer<Float>, _ count: Int, by factor: Float) {
     Vectors.forEach(count) { j, lanes in
       Vectors.store(Vectors.load(values + j, count: lanes) * factor, to: values + j, count: lanes)
     }

@@ -39,6 +39,8 @@ public final class NeuralNetwork {
   package var spans: SpanRecorder?
 
   let memories: [LayerMemory]
+  /// The most columns of any layer's input or output.
+  private let widest: Int
   var activations: [AlignedBuffer<Float>] = []
   private let accumulator = GradientAccumulator()
   private let totals = SliceSums(count: 3)
@@ -61,6 +63,7 @@ public final class NeuralNetwork {
         what: "inputs of layer \(index + 1)", expected: before.outputs, found: after.inputs)
     }
     self.layers = layers
+    widest = layers.map { Swift.max($0.inputs, $0.outputs) }.max() ?? 0
     self.loss = loss
     self.optimizer = optimizer
     self.schedule = schedule
@@ -193,7 +196,6 @@ public final class NeuralNetwork {
 
   /// Makes room for batches with at most that many of this replica's rows.
   public func reserve(rows: Int) {
-    let widest = layers.map { Swift.max($0.inputs, $0.outputs) }.max() ?? 0
     guard activations.count < 2 || activations[0].count < rows * widest else { return }
     activations = (0..<2).map { _ in AlignedBuffer(count: rows * widest) }
     layers.forEach { $0.reserve(rows: rows) }

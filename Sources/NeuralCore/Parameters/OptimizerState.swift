@@ -126,7 +126,7 @@ public struct OptimizerShard {
   private let moments: UnsafeMutablePointer<Float>
   private let momentStride: Int
 
-  init(
+  package init(
     parameters: UnsafeMutablePointer<Float>, gradients: UnsafePointer<Float>,
     moments: UnsafeMutablePointer<Float>, momentStride: Int, count: Int, decays: Bool,
     gradientScale: Float

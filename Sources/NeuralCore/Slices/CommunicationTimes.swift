@@ -23,6 +23,28 @@ public struct CommunicationTimes: Sendable {
   }
 }
 
+/// Bytes that a replica has moved in the steps of training.
+public struct CommunicationTraffic: Equatable, Sendable {
+  /// Gradients and parameters that it sent in messages.
+  public var exchange = 0
+  /// Statistics and sums over the batch that it sent in messages.
+  public var statistics = 0
+  /// Gradients that it read from the memory of replicas on the same machine.
+  public var shared = 0
+
+  /// Nothing moved yet.
+  public init() {}
+
+  /// The bytes moved after an earlier reading.
+  public func since(_ earlier: CommunicationTraffic) -> CommunicationTraffic {
+    var traffic = self
+    traffic.exchange -= earlier.exchange
+    traffic.statistics -= earlier.statistics
+    traffic.shared -= earlier.shared
+    return traffic
+  }
+}
+
 /// Seconds on the machine's monotonic clock.
 package enum MonotonicClock {
   package static var seconds: Double {

@@ -45,6 +45,13 @@ public protocol ReplicaGroup: AnyObject {
 
   /// What this replica has spent its time on since it joined, outside of computing.
   var communicationTimes: CommunicationTimes { get }
+
+  /// What this replica has moved in steps since it joined.
+  var communicationTraffic: CommunicationTraffic { get }
+
+  /// How many parties the joined network's gradients travel between in messages: a party is a replica,
+  /// or a few that share memory; 1 where nothing is sent.
+  var exchangeParties: Int { get }
 }
 
 /// Why a replica can't go on: an exit status and one sentence.

@@ -41,4 +41,8 @@ public final class SoleGroup: ReplicaGroup {
   public var communicationTimes: CommunicationTimes {
     replica?.times ?? CommunicationTimes()
   }
+
+  public var communicationTraffic: CommunicationTraffic { CommunicationTraffic() }
+
+  public var exchangeParties: Int { 1 }
 }

@@ -2,9 +2,9 @@
 internal import Foundation
 
 /// Numbers as people read them; always with a point for decimals and commas for thousands.
-enum Readable {
+package enum Readable {
   /// A whole number with a comma every three digits.
-  static func count(_ number: Int) -> String {
+  package static func count(_ number: Int) -> String {
     let digits = Array(String(number.magnitude))
     var text = number < 0 ? "-" : ""
     for (index, digit) in digits.enumerated() {
@@ -15,13 +15,13 @@ enum Readable {
   }
 
   /// A rate: whole with commas, or with decimals where it is small.
-  static func rate(_ number: Double) -> String {
+  package static func rate(_ number: Double) -> String {
     guard let whole = Int(exactly: number.rounded()) else { return "?" }
     return whole < 10 ? decimals(number, 1) : count(whole)
   }
 
   /// A loss: four decimals, or an exponent where they would show too little or too much.
-  static func loss(_ number: Double) -> String {
+  package static func loss(_ number: Double) -> String {
     guard number.isFinite else { return number.isNaN ? "NaN" : "infinite" }
     let size = abs(number)
     return size == 0 || (0.001..<100_000).contains(size)
@@ -29,7 +29,7 @@ enum Readable {
   }
 
   /// A fraction as a percentage, such as `97.1 %`.
-  static func percentage(_ fraction: Double) -> String {
+  package static func percentage(_ fraction: Double) -> String {
     fraction.isFinite ? decimals(fraction * 100, 1) + " %" : "?"
   }
 
@@ -42,11 +42,57 @@ enum Readable {
   }
 
   /// A text without line breaks and other control characters.
-  static func oneLine(_ text: String) -> String {
+  package static func oneLine(_ text: String) -> String {
     String(
       text.unicodeScalars.map { scalar in
         scalar.properties.generalCategory == .control ? " " : Character(scalar)
       })
+  }
+
+  /// A number of any size in few letters, as an axis has it: `0.05`, `128`, `12k`, `1e-07`.
+  static func short(_ number: Double) -> String {
+    guard number.isFinite else { return "?" }
+    switch abs(number) {
+    case 0: return "0"
+    case 1e9...: return String(format: "%.3g", number)
+    case 1e6...: return String(format: "%.4gM", number / 1e6)
+    case 1e4...: return String(format: "%.4gk", number / 1e3)
+    default: return String(format: "%.4g", number)
+    }
+  }
+
+  /// A time of any length with three figures: `21.4 us`, `3.05 ms`, `12.3 s`, and from ten minutes
+  /// on as ``time(_:)``.
+  package static func duration(_ seconds: Double) -> String {
+    guard seconds.isFinite, seconds >= 0 else { return "?" }
+    switch seconds {
+    case 600...: return time(seconds)
+    case 1...: return threeFigures(seconds) + " s"
+    case 1e-3...: return threeFigures(seconds * 1e3) + " ms"
+    default: return threeFigures(seconds * 1e6) + " us"
+    }
+  }
+
+  /// A number of bytes with three figures: `512 B`, `38.4 kB`, `1.28 MB`.
+  package static func bytes(_ count: Double) -> String {
+    guard count.isFinite else { return "?" }
+    switch abs(count) {
+    case 1e9...: return threeFigures(count / 1e9) + " GB"
+    case 1e6...: return threeFigures(count / 1e6) + " MB"
+    case 1e3...: return threeFigures(count / 1e3) + " kB"
+    default: return threeFigures(count) + " B"
+    }
+  }
+
+  /// A factor with two decimals, such as a speed-up.
+  package static func factor(_ number: Double) -> String {
+    number.isFinite ? decimals(number, 2) : "?"
+  }
+
+  /// At least three figures, never an exponent.
+  private static func threeFigures(_ number: Double) -> String {
+    let size = abs(number)
+    return decimals(number, size == 0 || size >= 99.95 ? 0 : size >= 9.995 ? 1 : 2)
   }
 
   private static func decimals(_ number: Double, _ digits: Int) -> String {

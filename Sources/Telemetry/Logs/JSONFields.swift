@@ -27,6 +27,11 @@ struct JSONFields {
     fields.append((name, "[" + values.map(Self.quoted).joined(separator: ",") + "]"))
   }
 
+  /// Adds a list of whole numbers.
+  mutating func add(_ name: String, _ values: [Int]) {
+    fields.append((name, "[" + values.map(String.init).joined(separator: ",") + "]"))
+  }
+
   /// Adds true or false.
   mutating func add(_ name: String, _ value: Bool) {
     fields.append((name, value ? "true" : "false"))

@@ -22,6 +22,8 @@ public struct RunSummary: Equatable, Codable, Sendable {
   public var samplesPerSecond: Double?
   /// How long the run took, in seconds.
   public var seconds: Double?
+  /// What all ranks together have moved, in the steps that `seconds` is about.
+  public var traffic: TrafficBytes?
   /// How many parameters the network has.
   public var parameters: Int
   /// The version of Lockstep.
@@ -33,8 +35,8 @@ public struct RunSummary: Equatable, Codable, Sendable {
   public init(
     ranks: Int, slices: Int, steps: Int, epochs: Int, finalLoss: Double? = nil,
     testLoss: Double? = nil, testAccuracy: Double? = nil, digest: String? = nil,
-    samplesPerSecond: Double? = nil, seconds: Double?, parameters: Int, version: String,
-    completed: Bool
+    samplesPerSecond: Double? = nil, seconds: Double?, traffic: TrafficBytes? = nil,
+    parameters: Int, version: String, completed: Bool
   ) {
     self.ranks = ranks
     self.slices = slices
@@ -46,6 +48,7 @@ public struct RunSummary: Equatable, Codable, Sendable {
     self.digest = digest
     self.samplesPerSecond = samplesPerSecond
     self.seconds = seconds
+    self.traffic = traffic
     self.parameters = parameters
     self.version = version
     self.completed = completed
@@ -54,7 +57,7 @@ public struct RunSummary: Equatable, Codable, Sendable {
   /// The keys of the file.
   public enum CodingKeys: String, CodingKey {
     /// See the properties of the same names.
-    case ranks, slices, steps, epochs, digest, seconds, parameters, version, completed
+    case ranks, slices, steps, epochs, digest, seconds, traffic, parameters, version, completed
     /// See `finalLoss`.
     case finalLoss = "final_loss"
     /// See `testLoss`.
@@ -92,6 +95,7 @@ extension RunSummary: LogRecord {
     fields.add("digest", digest)
     fields.add("samples_per_second", samplesPerSecond)
     fields.add("seconds", seconds)
+    if let traffic { fields.add("traffic", traffic.fields) }
     fields.add("parameters", parameters)
     fields.add("version", version)
     fields.add("completed", completed)

@@ -20,6 +20,49 @@ public struct PhaseSeconds: Equatable, Sendable {
   }
 }
 
+/// Bytes that were moved in steps, headers of messages not included.
+public struct TrafficBytes: Codable, Equatable, Sendable {
+  /// Gradients and parameters that were sent in messages.
+  public var exchange: Int
+  /// Statistics and sums over the batch that were sent in messages.
+  public var statistics: Int
+  /// Gradients that were read from the memory of ranks on the same host.
+  public var shared: Int
+
+  /// Sums up a traffic.
+  public init(exchange: Int = 0, statistics: Int = 0, shared: Int = 0) {
+    self.exchange = exchange
+    self.statistics = statistics
+    self.shared = shared
+  }
+
+  var fields: JSONFields {
+    var fields = JSONFields()
+    fields.add("exchange", exchange)
+    fields.add("statistics", statistics)
+    fields.add("shared", shared)
+    return fields
+  }
+}
+
+/// Where the ranks of a run are.
+public struct Placement: Equatable, Sendable {
+  /// The cores of each rank's machine.
+  public var cores: [Int]
+  /// For each rank a number that ranks of one machine have in common, also those of several
+  /// containers on it; nil where that can't be known.
+  public var machines: [Int]?
+  /// Between how many parties gradients travel in messages: ranks, or hosts whose ranks share memory.
+  public var parties: Int
+
+  /// A placement from all it has.
+  public init(cores: [Int], machines: [Int]?, parties: Int) {
+    self.cores = cores
+    self.machines = machines
+    self.parties = parties
+  }
+}
+
 /// Which of a launcher's starts of a run this is.
 public struct LaunchAttempt: Equatable, Sendable {
   /// The launch: the first start and its restarts have the same.
@@ -41,19 +84,21 @@ public enum TimingRecord: LogRecord, Equatable, Sendable {
   /// `startTime` is in ISO 8601; `hosts` has one name a rank, in their order.
   case start(
     startTime: String, ranks: Int, hosts: [String], slices: Int, version: String,
-    resumedFrom: Int? = nil, attempt: LaunchAttempt? = nil)
-  /// The time since the record before, measured on rank 0, up to and including a step.
+    resumedFrom: Int? = nil, attempt: LaunchAttempt? = nil, placement: Placement? = nil)
+  /// The time since the record before, up to and including a step, and rank 0's traffic in it.
   case interval(
-    step: Int, epoch: Int, seconds: Double, samplesPerSecond: Double, phases: PhaseSeconds)
+    step: Int, epoch: Int, seconds: Double, samplesPerSecond: Double, phases: PhaseSeconds,
+    traffic: TrafficBytes? = nil)
 
   /// `{"start_time":…,"ranks":…,"hosts":[…],"slices":…,"version":…,"resumed_from":…,
-  /// "launch":"…","attempt":…}` or
-  /// `{"step":…,"epoch":…,"seconds":…,"samples_per_second":…,"phases":{…}}`.
+  /// "launch":"…","attempt":…,"cores":[…],"machines":[…],"parties":…}` or
+  /// `{"step":…,"epoch":…,"seconds":…,"samples_per_second":…,"phases":{…},"traffic":{…}}`.
   public var line: String {
     var fields = JSONFields()
     switch self {
     case .start(
-      let startTime, let ranks, let hosts, let slices, let version, let resumedFrom, let attempt):
+      let startTime, let ranks, let hosts, let slices, let version, let resumedFrom, let attempt,
+      let placement):
       fields.add("start_time", startTime)
       fields.add("ranks", ranks)
       fields.add("hosts", hosts)
@@ -64,12 +109,19 @@ public enum TimingRecord: LogRecord, Equatable, Sendable {
         fields.add("launch", attempt.launch)
         fields.add("attempt", attempt.number)
       }
-    case .interval(let step, let epoch, let seconds, let samplesPerSecond, let phases):
+      if let placement {
+        fields.add("cores", placement.cores)
+        if let machines = placement.machines { fields.add("machines", machines) }
+        fields.add("parties", placement.parties)
+      }
+    case .interval(
+      let step, let epoch, let seconds, let samplesPerSecond, let phases, let traffic):
       fields.add("step", step)
       fields.add("epoch", epoch)
       fields.add("seconds", seconds)
       fields.add("samples_per_second", samplesPerSecond)
       fields.add("phases", Self.fields(of: phases))
+      if let traffic { fields.add("traffic", traffic.fields) }
     }
     return fields.line
   }

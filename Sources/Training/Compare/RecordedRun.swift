@@ -18,12 +18,6 @@ public struct RecordedRun: Sendable {
     public let testLoss: Double?
     /// The held-out accuracy, on lines of evaluations with classes.
     public let testAccuracy: Double?
-
-    enum CodingKeys: String, CodingKey {
-      case step, epoch, loss, digest
-      case testLoss = "test_loss"
-      case testAccuracy = "test_accuracy"
-    }
   }
 
   /// The run directory.
@@ -42,27 +36,35 @@ public struct RecordedRun: Sendable {
   /// - Throws: `Verdict`-able errors: ``TrainingError`` when the metrics are missing or damaged.
   public init(path: String) throws {
     self.path = path
-    let file = path + "/metrics.jsonl"
-    guard let data = FileManager.default.contents(atPath: file) else {
-      throw CheckpointError.missing(path: file, reason: "no such file")
+    guard let lines = try Self.lines(of: path) else {
+      throw CheckpointError.missing(path: path + "/metrics.jsonl", reason: "no such file")
     }
-    var steps: [Line] = []
-    var evaluations: [Line] = []
-    let decoder = JSONDecoder()
-    for (number, text) in data.split(separator: UInt8(ascii: "\n")).enumerated() {
-      guard let line = try? decoder.decode(Line.self, from: Data(text)) else {
-        throw TrainingError.unsuitableData("\(file), line \(number + 1): not a line of metrics")
-      }
-      if line.testLoss == nil { steps.append(line) } else { evaluations.append(line) }
-    }
-    self.steps = steps
-    self.evaluations = evaluations
+    steps = lines.filter { $0.testLoss == nil }
+    evaluations = lines.filter { $0.testLoss != nil }
     let entries = (try? CheckpointFolder(path: path + "/checkpoints").entries()) ?? []
     checkpoints = Dictionary(uniqueKeysWithValues: entries.map { ($0.step, $0.path) })
     batch = entries.first.flatMap { try? Checkpoint(path: $0.path) }.flatMap { checkpoint in
-      let config = try? decoder.decode(
+      let config = try? JSONDecoder().decode(
         [String: String].self, from: Data(checkpoint.metadata.config.utf8))
       return config?["batch"].flatMap { Int($0) }
+    }
+  }
+
+  /// Reads the metrics alone; a run without any has no lines.
+  ///
+  /// - Throws: ``TrainingError/unsuitableData(_:)`` when the metrics are damaged.
+  init(logsOf path: String) throws {
+    self.path = path
+    let lines = try Self.lines(of: path) ?? []
+    steps = lines.filter { $0.testLoss == nil }
+    evaluations = lines.filter { $0.testLoss != nil }
+    checkpoints = [:]
+    batch = nil
+  }
+
+  private static func lines(of path: String) throws -> [Line]? {
+    try LogLines.read(path + "/metrics.jsonl", as: Line.self) {
+      (0...LogLines.mostSteps).contains($0.step)
     }
   }
 }

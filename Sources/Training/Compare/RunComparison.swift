@@ -51,19 +51,9 @@ public struct RunComparison: Encodable, Sendable {
   /// - Throws: `CheckpointError` when a checkpoint is damaged.
   public init(_ a: RecordedRun, _ b: RecordedRun) throws {
     runs = [a.path, b.path]
-    let others = Dictionary(b.steps.map { ($0.step, $0) }) { first, _ in first }
-    let pairs = a.steps.compactMap { line in others[line.step].map { (line, $0) } }
-    commonSteps = pairs.count
-    firstStep = pairs.first(where: Self.differ).map { x, y in
-      StepDifference(step: x.step, losses: [x.loss, y.loss], digests: [x.digest, y.digest])
-    }
-    let tests = Dictionary(b.evaluations.map { ($0.step, $0) }) { first, _ in first }
-    firstEvaluation =
-      a.evaluations.first { line in
-        guard let other = tests[line.step] else { return false }
-        return line.testLoss?.bitPattern != other.testLoss?.bitPattern
-          || line.testAccuracy?.bitPattern != other.testAccuracy?.bitPattern
-      }?.step
+    commonSteps = Self.commonSteps(a, b).count
+    firstStep = Self.stepDifference(a, b)
+    firstEvaluation = Self.evaluationDifference(a, b)
     let common = a.checkpoints.keys.filter { b.checkpoints[$0] != nil }.sorted()
     commonCheckpoints = common.count
     var found: TensorDifference?
@@ -73,8 +63,34 @@ public struct RunComparison: Encodable, Sendable {
     }
     firstTensor = found
     isEqual =
-      firstStep == nil && firstEvaluation == nil && found == nil && pairs.count == a.steps.count
+      firstStep == nil && firstEvaluation == nil && found == nil
+      && commonSteps == a.steps.count
       && a.steps.count == b.steps.count && a.evaluations.count == b.evaluations.count
+  }
+
+  /// The logged steps that both runs have.
+  private static func commonSteps(
+    _ a: RecordedRun, _ b: RecordedRun
+  ) -> [(RecordedRun.Line, RecordedRun.Line)] {
+    let others = Dictionary(b.steps.map { ($0.step, $0) }) { first, _ in first }
+    return a.steps.compactMap { line in others[line.step].map { (line, $0) } }
+  }
+
+  /// The first logged step that both have and at which losses or digests differ, or nil.
+  static func stepDifference(_ a: RecordedRun, _ b: RecordedRun) -> StepDifference? {
+    commonSteps(a, b).first(where: differ).map { x, y in
+      StepDifference(step: x.step, losses: [x.loss, y.loss], digests: [x.digest, y.digest])
+    }
+  }
+
+  /// The first step after which both were evaluated, with other results, or nil.
+  static func evaluationDifference(_ a: RecordedRun, _ b: RecordedRun) -> Int? {
+    let tests = Dictionary(b.evaluations.map { ($0.step, $0) }) { first, _ in first }
+    return a.evaluations.first { line in
+      guard let other = tests[line.step] else { return false }
+      return line.testLoss?.bitPattern != other.testLoss?.bitPattern
+        || line.testAccuracy?.bitPattern != other.testAccuracy?.bitPattern
+    }?.step
   }
 
   private static func differ(_ x: RecordedRun.Line, _ y: RecordedRun.Line) -> Bool {

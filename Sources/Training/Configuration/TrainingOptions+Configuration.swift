@@ -28,6 +28,11 @@ extension TrainingOptions {
   /// The names of all options, the same on the command line and in a configuration file.
   package static var optionNames: [String] { fields.map(\.name) }
 
+  /// The options that a run's `config.yaml` has, as (name, value).
+  var recordedValues: [(name: String, value: String)] {
+    Self.fields.filter(\.isRecorded).map { ($0.name, ConfigurationText.text(of: $0.get(self))) }
+  }
+
   /// Every option that a run's `config.yaml` has, one a line.
   ///
   /// Training with it gives the same bits, in a run directory of another name.

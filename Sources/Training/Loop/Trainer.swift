@@ -107,6 +107,7 @@ public final class Trainer {
     _ run: TrainingRun, _ point: ResumePoint?, _ observe: (TrainingEvent) -> Void
   ) throws {
     let goesOn = options.resume == "newest"
+    let placement = try Placement(of: group)
     try agreed {
       guard group.rank == 0 else { return }
       if goesOn, let point {
@@ -119,7 +120,7 @@ public final class Trainer {
     }
     do {
       try agreed {
-        if group.rank == 0, let warning = try run.openFiles(version: version, attempt) {
+        if group.rank == 0, let warning = try run.openFiles(version: version, attempt, placement) {
           observe(.warned(warning))
         }
       }
@@ -176,7 +177,7 @@ public final class Trainer {
       gradientNorm: result.gradientNorm, digest: digest?.description)
     let warning = try run.network.spans.record(.log) {
       try run.append(record)
-      return run.appendTiming(run.timingRecord(group.communicationTimes))
+      return run.appendTiming(run.timingRecord())
     }
     if let warning {
       observe(.warned(warning))
@@ -205,7 +206,7 @@ public final class Trainer {
     let checkpoint = try writeCheckpoint(run)
     try writeTrace(run)
     let summary = run.summary(
-      ranks: group.size, seconds: seconds, version: version,
+      seconds: seconds, traffic: try TrafficBytes(ofAll: group), version: version,
       digest: run.network.store.digest().description)
     try agreed {
       guard group.rank == 0, let directory = run.directory else { return }

@@ -10,7 +10,9 @@ extension TrainingRun {
   ///
   /// - Returns: a warning if times can't be written.
   /// - Throws: `TelemetryError` or `CheckpointError`.
-  func openFiles(version: String, _ attempt: LaunchAttempt?) throws -> String? {
+  func openFiles(
+    version: String, _ attempt: LaunchAttempt?, _ placement: Placement
+  ) throws -> String? {
     guard let directory else { return nil }
     let mode: JSONLinesLog.Mode = options.resume == "newest" ? .append : .truncate
     metrics = try JSONLinesLog(path: directory.metrics, mode: mode)
@@ -18,7 +20,8 @@ extension TrainingRun {
     let warning = appendTiming(
       TimingRecord.start(
         startTime: Timestamp.now, ranks: group.size, hosts: group.hosts, slices: slices,
-        version: version, resumedFrom: options.resume == nil ? nil : step, attempt: attempt))
+        version: version, resumedFrom: options.resume == nil ? nil : step, attempt: attempt,
+        placement: placement))
     // Made once: a folder that vanishes later is an error, and not made anew without its run.
     checkpointFolder = try CheckpointFolder.open(
       directory.checkpoints, calls: InjectedKill()?.calls ?? .live)

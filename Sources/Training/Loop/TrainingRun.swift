@@ -47,7 +47,11 @@ final class TrainingRun {
   private var gathered: (step: Int, batch: Batch?) = (-1, nil)
   private let statistics: AlignedBuffer<Float>
   private var lastLoss: Double?
-  private var lastLog: (time: Double, step: Int, samples: Int, times: CommunicationTimes)
+  private var lastLog:
+    (
+      time: Double, step: Int, samples: Int, times: CommunicationTimes,
+      traffic: CommunicationTraffic
+    )
   private var samples = 0
 
   init(
@@ -90,7 +94,7 @@ final class TrainingRun {
       data.heldOutRows.isEmpty
       ? nil : Evaluator(network, data.heldOut, rows: data.heldOutRows)
     statistics = AlignedBuffer(count: network.store.statistics.count)
-    lastLog = (startTime, 0, 0, CommunicationTimes())
+    lastLog = (startTime, 0, 0, CommunicationTimes(), CommunicationTraffic())
   }
 
   var stepsPerEpoch: Int { schedule.stepsPerEpoch }
@@ -184,8 +188,9 @@ final class TrainingRun {
   }
 
   /// What the time since the last record went to; the rest of it is computing.
-  func timingRecord(_ times: CommunicationTimes) -> TimingRecord {
-    let now = MonotonicClock.seconds
+  func timingRecord() -> TimingRecord {
+    let (now, times) = (MonotonicClock.seconds, group.communicationTimes)
+    let traffic = group.communicationTraffic
     let seconds = now - lastLog.time
     let spent = times.since(lastLog.times)
     let record = TimingRecord.interval(
@@ -193,17 +198,20 @@ final class TrainingRun {
       samplesPerSecond: Double(samples - lastLog.samples) / seconds,
       phases: PhaseSeconds(
         compute: seconds - spent.wait - spent.exchange - spent.update, wait: spent.wait,
-        exchange: spent.exchange, update: spent.update))
-    lastLog = (now, step, samples, times)
+        exchange: spent.exchange, update: spent.update),
+      traffic: TrafficBytes(traffic.since(lastLog.traffic)))
+    lastLog = (now, step, samples, times, traffic)
     return record
   }
 
-  func summary(ranks: Int, seconds: Double, version: String, digest: String) -> RunSummary {
+  func summary(
+    seconds: Double, traffic: TrafficBytes, version: String, digest: String
+  ) -> RunSummary {
     RunSummary(
-      ranks: ranks, slices: slices, steps: step, epochs: epoch, finalLoss: lastLoss,
+      ranks: group.size, slices: slices, steps: step, epochs: epoch, finalLoss: lastLoss,
       testLoss: lastEvaluation?.loss, testAccuracy: hasClasses ? lastEvaluation?.accuracy : nil,
       digest: digest, samplesPerSecond: Double(samples) / seconds, seconds: seconds,
-      parameters: network.store.table.trainedCount, version: version,
+      traffic: traffic, parameters: network.store.table.trainedCount, version: version,
       completed: step == totalSteps)
   }
 }

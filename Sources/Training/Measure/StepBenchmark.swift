@@ -54,20 +54,24 @@ public struct StepBenchmark {
     let run = try TrainingRun(
       resolved, TrainingData(resolved, on: group), group: group,
       slices: options.slices ?? group.size)
-    var losses: [Double] = []
+    var (first, last) = (Double.nan, Double.nan)
+    func step() throws {
+      last = try self.step(run, group)
+      if run.step == 1 { first = last }
+    }
     var speeds: [Double] = []
-    for _ in 0..<warmup { losses.append(try step(run, group)) }
+    for _ in 0..<warmup { try step() }
     let (start, before) = (MonotonicClock.seconds, group.communicationTimes)
     for _ in 0..<repeats {
       _ = try group.minimum(0)
       let start = MonotonicClock.seconds
-      for _ in 0..<steps { losses.append(try step(run, group)) }
+      for _ in 0..<steps { try step() }
       _ = try group.minimum(0)
       speeds.append(Double(steps) / (MonotonicClock.seconds - start))
     }
     let after = group.communicationTimes
     return Result(
-      stepsPerSecond: speeds, firstLoss: losses.first ?? .nan, finalLoss: losses.last ?? .nan,
+      stepsPerSecond: speeds, firstLoss: first, finalLoss: last,
       peakMegabytes: try peakMegabytes(group), seconds: MonotonicClock.seconds - start,
       communication: after.since(before))
   }

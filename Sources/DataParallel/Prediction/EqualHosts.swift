@@ -2,7 +2,7 @@
 internal import NeuralCore
 
 /// Equal hosts with equally many ranks each, and how many nodes of the slice tree each host has.
-public struct Placement: Sendable {
+public struct EqualHosts: Sendable {
   /// How many hosts.
   public let hosts: Int
   /// Ranks on each.

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+import TestSupport
+import Testing
+
+/// Whether this machine lets a test make hosts of its own.
+let canMakeHosts =
+  geteuid() == 0
+  && ["/usr/sbin/sshd", "/usr/bin/ssh-keygen"].allSatisfy(FileManager.default.fileExists)
+  && ["/sbin/ip", "/usr/sbin/ip", "/bin/ip", "/usr/bin/ip"]
+    .contains(where: FileManager.default.fileExists)
+  && (try? run("unshare", ["--mount", "--net", "true"]))?.status == 0
+
+@Suite(
+  "Several hosts", .timeLimit(.minutes(10)),
+  .enabled(if: canMakeHosts, "needs root, iproute2, openssh-server and network namespaces"))
+struct SeveralHostsTests {
+  @Test("two with TCP between them give the bits of one rank, in either order")
+  func sameBits() throws {
+    let runs = try Runs()
+    let options = ["digits", "--slices", "4", "--epochs", "3", "--batch", "61", "--trace"]
+    try runs.train("one", ranks: 1, options)
+    let hosts = ["node1:1,node2:1", "node2:2,node1:1"]
+    let launcher = packageRoot.appendingPathComponent("launch/run").path
+    let script = packageRoot.appendingPathComponent("launch/local-cluster").path
+    for (number, list) in hosts.enumerated() {
+      let result = try run(
+        script,
+        ["2", "--", launcher, "--hosts", list, "--", "train"] + options + [
+          "--run", "\(runs.folder)/two\(number)", "--quiet",
+        ],
+        environment: ["LOCKSTEP_BINARY": productURL(named: "lockstep").path])
+      #expect(result.status == 0, "\(result.standardError)")
+      for name in ["metrics.jsonl", "checkpoints/step-000000072.safetensors"] {
+        #expect(try runs.file("two\(number)", name) == runs.file("one", name))
+      }
+      let timing = String(decoding: try runs.file("two\(number)", "timing.jsonl"), as: UTF8.self)
+      #expect(timing.contains("node1") && timing.contains("node2"))
+      let trace = try RecordedTrace(runs.file("two\(number)", "trace.json"))
+      #expect(Set(trace.hosts) == ["node1", "node2"])
+      // A step ends nowhere before it has begun everywhere; clocks are aligned to milliseconds here.
+      let steps = (0..<2).map { trace.spans(rank: $0).filter { $0.name == "step" } }
+      #expect(steps[0].count == 72 && steps[1].count == 72)
+      #expect(
+        zip(steps[0], steps[1]).allSatisfy { $0.start < $1.end + 2e4 && $1.start < $0.end + 2e4 })
+    }
+  }
+
+  /// Writes an MNIST-style set of 12 x 12 images, whose brightness lies where their class says.
+  func writeImages(_ folder: String) throws {
+    try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+    for (name, count) in [("train", 300), ("t10k", 60)] {
+      var generator = SystemRandomNumberGenerator()
+      let labels = (0..<count).map { UInt8($0 * 7 % 10) }
+      let pixels = labels.flatMap { label in
+        (0..<144).map {
+          UInt8($0 / 14 == Int(label) ? 160 : 0) + .random(in: 0..<90, using: &generator)
+        }
+      }
+      let images: [UInt8] = [
+        0, 0, 8, 3, 0, 0, UInt8(count >> 8), UInt8(count & 255), 0, 0, 0, 12, 0, 0, 0, 12,
+      ]
+      let classes: [UInt8] = [0, 0, 8, 1, 0, 0, UInt8(count >> 8), UInt8(count & 255)]
+      try Data(images + pixels).write(
+        to: URL(fileURLWithPath: "\(folder)/\(name)-images-idx3-ubyte"))
+      try Data(classes + labels).write(
+        to: URL(fileURLWithPath: "\(folder)/\(name)-labels-idx1-ubyte"))
+    }
+  }
+
+  @Test("two and three, launched by hostfile, train on images to the bits of one rank")
+  func images() throws {
+    let runs = try Runs()
+    let data = "\(runs.folder)/images"
+    try writeImages(data)
+    let options = [data, "--layers", "24", "--slices", "6", "--epochs", "4", "--batch", "50"]
+    try runs.train("one", ranks: 1, options)
+    for hosts in [2, 3] {
+      let hostfile = "\(runs.folder)/hostfile\(hosts)"
+      try (1...hosts).map { "node\($0) slots=1  # of \(hosts)\n" }.joined()
+        .write(toFile: hostfile, atomically: true, encoding: .utf8)
+      let launcher = packageRoot.appendingPathComponent("launch/run").path
+      // The network is found, not told.
+      let command = [
+        "env", "-u", "LOCKSTEP_NETWORK", launcher, "--hostfile", hostfile, "--", "train",
+      ]
+      let result = try launch(
+        "local-cluster",
+        ["\(hosts)", "--slots", "1", "--"] + command + options + [
+          "--run", "\(runs.folder)/\(hosts)", "--quiet",
+        ],
+        environment: ["LOCKSTEP_BINARY": productURL(named: "lockstep").path])
+      #expect(result.status == 0, "\(result.standardError)")
+      for name in ["metrics.jsonl", "checkpoints/step-000000024.safetensors"] {
+        #expect(try runs.file("\(hosts)", name) == runs.file("one", name), "\(name)")
+      }
+      let timing = String(decoding: try runs.file("\(hosts)", "timing.jsonl"), as: UTF8.self)
+      for host in 1...hosts { #expect(timing.contains("\"node\(host)\"")) }
+    }
+  }
+}

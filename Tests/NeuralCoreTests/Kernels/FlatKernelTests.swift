@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+import NeuralCore
+import Testing
+
+@Suite("Kernels over flat memory do what plain loops in Float64 do")
+struct FlatKernelTests {
+  @Test("what these tests rest on: a number behind the end is seen, read or written")
+  func guarded() {
+    let x = Guarded<Float>([1, 2, 3])
+    #expect(x.isIntact && x.base[3].isNaN && units(x.base[3], 3).isNaN)
+    x.base[3] = 0
+    #expect(!x.isIntact)
+    #expect(units(Float(1).nextUp, 1) == 1 && units(1, 1.5, of: 1) == 0x1p22)
+  }
+
+  @Test("additions are rounded once, and nothing is written behind the end", arguments: oddLengths)
+  func add(count: Int) {
+    var numbers = Numbers(count)
+    let (a, b) = (Guarded(numbers.array(count)), Guarded(numbers.array(count)))
+    let before = b.values
+    Reductions.add(a.base, to: b.base, count)
+    #expect(b.values == zip(a.values, before).map { $0 + $1 })
+    #expect(b.isIntact && a.isIntact)
+  }
+
+  @Test("sums in Float64 are exact to one unit of Float64 a number", arguments: oddLengths)
+  func sums(count: Int) {
+    var numbers = Numbers(count)
+    let x = Guarded(numbers.array(count))
+    let doubles = Guarded(x.values.map { Double($0) / 3 })
+    let squares = sum(x.values.map { Double($0) * Double($0) })
+    let exact = sum(doubles.values)
+    let magnitude = sum(doubles.values.map { abs($0) })
+    let unit = 0x1p-52 * Double(count)
+    #expect(abs(Reductions.sumOfSquares(x.base, count) - squares) <= squares * unit)
+    #expect(abs(Reductions.sum(doubles.base, count) - exact) <= magnitude * unit)
+    #expect(x.isIntact && doubles.isIntact)
+  }
+
+  @Test("maps and products with maps see each number once", arguments: oddLengths)
+  func maps(count: Int) {
+    var numbers = Numbers(count)
+    let (x, y) = (Guarded(numbers.array(count)), Guarded<Float>(count: count))
+    let input = UnsafeBufferPointer(start: UnsafePointer(x.base), count: count)
+    let output = UnsafeMutableBufferPointer(start: y.base, count: count)
+    Vectors.map(input, into: output) { $0 * 3 + 1 }
+    #expect(y.values == x.values.map { $0 * 3 + 1 })
+    Vectors.multiply(output, byMapping: input) { $0 + 2 }
+    #expect(y.values == x.values.map { ($0 * 3 + 1) * ($0 + 2) })
+    #expect(y.isIntact && x.isIntact)
+  }
+
+  @Test("every lane count is loaded, stored and masked", arguments: 1...16)
+  func lanes(count: Int) {
+    var numbers = Numbers(count)
+    let (x, y) = (Guarded(numbers.array(count)), Guarded<Float>(count: count))
+    let vector = Vectors.load(x.base, count: count)
+    for lane in 0..<16 { #expect(vector[lane] == (lane < count ? x.values[lane] : 0)) }
+    Vectors.store(vector, to: y.base, count: count)
+    #expect(y.values == x.values && y.isIntact)
+    let mask = Vectors.isFirst(count)
+    for lane in 0..<16 { #expect(mask[lane] == (lane < count)) }
+    #expect(Vectors.maximum(vector) == Swift.max(x.values.max() ?? 0, count < 16 ? 0 : -3))
+    #expect(Vectors.padded(count) == 16 && Vectors.padded(count + 16) == 32)
+  }
+
+  @Test("fused multiplications and additions are rounded once")
+  func multiplyAdd() {
+    var numbers = Numbers(3)
+    for _ in 0..<100 {
+      let (a, b, c) = (numbers.next(), numbers.next(), numbers.next())
+      let result = Vectors.multiplyAdd(Vectors.all(a), Vectors.all(b), Vectors.all(c))
+      for lane in 0..<16 { #expect(result[lane] == c.addingProduct(a, b)) }
+    }
+  }
+
+  @Test("Float64 vectors widen exactly, narrow and take roots with one rounding")
+  func doubles() {
+    var numbers = Numbers(4)
+    let x = Guarded(numbers.array(8))
+    let wide = DoubleVectors.load(UnsafePointer(x.base))
+    let (narrow, exact) = (Guarded<Float>(count: 8), Guarded<Double>(count: 8))
+    DoubleVectors.store(wide / 3, to: narrow.base)
+    DoubleVectors.store(wide / 3, to: exact.base)
+    let roots = DoubleVectors.squareRoot(wide * wide + 0.1)
+    for lane in 0..<8 {
+      let value = Double(x.values[lane])
+      #expect(wide[lane] == value)
+      #expect(narrow.values[lane] == Float(value / 3) && exact.values[lane] == value / 3)
+      #expect(roots[lane] == (value * value + 0.1).squareRoot())
+    }
+    #expect(narrow.isIntact && exact.isIntact)
+    var indices: [Int] = []
+    DoubleVectors.forEach(32) { indices.append($0) }
+    #expect(indices == [0, 8, 16, 24])
+  }
+
+  @Test("a transpose has its rows padded with zeros", arguments: oddLengths)
+  func transpose(columns: Int) {
+    for rows in [1, 15, 16, 17, 33] {
+      var numbers = Numbers(columns + rows)
+      let stride = columns + 3
+      let padded = Vectors.padded(rows)
+      let source = Guarded(numbers.array(rows * stride))
+      let target = Guarded<Float>(count: columns * padded)
+      Transposition.transpose(
+        source.base, stride: stride, rows: rows, columns: columns, into: target.base,
+        paddedStride: padded)
+      let expected = (0..<columns * padded).map { place in
+        place % padded < rows ? source.values[place % padded * stride + place / padded] : 0
+      }
+      #expect(target.values == expected, "\(rows) x \(columns)")
+      #expect(target.isIntact && source.isIntact)
+    }
+  }
+}

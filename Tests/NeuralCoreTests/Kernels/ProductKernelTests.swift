@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+import NeuralCore
+import Testing
+
+@Suite("Matrix products")
+struct ProductKernelTests {
+  struct Shape: Sendable {
+    let rows, columns, inner: Int
+    var count: Int { rows * columns * inner }
+  }
+
+  static let shapes =
+    [1, 15, 16, 17, 31, 33].flatMap { columns in
+      [1, 3, 7, 8, 12, 33].map { Shape(rows: $0, columns: columns, inner: 17) }
+    } + [
+      Shape(rows: 1, columns: 1, inner: 1), Shape(rows: 5, columns: 1000, inner: 31),
+      Shape(rows: 33, columns: 17, inner: 1000), Shape(rows: 1000, columns: 33, inner: 15),
+      Shape(rows: 64, columns: 64, inner: 64), Shape(rows: 65, columns: 64, inner: 64),
+    ]
+
+  /// An operand as it lies in memory, with a gap behind each row.
+  struct Operand {
+    let memory: Guarded<Float>
+    let stride: Int
+    let transposed: Bool
+    let rows: Int
+    let columns: Int
+
+    init(rows: Int, columns: Int, transposed: Bool, _ numbers: inout Numbers) {
+      (self.rows, self.columns, self.transposed) = (rows, columns, transposed)
+      stride = (transposed ? rows : columns) + 2
+      memory = Guarded(numbers.array((transposed ? columns : rows) * stride))
+    }
+
+    func element(_ row: Int, _ column: Int) -> Float {
+      memory.base[transposed ? column * stride + row : row * stride + column]
+    }
+
+    var view: MatrixProduct.Operand {
+      .init(base: memory.base, stride: stride, transposed: transposed)
+    }
+  }
+
+  @Test(
+    "are within half a unit a term of Float64's, transposed or not, and leave gaps alone",
+    arguments: shapes)
+  func multiply(shape: Shape) throws {
+    for (left, right) in [(false, false), (false, true), (true, false), (true, true)] {
+      var numbers = Numbers(shape.count)
+      let a = Operand(rows: shape.rows, columns: shape.inner, transposed: left, &numbers)
+      let b = Operand(rows: shape.inner, columns: shape.columns, transposed: right, &numbers)
+      let stride = shape.columns + 3
+      let c = Guarded<Float>(count: (shape.rows - 1) * stride + shape.columns)
+      let workspace = Guarded<Float>(
+        count: MatrixProduct.workspaceCount(columns: shape.columns, inner: shape.inner))
+      try MatrixProduct.multiply(
+        a.view, by: b.view, into: c.base, stride: stride, rows: shape.rows,
+        columns: shape.columns, inner: shape.inner, workspace: workspace.base)
+      let isSmall = SmallProduct.suits(
+        rows: shape.rows, columns: shape.columns, inner: shape.inner)
+      #expect(isSmall == (shape.count <= 262_144))
+      var (isClose, isChain) = (true, true)
+      for row in 0..<shape.rows {
+        for column in 0..<shape.columns {
+          var (exact, magnitude, chain) = (0.0, 0.0, Float(0))
+          for k in 0..<shape.inner {
+            let (x, y) = (a.element(row, k), b.element(k, column))
+            exact += Double(x) * Double(y)
+            magnitude += abs(Double(x) * Double(y))
+            chain = chain.addingProduct(x, y)
+          }
+          let found = c.base[row * stride + column]
+          isClose = isClose && units(found, exact, of: magnitude) <= Double(shape.inner) / 2
+          isChain = isChain && found == chain
+        }
+      }
+      #expect(isClose, "\(shape), \(left), \(right)")
+      // Ours is one chain of fused operations, in any tile.
+      #expect(!isSmall || isChain, "\(shape), \(left), \(right)")
+      let gaps = (0..<c.count).filter { $0 % stride >= shape.columns }
+      #expect(gaps.allSatisfy { c.base[$0].bitPattern == .max })
+      #expect(c.isIntact && workspace.isIntact && a.memory.isIntact && b.memory.isIntact)
+    }
+  }
+}

@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: Apache-2.0
+# Hosts that are made of network namespaces. Sourced by launch/local-cluster, and by what it runs where that is to harm
+# or to enter its hosts. Host N has the namespace and the name nodeN, and the address 10.77.0.N.
+# shellcheck shell=bash
+
+# A file system in memory that only the cluster sees: nothing of it is left when the cluster's processes have ended.
+cluster=/run/lockstep
+# shellcheck disable=SC2034 # read by the scripts that source this
+cluster_network=10.77.0.0/24
+
+# enter_host N COMMAND ...: becomes a command on that host, on its cores.
+enter_host() {
+  local host=$1
+  shift
+  # The command's own words pass through sh: it sets the host's name first.
+  # shellcheck disable=SC2016
+  exec taskset -c "$(cat "$cluster/cores$host")" ip netns exec "node$host" unshare --uts \
+    sh -c 'hostname "$1"; shift; exec "$@"' sh "node$host" "$@"
+}
+
+# start_sshd N: lets that host be reached by ssh; it ends with the script that calls this.
+start_sshd() {
+  local tenth server
+  server=$(type -P sshd || echo /usr/sbin/sshd)
+  (enter_host "$1" setpriv --pdeathsig KILL "$server" -D -f "$cluster/sshd$1") </dev/null >/dev/null 2>&1 &
+  # Its end is no news.
+  disown
+  for ((tenth = 0; tenth < 100; tenth++)); do
+    ! (ip netns exec "node$1" bash -c "exec 3<>/dev/tcp/10.77.0.$1/22") 2>/dev/null || return 0
+    sleep 0.1
+  done
+  echo "node$1: no ssh server came up" >&2
+  return 69
+}
+
+host_processes() { ip netns pids "node$1" 2>/dev/null || true; }
+
+# kill_host N: ends all that runs there, and its ssh server.
+kill_host() {
+  local process
+  for process in $(host_processes "$1"); do kill -9 "$process" 2>/dev/null || true; done
+}
+
+# join_host N: plugs that host in again after cut_host N.
+join_host() { ip -n "node$1" link set eth0 up; }
+cut_host() { ip -n "node$1" link set eth0 down; }
+
+# make_hosts COUNT SLOTS RATE: makes them, in mounts that this process must have for itself.
+make_hosts() {
+  local host
+  mkdir -p /run/netns /run/sshd "$cluster"
+  mount -t tmpfs -o mode=755 tmpfs /run/netns
+  mount -t tmpfs -o mode=755 tmpfs "$cluster"
+  mount -t tmpfs -o mode=1777 tmpfs /dev/shm
+  write_ssh_files "$1"
+  # Their network is there as long as they are, whatever becomes of this process.
+  ip netns add switch
+  ip -n switch link add bridge0 type bridge
+  ip -n switch link set bridge0 up
+  for ((host = 1; host <= $1; host++)); do
+    cores_of "$host" "$2" >"$cluster/cores$host"
+    echo "node$host slots=$2" >>"$cluster/hostfile"
+    add_host "$host" "$3"
+    start_sshd "$host"
+  done
+}
+
+# cores_of N SLOTS: the cores of a host, one a slot, as taskset takes them; hosts share them once there are too few.
+cores_of() {
+  local cores slot list=()
+  cores=$(nproc --all)
+  for ((slot = ($1 - 1) * $2; slot < $1 * $2; slot++)); do list+=($((slot % cores))); done
+  (IFS=,; echo "${list[*]}")
+}
+
+# add_host N RATE
+add_host() {
+  local host=$1 limit
+  ip netns add "node$host"
+  ip -n switch link add "port$host" type veth peer name eth0 netns "node$host"
+  ip -n switch link set "port$host" master bridge0 up
+  ip -n "node$host" addr add "10.77.0.$host/24" dev eth0
+  ip -n "node$host" link set eth0 up
+  ip -n "node$host" link set lo up
+  [ -n "$2" ] || return 0
+  limit=(tbf rate "$2" burst "$(burst_of "$2")" latency 50ms)
+  tc -n switch qdisc add dev "port$host" root "${limit[@]}"
+  tc -n "node$host" qdisc add dev eth0 root "${limit[@]}"
+}
+
+# burst_of RATE: the bytes of 2 milliseconds, and room for one large packet.
+burst_of() {
+  local bytes=${1%[kmg]bit}
+  case "$1" in
+    *gbit) bytes=$((bytes * 250000)) ;;
+    *mbit) bytes=$((bytes * 250)) ;;
+    *) bytes=0 ;;
+  esac
+  echo $((bytes > 65536 ? bytes : 65536))
+}
+
+# Every host knows the others by name and by key, and lets them in.
+write_ssh_files() {
+  local host
+  ssh-keygen -q -t ed25519 -N '' -f "$cluster/key"
+  ssh-keygen -q -t ed25519 -N '' -f "$cluster/hostkey"
+  echo "127.0.0.1 localhost" >"$cluster/hosts"
+  for ((host = 1; host <= $1; host++)); do
+    echo "10.77.0.$host node$host" >>"$cluster/hosts"
+    echo "node$host,10.77.0.$host $(cat "$cluster/hostkey.pub")" >>"$cluster/known_hosts"
+    cat >"$cluster/sshd$host" <<FILE
+ListenAddress 10.77.0.$host
+HostKey $cluster/hostkey
+AuthorizedKeysFile $cluster/key.pub
+StrictModes no
+PidFile $cluster/pid$host
+PermitRootLogin yes
+MaxStartups 100
+ClientAliveInterval 5
+FILE
+  done
+  cat >"$cluster/ssh_config" <<FILE
+Host *
+  IdentityFile $cluster/key
+  IdentitiesOnly yes
+  GlobalKnownHostsFile $cluster/known_hosts
+  UserKnownHostsFile /dev/null
+  LogLevel ERROR
+FILE
+  mount --bind "$cluster/hosts" /etc/hosts
+  mount --bind "$cluster/ssh_config" /etc/ssh/ssh_config
+}
