@@ -122,7 +122,9 @@ struct DoctorTests {
       tc -n switch qdisc replace dev port3 root tbf rate 20mbit burst 64k latency 50ms
       exec '\(packageRoot.appendingPathComponent("launch/run").path)' -n 3 -- doctor --json --seconds 2
       """
-    let result = try launch("local-cluster", ["3", "--slots", "1", "--", "bash", "-c", script])
+    let result = try launch(
+      "local-cluster", ["3", "--slots", "1", "--", "bash", "-c", script],
+      environment: ["LOCKSTEP_BINARY": productURL(named: "lockstep").path])
     #expect(result.status == 0, "\(result.standardError)")
     let checkup = try read(result)
     #expect(checkup.hosts.map(\.host) == ["node1", "node2", "node3"])

@@ -18,7 +18,7 @@ public enum LinkFindings {
     let median = median(links.map(\.megabytesPerS))
     return links.filter { $0.megabytesPerS * mostTimes < median }.map { link in
       Finding(
-        "\(name(link)): \(Int(link.megabytesPerS.rounded())) MB/s, while \(Int(median.rounded())) MB/s is usual "
+        "\(name(link)): \(rate(link.megabytesPerS)), while \(rate(median)) is usual "
           + "here; check cable, port and speed of both hosts (ethtool), or leave one out")
     }
   }
@@ -31,6 +31,10 @@ public enum LinkFindings {
         "\(name(link)): messages take \(Int(link.latencyUs.rounded())) us, while \(Int(median.rounded())) us is "
           + "usual here; check the route between the hosts, and what else runs on them")
     }
+  }
+
+  private static func rate(_ value: Double) -> String {
+    value < 10 ? "\((value * 10).rounded() / 10) MB/s" : "\(Int(value.rounded())) MB/s"
   }
 
   private static func name(_ link: LinkMeasurement) -> String {

@@ -11,7 +11,10 @@ extension Checkup {
       parts.append(
         "Latency in microseconds, from row to column\n" + matrix { Self.decimals($0.latencyUs, 1) })
       parts.append(
-        "Bandwidth in MB/s, from row to column\n" + matrix { Self.decimals($0.megabytesPerS, 0) })
+        "Bandwidth in MB/s, from row to column\n"
+          + matrix {
+            Self.decimals($0.megabytesPerS, $0.megabytesPerS < 10 ? 1 : 0)
+          })
     }
     parts.append(findings.isEmpty ? "No findings.\n" : "Findings\n" + findingLines)
     return parts.joined(separator: "\n")
@@ -32,7 +35,7 @@ extension Checkup {
       host.host, "\(host.ranks.count)", "\(host.cores)", Self.gigabytes(host.memory.bytes),
       Self.gigabytes(host.memory.freeBytes), shared.map { Self.gigabytes($0.bytes) } ?? "none",
       shared.map { Self.gigabytes($0.freeBytes) } ?? "-",
-      host.clockOffsetS == 0 ? "0 s" : Self.signed(host.clockOffsetS) + " s",
+      abs(host.clockOffsetS) < 1e-6 ? "0 s" : Self.signed(host.clockOffsetS) + " s",
       host.addresses.isEmpty ? "-" : host.addresses.joined(separator: ", "), host.mpi, host.onednn,
       host.instructionSet, String(host.build.prefix(8)), host.processor,
     ]
