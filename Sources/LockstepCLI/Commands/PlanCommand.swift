@@ -66,7 +66,7 @@ struct PlanCommand: ParsableCommand {
   func run() throws {
     try Session.run(stallOptions.limits) { group in
       // Rank 0 reads for all, and alone predicts.
-      let link = try Session.agreed(group) {
+      let link = try Session.agreed(group) { () -> LinkModel? in
         try checkMemory()
         return group.rank == 0 ? try network.link() : nil
       }
