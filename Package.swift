@@ -81,7 +81,8 @@ let package = Package(
       resources: [.copy("Resources")]),
     .testTarget(name: "DatasetsTests", dependencies: ["Datasets", "NeuralCore", "TestSupport"]),
     .testTarget(
-      name: "DataParallelTests", dependencies: ["RankChecks", "TestSupport"]),
+      name: "DataParallelTests",
+      dependencies: ["RankChecks", "DataParallel", "NeuralCore", "TestSupport"]),
     .testTarget(
       name: "CheckpointsTests", dependencies: ["Checkpoints", "NeuralCore", "TestSupport"]),
     .testTarget(name: "TelemetryTests", dependencies: ["Telemetry", "TestSupport"]),

@@ -10,7 +10,7 @@ public final class RankGroup: ReplicaGroup {
   public let size: Int
   /// The host of each rank.
   public let hosts: [String]
-  private let communicator: Communicator
+  let communicator: Communicator
   private let machines: [Int]?
   private let watch: StallWatch?
   private var replicas: RankReplicas?

@@ -12,7 +12,8 @@ struct Lockstep: ParsableCommand {
     version: Version.current,
     subcommands: [
       TrainCommand.self, EvaluateCommand.self, PredictCommand.self, InspectCommand.self,
-      CompareCommand.self, ReportCommand.self, BenchCommand.self,
+      CompareCommand.self, ReportCommand.self, BenchCommand.self, DoctorCommand.self,
+      PlanCommand.self,
     ]
   )
 

@@ -122,6 +122,8 @@ struct BenchmarkTests {
       (
         "versus", ["--folder", "/nowhere"], 66, "/nowhere has no peers: run Benchmarks/setup-peers"
       ),
+      ("plan", ["--only", "W9"], 64, "unknown network W9"),
+      ("plan", ["--hosts", "1"], 64, "--rounds must be 1 or more, --hosts from 2 to 200"),
       ("scaling", ["--parts", "all"], 64, "--parts all: must be of one-host,hosts"),
       ("scaling", ["--parts", "one-host", "--folder", "/nowhere"], 66, "/nowhere has no peers"),
       ("instructions", ["--profile", "large", "--no-build"], 64, "--profile large: must be of"),

@@ -20,7 +20,7 @@ struct ShardTable {
   let rank: Int
 
   init(_ blocks: ParameterBlocks, ranks: Int, rank: Int, bucketBytes: Int) {
-    let perBucket = Swift.max(ranks, bucketBytes / (4 * blocks.size), 1)
+    let perBucket = Self.blocksPerBucket(blocks, ranks: ranks, bucketBytes: bucketBytes)
     var blockRanges: [Range<Int>] = []
     var end = blocks.count
     while end > 0 {
@@ -40,6 +40,11 @@ struct ShardTable {
     self.blocks = blocks
     self.rank = rank
     ownRanges = shards.map { $0[rank] }
+  }
+
+  /// How many blocks a full bucket has: one a rank at least, and no more than there are.
+  static func blocksPerBucket(_ blocks: ParameterBlocks, ranks: Int, bucketBytes: Int) -> Int {
+    Swift.max(Swift.min(Swift.max(ranks, bucketBytes / (4 * blocks.size)), blocks.count), 1)
   }
 
   /// The elements that `rank` owns, in bucket order.

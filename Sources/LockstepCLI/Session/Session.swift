@@ -15,6 +15,13 @@ enum Session {
   static func run(
     _ limits: StallLimits, _ body: (any ReplicaGroup) throws -> Void
   ) throws {
+    try run(limits) { group, _ in try body(group) }
+  }
+
+  /// Runs `body` on every rank, as a group, and gives it MPI's own environment too.
+  static func run(
+    _ limits: StallLimits? = nil, _ body: (RankGroup, MPIEnvironment) throws -> Void
+  ) throws {
     if LaunchEnvironment.current.launcher != nil { StopSignals.dieWithParent() }
     // MPI's start waits for all ranks and can't look around.
     StopSignals.exit(
@@ -34,7 +41,7 @@ enum Session {
       }
       group = made
       StopSignals.exit(afterSeconds: 0, status: 0)
-      try body(made)
+      try body(made, environment)
     } catch let verdict as Verdict {
       if world.rank == 0 {
         Terminal.write("lockstep: \(verdict.message)\n", to: .standardError)
@@ -94,7 +101,7 @@ enum Session {
   }
 
   /// The hash of the program's own file.
-  private static var fingerprint: String {
+  static var fingerprint: String {
     guard let file = try? Data(contentsOf: URL(fileURLWithPath: "/proc/self/exe")) else {
       return "unknown"
     }

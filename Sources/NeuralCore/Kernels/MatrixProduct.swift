@@ -77,4 +77,13 @@ public enum ProductLibrary {
   public static var instructionSet: UInt32 {
     UInt32(dnnl_get_effective_cpu_isa().rawValue)
   }
+
+  /// The same in words, such as `AVX-512 BF16`; the number where oneDNN 2.6 has no name for it.
+  public static var instructionSetName: String {
+    let names: [UInt32: String] = [
+      0x1: "SSE4.1", 0x3: "AVX", 0x7: "AVX2", 0x407: "AVX2 VNNI", 0x27: "AVX-512",
+      0x67: "AVX-512 VNNI", 0xe7: "AVX-512 BF16", 0x3e7: "AVX-512 AMX",
+    ]
+    return names[instructionSet] ?? "oneDNN's \(instructionSet)"
+  }
 }

@@ -53,12 +53,13 @@ public final class MergingPlan: Sendable {
   init(plan: ReductionPlan, ownerOfItem: [Int], owners: Int) {
     self.plan = plan
     self.ownerOfItem = ownerOfItem
+    var counts = Array(repeating: 0, count: owners)
+    for owner in ownerOfItem { counts[owner] += 1 }
     var ranges: [Range<Int>] = []
     var next = 0
-    for owner in 0..<owners {
-      let end = next + ownerOfItem.count { $0 == owner }
-      ranges.append(next..<end)
-      next = end
+    for count in counts {
+      ranges.append(next..<next + count)
+      next += count
     }
     itemsOfOwner = ranges
     mostItems = ranges.map(\.count).max() ?? 0

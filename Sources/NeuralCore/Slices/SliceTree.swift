@@ -78,7 +78,7 @@ public struct SliceTree: Sendable {
     guard let first = block.first(where: isPresent), let last = block.last(where: isPresent) else {
       return .absent
     }
-    if let owner = owners.firstIndex(where: { $0.contains(first) && $0.contains(last) }) {
+    if let owner = owner(of: first, and: last, owners) {
       found.append(first..<last + 1, rows: rows(of: block), owner: owner)
       return .all
     }
@@ -87,6 +87,19 @@ public struct SliceTree: Sendable {
     let right = addBlock(lower + size / 2, size / 2, owners, &found)
     if left == .all && right == .all { found.mergeLastTwo() }
     return left == .part || right == .part ? .part : .all
+  }
+
+  /// The owner of two slices; nil if they have different ones, or none.
+  private func owner(of first: Int, and last: Int, _ owners: [Range<Int>]) -> Int? {
+    var (low, high) = (0, owners.count)
+    while low < high {
+      let middle = (low + high) / 2
+      if owners[middle].upperBound <= first { low = middle + 1 } else { high = middle }
+    }
+    guard low < owners.count, owners[low].contains(first), owners[low].contains(last) else {
+      return nil
+    }
+    return low
   }
 
   private func rows(of block: Range<Int>) -> Int {

@@ -38,7 +38,9 @@ public final class SoleGroup: ReplicaGroup {
     replica?.loadMoments(moments)
   }
 
-  public var communicationTimes: CommunicationTimes { CommunicationTimes() }
+  public var communicationTimes: CommunicationTimes {
+    replica?.times ?? CommunicationTimes()
+  }
 
   public var communicationTraffic: CommunicationTraffic { CommunicationTraffic() }
 

@@ -3,6 +3,8 @@
 /// The only replica: it owns every slice and communicates with nobody.
 public final class SoleReplica: Replicas {
   public let slices: SlicePartition
+  /// What this replica has spent its time on: updates, when it is not computing.
+  private(set) var times = CommunicationTimes()
   private let store: ParameterStore
   private let state: OptimizerState
   private let blockSums: AlignedBuffer<Double>
@@ -53,6 +55,8 @@ public final class SoleReplica: Replicas {
     let outcome = UpdateOutcome(
       gradientNorm: Reductions.sum(blockSums.base, blockSums.count).squareRoot(), of: update)
     if outcome.applied {
+      let start = MonotonicClock.seconds
+      defer { times.update += MonotonicClock.seconds - start }
       state.apply(update, gradientNorm: outcome.gradientNorm, to: store, gradients: gradients.base)
     }
     return outcome

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import NeuralCore
+package import NeuralCore
 
-/// How far the monotonic clocks of hosts are apart.
-enum ClockOffsets {
+/// How far the clocks of hosts are apart.
+package enum ClockOffsets {
   private static let meetings = 32
 
   /// Seconds that each replica's clock is ahead of that of replica 0; all replicas.
@@ -10,13 +10,18 @@ enum ClockOffsets {
   /// Replicas of one host share a clock. Over hosts all meet, again and again: nobody leaves a meeting
   /// before everybody has entered it, so each meeting bounds a difference from both sides, and the
   /// middle between the closest bounds is right to half the time of the fastest meeting.
-  static func measure(_ group: any ReplicaGroup) throws -> [Double] {
+  ///
+  /// - Parameter clock: reads the clock that is compared; the monotonic one by default.
+  /// - Throws: what the group throws.
+  package static func measure(
+    _ group: any ReplicaGroup, clock: () -> Double = { MonotonicClock.seconds }
+  ) throws -> [Double] {
     guard Set(group.hosts).count > 1 else { return Array(repeating: 0, count: group.size) }
     var own: [Double] = []
     for _ in 0..<meetings {
-      own.append(MonotonicClock.seconds)
+      own.append(clock())
       _ = try group.minimum(0)
-      own.append(MonotonicClock.seconds)
+      own.append(clock())
     }
     let times = try group.allGather(own.flatMap { bytes(of: $0) }).map(numbers)
     return group.hosts.indices.map { rank in

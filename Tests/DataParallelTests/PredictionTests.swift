@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+import DataParallel
+import NeuralCore
+import Testing
+
+/// The requests of a network with batch norm and cross-entropy.
+private func schedule(_ widths: [Int]) throws -> StepSchedule {
+  let layers = zip(widths, widths.dropFirst()).map {
+    FullyConnectedLayer(
+      inputs: $0, outputs: $1, activation: Relu(), normalization: BatchNormalization())
+  }
+  let network = try NeuralNetwork(
+    layers: layers, loss: CrossEntropy(), optimizer: VanillaSGDOptimizer(),
+    schedule: LearningRateSchedule(base: 0.1), seed: 1)
+  return try StepSchedule(of: network, usesClasses: true)
+}
+
+private let perfect = LinkModel(latency: 0, gap: 0, bandwidth: .infinity)
+
+@Suite("Prediction")
+struct PredictionTests {
+  /// Parameters are 64 + 64 with gaps, in one block, so rank 1 of 2 owns them all.
+  let small: StepSchedule
+
+  init() throws { small = try schedule([4, 3, 2]) }
+
+  @Test("knows what a step asks for, and how much arithmetic comes before")
+  func requests() {
+    // Products of 12 and 6 a row: one forward and two backward, one for the first: 42 in all.
+    let expected: [(StepSchedule.Request, Double)] = [
+      (.partials(width: 32), 12), (.partials(width: 32), 24), (.gradients(64..<128), 30),
+      (.gradients(0..<64), 42), (.partials(width: 32), 42), (.update(width: 8), 42),
+    ]
+    #expect(small.events.map(\.request) == expected.map(\.0))
+    #expect(small.events.map(\.computed) == expected.map { $0.1 / 42 })
+    #expect(small.parameterCount == 128)
+  }
+
+  @Test("counts the messages of two hosts, by hand")
+  func messages() {
+    let placement = EqualHosts(hosts: 2, ranksPerHost: 1, slices: nil, batchRows: 8)
+    let traffic = StepTraffic(small, placement, bucketBytes: 4 << 20)
+    // Three merges of 32 numbers, the norm with one block and eight sums, gradients there, parameters back.
+    #expect(traffic.total.messages == 3 + 1 + 1 + 1)
+    #expect(traffic.total.bytes == 3 * 256 + 72 + 512 + 512)
+    #expect(!traffic.halves)
+  }
+
+  @Test("adds up the times of two hosts as by hand")
+  func byHand() {
+    let placement = EqualHosts(hosts: 2, ranksPerHost: 1, slices: nil, batchRows: 8)
+    let traffic = StepTraffic(small, placement, bucketBytes: 4 << 20)
+    let link = LinkModel(latency: 1, gap: 0, bandwidth: 256)
+    let step = StepPrediction(small, traffic, link, compute: 42, update: 2)
+    // Computed to 12, merged at 14; to 26, merged at 28; to 46, gradients leave till 48; the next
+    // statistics after them, at 50; the norm at 51.28125; updated at 53.28125; parameters take 3 more.
+    #expect(abs(step.seconds - 56.28125) < 1e-9)
+    #expect(abs(step.wait - 12.28125) < 1e-9)
+  }
+
+  @Test("of one node is the measured step, of a perfect network is computing alone")
+  func identities() throws {
+    let node = NodeModel(seconds: 0.5, rows: 64, update: 0.125)
+    for (nodes, link) in [(1, LinkModel(latency: 1, gap: 1, bandwidth: 1)), (4, perfect)] {
+      let plan = ScalingPlan(
+        schedule: small, node: node, ranksPerNode: 1, link: link, batch: 64)
+      let strong = try #require(plan.row(nodes: nodes, .strong))
+      let weak = try #require(plan.row(nodes: nodes, .weak))
+      let share = Double(nodes)
+      #expect(abs(strong.stepS - (0.375 + 0.125) / share) < 1e-12)
+      #expect(abs(weak.stepS - (0.375 + 0.125 / share)) < 1e-12)
+      #expect(abs(strong.efficiency - 1) < 1e-12 && strong.waitShare < 1e-12)
+      #expect(weak.batch == 64 * nodes && weak.efficientBatch == 64)
+      if nodes == 1 { #expect(strong.messages == 0 && strong.bytes == 0) }
+    }
+  }
+
+  @Test("charges hosts that share cores for the most that one core has")
+  func sharedCores() throws {
+    let node = NodeModel(seconds: 1, rows: 60, update: 0)
+    let plan = ScalingPlan(
+      schedule: small, node: node, ranksPerNode: 1, link: perfect, batch: 60, sharedCores: 2)
+    for (nodes, seconds) in [(1, 1.0), (2, 1), (3, 2), (4, 2), (5, 3)] {
+      let row = try #require(plan.row(nodes: nodes, .weak))
+      #expect(abs(row.stepS - seconds) < 1e-12)
+    }
+  }
+
+  @Test("never gets faster with a slower network", arguments: [2, 3, 8, 16, 64])
+  func monotony(nodes: Int) throws {
+    let schedule = try schedule([64, 128, 10])
+    let node = NodeModel(seconds: 1e-3, rows: 64, update: 1e-4)
+    func seconds(_ latency: Double, _ gap: Double, _ bandwidth: Double) throws -> Double {
+      let link = LinkModel(latency: latency, gap: gap, bandwidth: bandwidth)
+      let plan = ScalingPlan(schedule: schedule, node: node, ranksPerNode: 2, link: link, batch: 64)
+      return try #require(plan.row(nodes: nodes, .weak)).stepS
+    }
+    let base = try seconds(1e-5, 1e-6, 1e9)
+    #expect(try seconds(2e-5, 1e-6, 1e9) > base)
+    #expect(try seconds(1e-5, 3e-6, 1e9) >= base)
+    #expect(try seconds(1e-5, 1e-6, 1e8) > base)
+    #expect(base > 1e-3 - 1e-4 + 1e-4 / Double(nodes))
+  }
+
+  @Test("halves among more than eight hosts: log2 of them messages for gradients")
+  func halving() throws {
+    let schedule = try schedule([64, 64, 10])
+    let placement = EqualHosts(hosts: 16, ranksPerHost: 1, slices: nil, batchRows: 64)
+    let traffic = StepTraffic(schedule, placement, bucketBytes: 4 << 20)
+    #expect(traffic.halves)
+    // Three merges, the norm and the parameters go to 15 others each; halving has four stages.
+    #expect(traffic.total.messages == 5 * 15 + 4)
+    let direct = StepTraffic(schedule, placement, bucketBytes: 4 << 20, exchange: .direct)
+    #expect(direct.total.messages == 6 * 15)
+  }
+
+  @Test("has no row where a batch can't be cut for the ranks")
+  func tooManyRanks() {
+    let plan = ScalingPlan(
+      schedule: small, node: NodeModel(seconds: 1, rows: 8, update: 0), ranksPerNode: 2,
+      link: perfect, batch: 8, slices: 4)
+    #expect(plan.row(nodes: 2, .weak) != nil)
+    #expect(plan.row(nodes: 3, .weak) == nil)
+  }
+
+  @Test("a node goes through both of its measured steps, unless noise bends the line")
+  func nodeModel() {
+    let node = NodeModel(
+      seconds: 10, rows: 100, smallerSeconds: 4, smallerRows: 25, update: 1)
+    #expect(abs(node.perRow - 0.08) < 1e-12)
+    #expect(abs(node.step(rows: 100) - 10) < 1e-12 && abs(node.step(rows: 25) - 4) < 1e-12)
+    let noisy = NodeModel(
+      seconds: 10, rows: 100, smallerSeconds: 11, smallerRows: 25, update: 1)
+    #expect(noisy.perRow == 0 && noisy.fixed == 9)
+    let steep = NodeModel(seconds: 10, rows: 100, smallerSeconds: 1, smallerRows: 25, update: 1)
+    #expect(abs(steep.fixed) < 1e-12 && abs(steep.step(rows: 100) - 10) < 1e-12)
+  }
+}
