@@ -83,28 +83,6 @@ struct DiskTests {
     try check(try await training.value, run, "Read-only file system")
   }
 
-  @Test("a folder that loses the permission to write under the run of an ordinary user")
-  func noPermission() async throws {
-    // Root may write anywhere, so the job is another user's: all that it needs is in its own folder.
-    let user = "54321"
-    let binary = runs.folder + "/lockstep"
-    let checkpoints = runs.folder + "/r/checkpoints"
-    #expect(try run("cp", [productURL(named: "lockstep").path, binary]).status == 0)
-    #expect(try run("chown", ["-R", user, runs.folder]).status == 0)
-    let arguments =
-      ["--reuid", user, "--regid", user, "--clear-groups"]
-      + ["mpirun", "--quiet", "--oversubscribe", "--bind-to", "none"]
-      + ["--mca", "mpi_yield_when_idle", "1", "-n", "2", binary, "train"]
-      + Self.options + ["--run", runs.folder + "/r", "--steps", "5000000"]
-    let environment = ["HOME": runs.folder, "TMPDIR": runs.folder]
-    let training = Task.detached {
-      try TestSupport.run("setpriv", arguments, environment: environment, timeout: 120)
-    }
-    try waitFor(checkpoints + "/step-000000010.safetensors")
-    #expect(try run("chmod", ["500", checkpoints]).status == 0)
-    try check(try await training.value, runs.folder + "/r", "Permission denied")
-  }
-
   @Test("a run directory that is removed under the run")
   func vanished() async throws {
     let run = runs.folder + "/r"
