@@ -20,7 +20,7 @@ enum Session {
 
   /// Runs `body` on every rank, as a group, and gives it MPI's own environment too.
   static func run(
-    _ limits: StallLimits? = nil, _ body: (RankGroup, MPIEnvironment) throws -> Void
+    _ limits: StallLimits, _ body: (RankGroup, MPIEnvironment) throws -> Void
   ) throws {
     if LaunchEnvironment.current.launcher != nil { StopSignals.dieWithParent() }
     // MPI's start waits for all ranks and can't look around.
