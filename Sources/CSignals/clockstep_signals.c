@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+// For _Fork, which a signal handler may call.
+#define _GNU_SOURCE
 #include "clockstep_signals.h"
 
 #include <fcntl.h>
@@ -73,20 +75,6 @@ void clockstep_die_with_parent(void) {
   if (getppid() != parent) _exit(75);
 }
 
-static void leave(int number) {
-  (void)number;
-  const char *message = atomic_load(&alarm_message);
-  if (message && write(2, message, strlen(message)) < 0) _exit(atomic_load(&alarm_status));
-  _exit(atomic_load(&alarm_status));
-}
-
-void clockstep_exit_after(unsigned seconds, int status, const char *message) {
-  atomic_store(&alarm_status, status);
-  atomic_store(&alarm_message, message);
-  handle(SIGALRM, leave);
-  alarm(seconds);
-}
-
 static int is_daemon(pid_t process) {
   char path[32], name[8] = "";
   snprintf(path, sizeof path, "/proc/%d/comm", process);
@@ -102,7 +90,7 @@ void clockstep_end_daemon_after(unsigned seconds) {
   if (!is_daemon(parent)) return;
   // Not its number, which another process may have by then.
   int daemon = (int)syscall(SYS_pidfd_open, parent, 0);
-  if (daemon < 0 || fork() != 0) return;
+  if (daemon < 0 || _Fork() != 0) return;
   setsid();
   signal(SIGTERM, SIG_IGN);
   // The daemon reads its ranks' output to its end.
@@ -111,4 +99,20 @@ void clockstep_end_daemon_after(unsigned seconds) {
   struct pollfd ended = {.fd = 0, .events = POLLIN};
   if (poll(&ended, 1, (int)seconds * 1000) == 0) syscall(SYS_pidfd_send_signal, 0, SIGKILL, 0, 0);
   _exit(0);
+}
+
+static void leave(int number) {
+  (void)number;
+  // It may be as far from the launcher as this process is.
+  clockstep_end_daemon_after(2);
+  const char *message = atomic_load(&alarm_message);
+  if (message && write(2, message, strlen(message)) < 0) _exit(atomic_load(&alarm_status));
+  _exit(atomic_load(&alarm_status));
+}
+
+void clockstep_exit_after(unsigned seconds, int status, const char *message) {
+  atomic_store(&alarm_status, status);
+  atomic_store(&alarm_message, message);
+  handle(SIGALRM, leave);
+  alarm(seconds);
 }

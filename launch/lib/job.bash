@@ -57,11 +57,12 @@ end_later() {
   helpers+=($!)
 }
 
-# watch_mpirun PID MESSAGES: tells this script of a signal that is sent to mpirun alone, which is deaf to it. Ends a job that
-# waits for a connection that can't be had, and one that a rank asked to end, but that waits for a host out of reach: TCP
-# takes a quarter of an hour for that.
+# watch_mpirun PID MESSAGES: tells this script of a signal that is sent to mpirun alone, which is deaf to it. Ends an mpirun
+# that waits for ever: for a connection that can't be had, or for a host out of reach, after the job has failed or the host's
+# ssh has ended.
 watch_mpirun() {
-  local pending told=false seconds=0
+  local pending told=false failing=0 lost
+  local -A ways=()
   while pending=$(sed -n 's/^ShdPnd:[[:space:]]*//p' "/proc/$1/status" 2>/dev/null) && [ -n "$pending" ]; do
     if ! $told && ((16#$pending & 0x4003)); then
       kill -USR1 $$
@@ -72,9 +73,44 @@ watch_mpirun() {
       kill -KILL "$1"
       return
     fi
-    if [ "$seconds" -gt 0 ] || grep -qs 'MPI_ABORT was invoked' "$2"; then seconds=$((seconds + 1)); fi
-    [ "$seconds" -le 5 ] || kill -KILL "$1" || true
+    lost=$(lost_way "$1")
+    note_ways "$1"
+    # 5 seconds after it was told, or 10 where nothing was: a job that ends well loses these ways too.
+    if grep -qsE "$failed_job" "$2"; then failing=$((failing + 2)); elif [ -n "$lost" ]; then failing=$((failing + 1)); fi
+    if [ "$failing" -gt 10 ]; then
+      [ -z "$lost" ] || grep -qs 'MPI_ABORT was invoked' "$2" || echo "$host_out_of_reach $lost " >>"$2"
+      kill -KILL "$1" || true
+      return
+    fi
     sleep 1
+  done
+}
+
+# What mpirun says of a job that it is about to end.
+failed_job='MPI_ABORT was invoked|unable to reliably start|lost communication with a remote daemon'
+# What watch_mpirun adds.
+host_out_of_reach='mpirun was ended since it waited for host'
+
+# note_ways PID: keeps in ways the hosts that mpirun reaches by ssh, by process.
+note_ways() {
+  local child word before
+  for child in $(cat "/proc/$1/task/"*/children 2>/dev/null); do
+    [ -z "${ways[$child]:-}" ] && [ "$(cat "/proc/$child/comm" 2>/dev/null)" = ssh ] || continue
+    before=''
+    while IFS= read -r -d '' word; do
+      # The command is one word.
+      case "$word" in *orted*) ways[$child]=$before ;; esac
+      [[ $word =~ ^[[:space:]]*$ ]] || before=$word
+    done <"/proc/$child/cmdline" 2>/dev/null || true
+  done
+}
+
+# lost_way PID: the host of an ssh that has ended, while mpirun goes on.
+lost_way() {
+  local child here
+  here=" $(cat "/proc/$1/task/"*/children 2>/dev/null | tr '\n' ' ') "
+  for child in "${!ways[@]}"; do
+    [[ $here == *" $child "* ]] || { echo "${ways[$child]}"; return; }
   done
 }
 
@@ -141,6 +177,9 @@ judge() {
   elif [[ $text == *"$no_connection"* && $text =~ $connection ]]; then
     cause=host status=69
     note "${BASH_REMATCH[1]} can't reach ${BASH_REMATCH[2]} port ${BASH_REMATCH[3]}: let the firewall pass all TCP between the hosts"
+  elif [[ $text =~ "$host_out_of_reach "([^ ]+) ]]; then
+    cause=host status=75
+    note "lost host ${BASH_REMATCH[1]}"
   elif [[ $text =~ 'lost communication with a remote daemon'.*'Remote daemon:'[^a-z]*'on node '([^ ]+) ]]; then
     cause=host status=75
     note "lost host ${BASH_REMATCH[1]}"

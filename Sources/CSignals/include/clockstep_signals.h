@@ -19,13 +19,14 @@ void clockstep_die_with_parent(void);
 
 /// Ends the process with a status after that many seconds, whatever it is doing by then; 0 calls it off.
 ///
-/// It says the message, a string that stays, or nothing for a null pointer.
+/// It says the message, a string that stays, or nothing for a null pointer. Open MPI's daemon is ended 2 seconds later,
+/// as clockstep_end_daemon_after() does.
 void clockstep_exit_after(unsigned seconds, int status, const char *message);
 
 /// Ends Open MPI's daemon on this host, orted, if it started this process and is still there after that many seconds.
 ///
 /// A daemon that has lost its launcher with words on the way waits until TCP gives up, a quarter of an hour. The watch
-/// is kept by a process of its own, which outlives this one and ends with the daemon.
+/// is kept by a process of its own, which outlives this one and ends with the daemon. May be called by a signal handler.
 void clockstep_end_daemon_after(unsigned seconds);
 
 #endif
