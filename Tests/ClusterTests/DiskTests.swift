@@ -72,25 +72,47 @@ struct DiskTests {
   }
 
   @Test("a disk that becomes read-only under the run")
-  func readOnly() async throws {
+  func readOnly() throws {
     let run = runs.folder + "/r"
     let checkpoints = run + "/checkpoints"
-    let training = Task.detached { try Self.train(2, run, ["--steps", "5000000"]) }
+    let training = Background { try Self.train(2, run, ["--steps", "5000000"]) }
     try waitFor(checkpoints + "/step-000000010.safetensors")
     #expect(try self.run("mount", ["--bind", checkpoints, checkpoints]).status == 0)
     defer { _ = try? self.run("umount", [checkpoints]) }
     #expect(try self.run("mount", ["-o", "remount,ro,bind", checkpoints]).status == 0)
-    try check(try await training.value, run, "Read-only file system")
+    try check(try training.value(), run, "Read-only file system")
+  }
+
+  @Test("a folder that loses the permission to write under the run of an ordinary user")
+  func noPermission() throws {
+    // Root may write anywhere, so the job is another user's: all that it needs is in its own folder.
+    let user = "54321"
+    let binary = runs.folder + "/lockstep"
+    let checkpoints = runs.folder + "/r/checkpoints"
+    #expect(try run("cp", [productURL(named: "lockstep").path, binary]).status == 0)
+    #expect(try run("chown", ["-R", user, runs.folder]).status == 0)
+    let arguments =
+      ["--reuid", user, "--regid", user, "--clear-groups"]
+      + ["mpirun", "--quiet", "--oversubscribe", "--bind-to", "none"]
+      + ["--mca", "mpi_yield_when_idle", "1", "-n", "2", binary, "train"]
+      + Self.options + ["--run", runs.folder + "/r", "--steps", "5000000"]
+    let environment = ["HOME": runs.folder, "TMPDIR": runs.folder]
+    let training = Background {
+      try TestSupport.run("setpriv", arguments, environment: environment, timeout: 120)
+    }
+    try waitFor(checkpoints + "/step-000000010.safetensors")
+    #expect(try run("chmod", ["500", checkpoints]).status == 0)
+    try check(try training.value(), runs.folder + "/r", "Permission denied")
   }
 
   @Test("a run directory that is removed under the run")
-  func vanished() async throws {
+  func vanished() throws {
     let run = runs.folder + "/r"
-    let training = Task.detached { try Self.train(2, run, ["--steps", "5000000"]) }
+    let training = Background { try Self.train(2, run, ["--steps", "5000000"]) }
     try waitFor(run + "/checkpoints/step-000000010.safetensors")
     // The run may put files in while the folder is being emptied.
     while try self.run("rm", ["-rf", run]).status != 0 {}
-    let result = try await training.value
+    let result = try training.value()
     #expect(result.status == 74, "\(result.status): \(result.standardError)")
     #expect(result.standardError.split(separator: "\n").count == 1, "\(result.standardError)")
     #expect(result.standardError.contains("No such file or directory"))

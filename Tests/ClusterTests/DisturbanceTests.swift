@@ -130,6 +130,39 @@ struct DisturbanceTests {
     #expect(result.facts["left"] == "0")
   }
 
+  @Test("names a rank that is stopped while it predicts, and ends with 75")
+  func stoppedPrediction() throws {
+    let runs = try Runs()
+    try runs.train("r", ranks: 1, ["digits", "--layers", "1024,1024", "--steps", "1"])
+    // Rows are told block by block: after the first, rank 0 is in the middle of them.
+    let script = """
+      "$1" -n 2 --bind none -- predict "$2/r" synthetic:60000x64x10 \\
+        --stall-seconds 2 --stall-abort-seconds 5 >"$2/rows" &
+      launcher=$!
+      ranks() { pgrep -f "^[^ ]*lockstep predict $2/r"; }
+      until [ -s "$2/rows" ] || ! kill -0 "$launcher"; do sleep 0.01; done
+      for process in $(ranks); do
+        ! tr '\\0' '\\n' <"/proc/$process/environ" | grep -qx OMPI_COMM_WORLD_RANK=0 \\
+          || kill -STOP "$process"
+      done
+      status=0
+      wait "$launcher" || status=$?
+      sleep 1
+      ranks
+      exit "$status"
+      """
+    let result = try run(
+      "bash",
+      ["-c", script, "bash", packageRoot.appendingPathComponent("launch/run").path, runs.folder],
+      environment: ["LOCKSTEP_BINARY": productURL(named: "lockstep").path], timeout: 60)
+    #expect(result.status == 75, "\(result)")
+    #expect(
+      result.standardError.firstMatch(
+        of: /lockstep: rank 0 \([^)]+\) has not come in the evaluation for 2 s; after 5 s the job/)
+        != nil, "\(result.standardError)")
+    #expect(result.standardOutput.isEmpty, "left: \(result.standardOutput)")
+  }
+
   @Test("is refused limits that can't be")
   func limits() throws {
     for (options, words) in [
