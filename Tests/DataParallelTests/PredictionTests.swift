@@ -26,10 +26,11 @@ struct PredictionTests {
 
   @Test("knows what a step asks for, and how much arithmetic comes before")
   func requests() {
-    // Products of 12 and 6 a row: one forward and two backward, one for the first: 42 in all.
+    // Spans end with the last tensor, without the gap after it. Products of 12 and 6 a row: one
+    // forward and two backward, one for the first: 42 in all.
     let expected: [(StepSchedule.Request, Double)] = [
-      (.partials(width: 32), 12), (.partials(width: 32), 24), (.gradients(64..<128), 30),
-      (.gradients(0..<64), 42), (.partials(width: 32), 42), (.update(width: 8), 42),
+      (.partials(width: 32), 12), (.partials(width: 32), 24), (.gradients(64..<115), 30),
+      (.gradients(0..<52), 42), (.partials(width: 32), 42), (.update(width: 8), 42),
     ]
     #expect(small.events.map(\.request) == expected.map(\.0))
     #expect(small.events.map(\.computed) == expected.map { $0.1 / 42 })

@@ -22,11 +22,15 @@ enter_host() {
 start_sshd() {
   local tenth server
   server=$(type -P sshd || echo /usr/sbin/sshd)
+  rm -f "$cluster/pid$1"
   (enter_host "$1" setpriv --pdeathsig KILL "$server" -D -f "$cluster/sshd$1") </dev/null >/dev/null 2>&1 &
   # Its end is no news.
   disown
   for ((tenth = 0; tenth < 100; tenth++)); do
-    ! (ip netns exec "node$1" bash -c "exec 3<>/dev/tcp/10.77.0.$1/22") 2>/dev/null || return 0
+    # It listens before it writes its number down, and others need that.
+    if [ -s "$cluster/pid$1" ] && (ip netns exec "node$1" bash -c "exec 3<>/dev/tcp/10.77.0.$1/22") 2>/dev/null; then
+      return 0
+    fi
     sleep 0.1
   done
   echo "node$1: no ssh server came up" >&2

@@ -204,7 +204,7 @@ judge() {
   elif [[ $text =~ 'not enough slots available' ]]; then
     status=64
     note "the hosts have fewer slots than there are ranks; name more slots, as in node1:4, or start fewer ranks"
-  elif [ "$status" -gt 128 ] && [ "$status" -lt 160 ] && ! [[ $text =~ 'Exit code:' ]]; then
+  elif [ "$status" -gt 128 ] && [ "$status" -lt 160 ] && ! [[ $text =~ 'non-zero' ]]; then
     cause=launcher
     note "mpirun was ended by signal $((status - 128))"
     status=75
