@@ -136,10 +136,10 @@ struct DisturbanceTests {
     try runs.train("r", ranks: 1, ["digits", "--layers", "1024,1024", "--steps", "1"])
     // Rows are told block by block: after the first, rank 0 is in the middle of them.
     let script = """
-      "$1" -n 2 --bind none -- predict "$2/r" synthetic:60000x64x10 \\
+      "$1" -n 2 --bind none -- predict "$2/r" synthetic:100000x64x10 \\
         --stall-seconds 2 --stall-abort-seconds 5 >"$2/rows" &
-      launcher=$!
-      ranks() { pgrep -f "^[^ ]*lockstep predict $2/r"; }
+      launcher=$! folder=$2
+      ranks() { pgrep -f "^[^ ]*lockstep predict $folder/r"; }
       until [ -s "$2/rows" ] || ! kill -0 "$launcher"; do sleep 0.01; done
       for process in $(ranks); do
         ! tr '\\0' '\\n' <"/proc/$process/environ" | grep -qx OMPI_COMM_WORLD_RANK=0 \\
