@@ -103,7 +103,7 @@ def measure_side_by_side(workload, under=(), timeout=300):
     What two ranks would do if exchanging took no time, on cores that share power, memory and cache.
     """
     half = dataclasses.replace(workload, batch=workload.batch // 2)
-    script = 'taskset -c 0 "$@" & taskset -c 1 "$@" & wait %1 && wait %2'
+    script = 'taskset -c 0 "$@" & one=$!; taskset -c 1 "$@" & wait "$one" && wait $!'
     command = ["bash", "-c", script, "apart", *lockstep_command(half, 1, ("--bind", "none"))]
     lines = [line for line in run(command, None, under, timeout).splitlines() if line.startswith("{")]
     if len(lines) != 2:
