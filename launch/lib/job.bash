@@ -61,7 +61,7 @@ end_later() {
 # that waits for ever: for a connection that can't be had, or for a host out of reach, after the job has failed or the host's
 # ssh has ended.
 watch_mpirun() {
-  local pending told=false failing=0 lost
+  local pending told=false failing=0 children lost
   local -A ways=()
   while pending=$(sed -n 's/^ShdPnd:[[:space:]]*//p' "/proc/$1/status" 2>/dev/null) && [ -n "$pending" ]; do
     if ! $told && ((16#$pending & 0x4003)); then
@@ -73,8 +73,9 @@ watch_mpirun() {
       kill -KILL "$1"
       return
     fi
-    lost=$(lost_way "$1")
-    note_ways "$1"
+    children=$(cat "/proc/$1/task/"*/children 2>/dev/null) || true
+    find_lost_way
+    note_ways
     # 5 seconds after it was told, or 10 where nothing was: a job that ends well loses these ways too.
     if grep -qsE "$failed_job" "$2"; then failing=$((failing + 2)); elif [ -n "$lost" ]; then failing=$((failing + 1)); fi
     if [ "$failing" -gt 10 ]; then
@@ -91,26 +92,26 @@ failed_job='MPI_ABORT was invoked|unable to reliably start|lost communication wi
 # What watch_mpirun adds.
 host_out_of_reach='mpirun was ended since it waited for host'
 
-# note_ways PID: keeps in ways the hosts that mpirun reaches by ssh, by process.
+# Keeps in ways the hosts that mpirun reaches by ssh, by process.
 note_ways() {
-  local child word before
-  for child in $(cat "/proc/$1/task/"*/children 2>/dev/null); do
-    [ -z "${ways[$child]:-}" ] && [ "$(cat "/proc/$child/comm" 2>/dev/null)" = ssh ] || continue
+  local child name word before
+  for child in $children; do
+    [ -z "${ways[$child]:-}" ] && read -r name 2>/dev/null <"/proc/$child/comm" && [ "$name" = ssh ] || continue
     before=''
     while IFS= read -r -d '' word; do
-      # The command is one word.
-      case "$word" in *orted*) ways[$child]=$before ;; esac
-      [[ $word =~ ^[[:space:]]*$ ]] || before=$word
-    done <"/proc/$child/cmdline" 2>/dev/null || true
+      # The daemon's command is one word, the host is the one before.
+      case "$word" in *orted*) ways[$child]=$before; break ;; esac
+      [ -z "$word" ] || before=$word
+    done 2>/dev/null <"/proc/$child/cmdline" || true
   done
 }
 
-# lost_way PID: the host of an ssh that has ended, while mpirun goes on.
-lost_way() {
-  local child here
-  here=" $(cat "/proc/$1/task/"*/children 2>/dev/null | tr '\n' ' ') "
+# Sets lost to the host of an ssh that has ended, while mpirun goes on.
+find_lost_way() {
+  local child
+  lost=''
   for child in "${!ways[@]}"; do
-    [[ $here == *" $child "* ]] || { echo "${ways[$child]}"; return; }
+    [[ " ${children//$'\n'/ } " == *" $child "* ]] || lost=${ways[$child]}
   done
 }
 
