@@ -19,7 +19,7 @@ extension Trainer {
 
   private func write(_ run: TrainingRun) throws -> String {
     let job = try checkpointJob(run) { _ in false }
-    return try agreed {
+    return try group.agreed {
       guard let job else { return "" }
       return try notingSuccess(run, Result { try job.write() })
     }

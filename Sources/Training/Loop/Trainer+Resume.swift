@@ -8,7 +8,7 @@ extension Trainer {
   /// Finds the checkpoint to go on with, if the options ask for it; all replicas, rank 0 reads.
   func findResumePoint() throws -> ResumePoint? {
     guard let resume = options.resume else { return nil }
-    let encoded = try agreed { () -> [UInt8] in
+    let encoded = try group.agreed { () -> [UInt8] in
       guard group.rank == 0 else { return [] }
       let point: ResumePoint
       if resume == "newest" {
@@ -70,7 +70,7 @@ extension Trainer {
   private func load(
     _ name: String, from checkpoint: Checkpoint?, into target: UnsafeMutableBufferPointer<Float>
   ) throws {
-    try agreed {
+    try group.agreed {
       guard let checkpoint else { return }
       guard checkpoint.entry(name)?.count == target.count else {
         throw TrainingError.unsuitableModel(

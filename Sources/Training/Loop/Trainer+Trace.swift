@@ -9,7 +9,7 @@ extension Trainer {
     let (recorded, dropped) = (
       try group.allGather(spans.bytes), try group.allGather(Array("\(spans.dropped)".utf8))
     )
-    try agreed {
+    try group.agreed {
       guard group.rank == 0, let directory = run.directory else { return }
       let tracks = recorded.indices.map { rank in
         TraceTrack(

@@ -65,14 +65,9 @@ public final class Trainer {
     return try finish(run, observe)
   }
 
-  /// Does what may fail on some ranks only, and makes all ranks throw the same if any does.
-  func agreed<Result>(_ body: () throws -> Result) throws -> Result {
-    try group.agreed(body)
-  }
-
   /// Checks options, data and ranks, makes the network and the run directory, writes step 0.
   private func start(_ observe: (TrainingEvent) -> Void) throws -> TrainingRun {
-    try agreed { try options.validate(ranks: group.size) }
+    try group.agreed { try options.validate(ranks: group.size) }
     // Ranks that exchange in different ways would wait for each other for ever.
     let transport = Fact("--transport", options.transport.rawValue)
     if let verdict = try group.disagreement(on: facts + [transport]) { throw verdict }
@@ -92,7 +87,7 @@ public final class Trainer {
     }
     let run = try TrainingRun(options, data, group: group, slices: slices)
     if let point {
-      try agreed {
+      try group.agreed {
         try point.check(
           options, dataHash: data.contentHash, totalSteps: run.totalSteps, ranks: group.size)
       }
@@ -108,7 +103,7 @@ public final class Trainer {
   ) throws {
     let goesOn = options.resume == "newest"
     let placement = try Placement(of: group)
-    try agreed {
+    try group.agreed {
       guard group.rank == 0 else { return }
       if goesOn, let point {
         run.directory = try reopen(point, run)
@@ -119,7 +114,7 @@ public final class Trainer {
       }
     }
     do {
-      try agreed {
+      try group.agreed {
         if group.rank == 0, let warning = try run.openFiles(version: version, attempt, placement) {
           observe(.warned(warning))
         }
@@ -208,7 +203,7 @@ public final class Trainer {
     let summary = run.summary(
       seconds: seconds, traffic: try TrafficBytes(ofAll: group), version: version,
       digest: run.network.store.digest().description)
-    try agreed {
+    try group.agreed {
       guard group.rank == 0, let directory = run.directory else { return }
       do {
         if let warning = try run.closeLogs() { observe(.warned(warning)) }

@@ -26,16 +26,15 @@ public enum MachineData {
     let all = try group.agreed {
       try JSONDecoder().decode([DatasetShape].self, from: Data(shapes[machine.lowerBound]))
     }
-    let memory = try group.shareOnMachine(
-      transport, bytes: all.reduce(0) { $0 + $1.byteCount }
-    ) { memory in
+    let bytes = all.reduce(0) { $0 + $1.byteCount }
+    let memory = try group.shareOnMachine(transport, bytes: bytes) { memory in
       var place = memory
       for dataset in own?.datasets ?? [] {
         dataset.copyNumbers(to: place)
         place += dataset.shape.byteCount
       }
     }
-    try tell(group, hasRoom: memory != nil, bytes: all.reduce(0) { $0 + $1.byteCount }, warn)
+    try tell(group, hasRoom: memory != nil, bytes: bytes, warn)
     return try group.agreed {
       if let memory, let data = LoadedData(all, in: memory) { return data }
       return try own ?? read()
