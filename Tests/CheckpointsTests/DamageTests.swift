@@ -4,7 +4,7 @@ import Foundation
 import NeuralCore
 import Testing
 
-@Suite("Damaged checkpoints", .timeLimit(.minutes(10)))
+@Suite("Damaged checkpoints")
 struct DamageTests {
   let folder: TemporaryFolder
   let path: String

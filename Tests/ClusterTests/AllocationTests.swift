@@ -36,7 +36,7 @@ private struct CounterError: Error {
   let words: String
 }
 
-@Suite("Allocations in training steps", .timeLimit(.minutes(5)))
+@Suite("Allocations in training steps")
 struct AllocationTests {
   /// The library that counts, compiled beside the products.
   static let counter = Result {

@@ -7,7 +7,7 @@ import Testing
 let hasPython = (try? run("python3", ["--version"]))?.status == 0
 
 /// The programs of Benchmarks, with a peer that prints what it is told to.
-@Suite("Benchmarks", .timeLimit(.minutes(5)), .enabled(if: hasPython, "needs python3"))
+@Suite("Benchmarks", .enabled(if: hasPython, "needs python3"))
 struct BenchmarkTests {
   let folder: Runs
 

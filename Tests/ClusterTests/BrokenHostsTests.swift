@@ -32,7 +32,7 @@ private struct BrokenHosts {
 private let hasFirewall = (try? run("iptables", ["--version"]))?.status == 0
 
 @Suite(
-  "Hosts that can't take part", .timeLimit(.minutes(5)),
+  "Hosts that can't take part",
   .enabled(if: canMakeHosts, "needs root, iproute2, openssh-server and namespaces"))
 struct BrokenHostsTests {
   /// A line of launch/run's, by its beginning and its end: between them are paths and ports.

@@ -3,7 +3,7 @@ import Foundation
 import TestSupport
 import Testing
 
-@Suite("Commands that tests start", .timeLimit(.minutes(10)))
+@Suite("Commands that tests start")
 struct CommandTests {
   @Test("status and both outputs come back, however long")
   func result() throws {

@@ -3,7 +3,7 @@ import Foundation
 import TestSupport
 import Testing
 
-@Suite("Damaged checkpoints on the command line", .timeLimit(.minutes(10)))
+@Suite("Damaged checkpoints on the command line")
 struct DamagedFileTests {
   let runs: Runs
   static let options = ["digits", "--layers", "2", "--steps", "2", "--quiet"]

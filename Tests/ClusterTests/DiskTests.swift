@@ -13,7 +13,7 @@ private let canMount: Bool = {
 }()
 
 @Suite(
-  "Disks that fail while a run writes", .timeLimit(.minutes(10)), .serialized,
+  "Disks that fail while a run writes", .serialized,
   .enabled(if: canMount, "needs root and the right to mount"))
 struct DiskTests {
   let runs: Runs

@@ -37,7 +37,7 @@ struct Disturbance {
   var reported: Int? { facts["reported"].flatMap { Int($0) } }
 }
 
-@Suite("A job that is disturbed", .serialized, .timeLimit(.minutes(5)))
+@Suite("A job that is disturbed", .serialized)
 struct DisturbanceTests {
   @Test(
     "stops in order on a signal to the launcher, to a rank, or to mpirun, with all state kept",

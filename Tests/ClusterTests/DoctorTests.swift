@@ -8,7 +8,7 @@ private let canUnshare: Bool =
   geteuid() == 0
   && (try? run("unshare", ["--mount", "mount", "-t", "tmpfs", "tmpfs", "/dev/shm"]))?.status == 0
 
-@Suite("lockstep doctor", .timeLimit(.minutes(10)))
+@Suite("lockstep doctor")
 struct DoctorTests {
   struct Checkup: Decodable {
     struct Room: Decodable { let bytes, freeBytes: Int }

@@ -73,7 +73,7 @@ struct ExactnessMatrix {
   }
 }
 
-@Suite("The matrix of choices that must not change a bit", .timeLimit(.minutes(10)))
+@Suite("The matrix of choices that must not change a bit")
 struct ExactnessMatrixTests {
   @Test("holds each pair of values")
   func covers() {

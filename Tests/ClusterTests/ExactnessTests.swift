@@ -31,7 +31,7 @@ final class Runs {
   }
 }
 
-@Suite("The same run gives the same bits", .timeLimit(.minutes(10)))
+@Suite("The same run gives the same bits")
 struct ExactnessTests {
   let runs: Runs
 

@@ -3,7 +3,7 @@ import Foundation
 import TestSupport
 import Testing
 
-@Suite("Ranks that differ are found and named, with status 76", .timeLimit(.minutes(10)))
+@Suite("Ranks that differ are found and named, with status 76")
 struct FaultTests {
   let runs: Runs
 

@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 @Suite(
-  "The scaling experiment over hosts", .timeLimit(.minutes(5)),
+  "The scaling experiment over hosts",
   .enabled(
     if: canMakeHosts && hasPython, "needs root, iproute2, openssh-server, namespaces and python3"))
 struct HostScalingTests {

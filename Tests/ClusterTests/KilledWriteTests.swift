@@ -4,7 +4,7 @@ import Foundation
 import TestSupport
 import Testing
 
-@Suite("Rank 0 killed in the middle of a checkpoint's write", .timeLimit(.minutes(10)))
+@Suite("Rank 0 killed in the middle of a checkpoint's write")
 struct KilledWriteTests {
   let runs: Runs
   static let options = [

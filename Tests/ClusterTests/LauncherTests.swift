@@ -15,7 +15,7 @@ func launch(
     environment: environment, currentDirectory: "/")
 }
 
-@Suite("The launch scripts", .timeLimit(.minutes(10)))
+@Suite("The launch scripts")
 struct LauncherTests {
   @Test(
     "tell how they are used",

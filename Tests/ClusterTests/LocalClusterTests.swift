@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 @Suite(
-  "Hosts that local-cluster makes", .timeLimit(.minutes(5)),
+  "Hosts that local-cluster makes",
   .enabled(if: canMakeHosts, "needs root, iproute2, openssh-server and namespaces"))
 struct LocalClusterTests {
   @Test("reach each other by name, have cores and a network of their own, and leave nothing")

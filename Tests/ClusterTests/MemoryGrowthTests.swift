@@ -3,7 +3,7 @@ import Foundation
 import TestSupport
 import Testing
 
-@Suite("Memory over many steps", .timeLimit(.minutes(10)))
+@Suite("Memory over many steps")
 struct MemoryGrowthTests {
   private struct Line: Decodable {
     let totalRssMb: Double

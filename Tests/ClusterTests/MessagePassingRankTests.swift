@@ -7,7 +7,7 @@ import Testing
 ///
 /// No test initialises MPI in the test runner itself: Open MPI puts its own variables into the
 /// environment then, and every `mpirun` that the runner starts afterwards fails.
-@Suite("MessagePassing on ranks", .serialized, .timeLimit(.minutes(10)))
+@Suite("MessagePassing on ranks", .serialized)
 struct MessagePassingRankTests {
   static let checks = [
     "environment", "finalise", "communicators", "broadcast", "gather", "all-gather", "all-to-all",

@@ -3,7 +3,7 @@ import Foundation
 import TestSupport
 import Testing
 
-@Suite("lockstep plan", .timeLimit(.minutes(10)))
+@Suite("lockstep plan")
 struct PlanTests {
   struct Plan: Decodable {
     struct Node: Decodable {

@@ -3,7 +3,7 @@ import Foundation
 import TestSupport
 import Testing
 
-@Suite("Readers of changed files", .timeLimit(.minutes(10)))
+@Suite("Readers of changed files")
 struct ReaderFuzzTests {
   @Test(
     "refuse or take each of thousands, under a limit on memory; launch/fuzz feeds a million",

@@ -3,7 +3,7 @@ import Foundation
 import TestSupport
 import Testing
 
-@Suite("A run that is restarted after losses", .serialized, .timeLimit(.minutes(5)))
+@Suite("A run that is restarted after losses", .serialized)
 struct RestartTests {
   let runs: Runs
 

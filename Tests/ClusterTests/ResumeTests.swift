@@ -3,7 +3,7 @@ import Foundation
 import TestSupport
 import Testing
 
-@Suite("A run that is cut off and goes on", .timeLimit(.minutes(10)))
+@Suite("A run that is cut off and goes on")
 struct ResumeTests {
   let runs: Runs
   static let options = [

@@ -3,7 +3,7 @@ import Foundation
 import TestSupport
 import Testing
 
-@Suite("The scaling experiment", .timeLimit(.minutes(5)))
+@Suite("The scaling experiment")
 struct ScaleTests {
   let folder: Runs
 

@@ -6,7 +6,7 @@ import Testing
 /// Hosts that launch/run finds by itself.
 ///
 /// `scontrol` is a script that expands names as Slurm's does.
-@Suite("Hosts of a scheduler", .timeLimit(.minutes(5)))
+@Suite("Hosts of a scheduler")
 struct SchedulerTests {
   let runs: Runs
   let here: String

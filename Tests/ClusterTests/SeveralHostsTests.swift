@@ -12,7 +12,7 @@ let canMakeHosts =
   && (try? run("unshare", ["--mount", "--net", "true"]))?.status == 0
 
 @Suite(
-  "Several hosts", .timeLimit(.minutes(10)),
+  "Several hosts",
   .enabled(if: canMakeHosts, "needs root, iproute2, openssh-server and network namespaces"))
 struct SeveralHostsTests {
   @Test("two with TCP between them give the bits of one rank, in either order")

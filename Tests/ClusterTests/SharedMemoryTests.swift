@@ -8,7 +8,7 @@ private let canUnshare: Bool =
   geteuid() == 0
   && (try? run("unshare", ["--mount", "mount", "-t", "tmpfs", "tmpfs", "/dev/shm"]))?.status == 0
 
-@Suite("A network that needs 78 MB of shared memory", .timeLimit(.minutes(10)))
+@Suite("A network that needs 78 MB of shared memory")
 struct SharedMemoryTests {
   let runs: Runs
 

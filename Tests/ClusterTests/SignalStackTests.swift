@@ -3,7 +3,7 @@ import Foundation
 import TestSupport
 import Testing
 
-@Suite("Signals in the middle of a matrix product", .timeLimit(.minutes(2)))
+@Suite("Signals in the middle of a matrix product")
 struct SignalStackTests {
   /// oneDNN's kernels for these shapes keep the stack pointer in a buffer on the heap.
   @Test("leave the heap alone: the run stops in order, with a checkpoint that is whole")

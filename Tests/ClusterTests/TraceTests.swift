@@ -61,7 +61,7 @@ struct RecordedTrace {
   }
 }
 
-@Suite("A traced run", .timeLimit(.minutes(5)))
+@Suite("A traced run")
 struct TraceTests {
   let runs: Runs
   static let options = [

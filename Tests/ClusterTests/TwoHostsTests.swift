@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 @Suite(
-  "Two hosts that lose each other for good", .timeLimit(.minutes(5)),
+  "Two hosts that lose each other for good",
   .enabled(if: canMakeHosts, "needs root, iproute2, openssh-server and network namespaces"))
 struct TwoHostsTests {
   /// The end of a job whose hosts were parted: what the script `cut` tells by name, and what the job said.

@@ -6,7 +6,7 @@ import Testing
 @Suite("Ranks as a group")
 struct AgreementTests {
   @Test(
-    "agree on verdicts, and name who differs", .timeLimit(.minutes(10)), arguments: 1...4)
+    "agree on verdicts, and name who differs", arguments: 1...4)
   func agreement(ranks: Int) throws {
     let result = try mpirun(ranks: ranks, productURL(named: "RankChecks").path, ["agreement"])
     #expect(result.status == 0, "\(result.standardError)")
@@ -14,7 +14,7 @@ struct AgreementTests {
 
   @Test(
     "find one flipped bit in one rank's weights, and name rank, step, layer and tensor",
-    .timeLimit(.minutes(10)), arguments: 1...4)
+    arguments: 1...4)
   func drift(ranks: Int) throws {
     let result = try mpirun(ranks: ranks, productURL(named: "RankChecks").path, ["drift"])
     #expect(result.status == 0, "\(result.standardError)")

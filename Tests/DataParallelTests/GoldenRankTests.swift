@@ -7,7 +7,7 @@ import Testing
 struct GoldenRankTests {
   @Test(
     "agrees with PyTorch in Float64, and to the bit with one replica of as many slices",
-    .timeLimit(.minutes(10)), arguments: 1...5)
+    arguments: 1...5)
   func goldens(ranks: Int) throws {
     let goldens = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
       .deletingLastPathComponent()
@@ -20,7 +20,7 @@ struct GoldenRankTests {
 
   @Test(
     "with local batch norm moves weights by what each rank's rows give alone",
-    .timeLimit(.minutes(10)), arguments: 1...5)
+    arguments: 1...5)
   func localNormalization(ranks: Int) throws {
     let result = try mpirun(
       ranks: ranks, productURL(named: "RankChecks").path, ["local batch norm"])

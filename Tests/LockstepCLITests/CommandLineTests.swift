@@ -31,7 +31,7 @@ final class Program {
   }
 }
 
-@Suite("The command line", .timeLimit(.minutes(10)))
+@Suite("The command line")
 struct CommandLineTests {
   let lockstep: Program
 

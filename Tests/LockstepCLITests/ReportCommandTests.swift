@@ -3,7 +3,7 @@ import Foundation
 import TestSupport
 import Testing
 
-@Suite("The command report", .timeLimit(.minutes(5)))
+@Suite("The command report")
 struct ReportCommandTests {
   let lockstep: Program
 

@@ -6,7 +6,7 @@ import Telemetry
 import Testing
 import Training
 
-@Suite("Checkpoints of a run", .timeLimit(.minutes(10)))
+@Suite("Checkpoints of a run")
 struct CheckpointWritingTests {
   let folder = RunFolder()
 

@@ -4,7 +4,7 @@ import NeuralCore
 import Testing
 import Training
 
-@Suite("Configuration files", .timeLimit(.minutes(10)))
+@Suite("Configuration files")
 struct ConfigurationTests {
   func read(_ text: String) throws -> TrainingOptions {
     var options = TrainingOptions()
