@@ -12,6 +12,7 @@ public final class RankGroup: ReplicaGroup {
   public let hosts: [String]
   let communicator: Communicator
   private let machines: [Int]?
+  private let streams: Bool?
   private let watch: StallWatch?
   private var replicas: RankReplicas?
   /// What a group of one does its work by: it has nobody to talk to.
@@ -26,16 +27,19 @@ public final class RankGroup: ReplicaGroup {
   ///   - host: the name of the host that this rank runs on.
   ///   - machines: for each rank a number that ranks have in common which may share memory; nil for
   ///     all ranks of a machine.
+  ///   - streams: whether memory that ranks share is written past the caches; nil measures what is
+  ///     faster when a network joins. No result depends on it.
   ///   - limits: how long this rank waits for others; nil for ever.
   ///   - report: is given a sentence about ranks that don't come.
   /// - Throws: `MPIError` when the hosts can't be exchanged.
   public init(
     _ communicator: Communicator, host: String, machines: [Int]? = nil,
-    limits: StallLimits? = nil,
+    streams: Bool? = nil, limits: StallLimits? = nil,
     report: @escaping (String) -> Void = { _ in }
   ) throws {
     self.communicator = communicator
     self.machines = machines
+    self.streams = streams
     rank = communicator.rank
     size = communicator.size
     sole = communicator.size == 1 ? SoleGroup(host: host) : nil
@@ -94,7 +98,7 @@ public final class RankGroup: ReplicaGroup {
       joined = try RankReplicas(
         team(sharesMemory: exchange.transport == .auto && exchange.mode == .sharded),
         store: network.store, slices: slices, optimizer: network.optimizer,
-        options: exchange, watch: watch, spans: network.spans)
+        options: exchange, streams: streams, watch: watch, spans: network.spans)
     } catch MPIError.sharedMemoryUnavailable(let bytes, let reason) {
       let error = MPIError.sharedMemoryUnavailable(bytes: bytes, reason: reason)
       quarrel = Verdict(

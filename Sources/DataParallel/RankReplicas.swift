@@ -39,7 +39,7 @@ final class RankReplicas: Replicas {
 
   init(
     _ team: HostTeam, store: ParameterStore, slices count: Int, optimizer: any Optimizer,
-    options: ExchangeOptions, watch: StallWatch?, spans: SpanRecorder? = nil
+    options: ExchangeOptions, streams: Bool?, watch: StallWatch?, spans: SpanRecorder? = nil
   ) throws {
     self.watch = watch
     self.spans = spans
@@ -51,23 +51,22 @@ final class RankReplicas: Replicas {
     let plans = TeamPlans(slices, team.division)
     shards = ShardTable(
       store.table.blocks, ranks: ranks, rank: rank, bucketBytes: options.bucketBytes)
-    state = OptimizerState(
-      store.table,
-      ranges: options.mode == .sharded ? shards.ownRanges : [0..<store.table.parameterCount],
-      moments: optimizer.momentNames.count, areShared: team.members != nil)
     partials = PartialsExchange(team, plans)
     norm = try GradientNorm(team, shards, plans.ranks)
     let nodes = plans.nodesOfMembers
     let halves = options.schedule.halves(teams: team.division.teams.count)
     exchangeParties = halves ? ranks : team.division.teams.count
     let reduceScatter: any ReduceScatter
+    var isStreamed = false
     if halves {
       store.allocateGradients(nodes: nodes[team.division.place])
       let owners = (0..<ranks).map { SlicePartition(count: count, rank: $0, of: ranks).owned }
       reduceScatter = HalvingReduceScatter(
         team.world, store, shards, slices, owners: owners, spans: spans)
     } else if let members = team.members {
-      let shared = try SharedParameters(team, members, store, nodes: nodes)
+      let shared = try SharedParameters(
+        team, members, store, nodes: nodes, ownRanges: shards.ownRanges, streams: streams)
+      isStreamed = shared.streams
       reduceScatter = DirectReduceScatter(
         team, shards, plans, gradients: shared.gradients, spans: spans)
     } else {
@@ -75,7 +74,13 @@ final class RankReplicas: Replicas {
       reduceScatter = DirectReduceScatter(
         team, shards, plans, gradients: [store.gradients], spans: spans)
     }
-    gather = halves || mode == .allReduce ? nil : ParameterGather(team, store, shards)
+    state = OptimizerState(
+      store.table,
+      ranges: options.mode == .sharded ? shards.ownRanges : [0..<store.table.parameterCount],
+      moments: optimizer.momentNames.count, areShared: team.members != nil, streams: isStreamed)
+    gather =
+      halves || mode == .allReduce
+      ? nil : ParameterGather(team, store, shards, areStreamed: isStreamed)
     gradients = try GradientExchange(team.world, shards, reduceScatter)
     moments = MomentGather(team.world, store.table, shards)
   }

@@ -19,12 +19,15 @@ enum GoldenChecks {
   static func run(_ environment: MPIEnvironment) throws {
     let path = ProcessInfo.processInfo.environment["LOCKSTEP_GOLDENS"] ?? ""
     let file = try GoldenFile.load(URL(fileURLWithPath: path))
-    let groups = try divisions(ofRanks: environment.world.size).map {
-      try RankGroup(environment.world.duplicate(), host: environment.host, machines: $0)
+    let groups = try divisions(ofRanks: environment.world.size).flatMap { machines in
+      try [false, true].map {
+        try RankGroup(
+          environment.world.duplicate(), host: environment.host, machines: machines, streams: $0)
+      }
     }
     for (index, golden) in file.cases.enumerated() {
       let group = groups[index % groups.count]
-      // Slices, teams, exchange and bucket size go round, so that all meet with all kinds of cases.
+      // Slices, teams, ways to write what is shared, exchange and bucket size go round, so that all meet with all kinds of cases.
       let slices = [group.size, group.size + 3, 16][index % 3]
       let exchange = ExchangeOptions(
         mode: index % 4 < 3 ? .sharded : .allReduce,

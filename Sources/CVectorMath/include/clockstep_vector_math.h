@@ -6,6 +6,8 @@
 #include <string.h>
 #ifdef __AVX512F__
 #include <immintrin.h>
+#elif defined(__SSE2__)
+#include <emmintrin.h>
 #endif
 
 /// Imported as `SIMD16<Float>`.
@@ -92,6 +94,25 @@ static inline void clockstep_store_first(clockstep_float16 x, float *_Nonnull to
 #else
   memcpy(to, &x, (size_t)count * sizeof(float));
 #endif
+}
+
+/// Writes 16 numbers to memory past the caches; the place is a multiple of 64 bytes.
+static inline void clockstep_stream(clockstep_float16 x, float *_Nonnull to) {
+  __builtin_nontemporal_store(x, (clockstep_float16 *)to);
+}
+
+/// Orders all that was written past the caches before what is written from now on.
+static inline void clockstep_stream_fence(void) {
+#ifdef __SSE2__
+  _mm_sfence();
+#else
+  __atomic_thread_fence(__ATOMIC_SEQ_CST);
+#endif
+}
+
+/// Begins to bring the cache line of a number to this core, as near as the second-level cache.
+static inline void clockstep_prefetch(const float *_Nonnull from) {
+  __builtin_prefetch(from, 0, 2);
 }
 
 #endif

@@ -12,8 +12,14 @@ final class ParameterGather {
   private let shards: ShardTable
   private let requests: RequestGroup
   private let clients: [Int]
+  /// How many of the first parameters are brought to the core's cache.
+  private let fetched: Int
+  /// A second-level cache has room for about this many.
+  private static let mostFetched = 1 << 18
 
-  init(_ team: HostTeam, _ store: ParameterStore, _ shards: ShardTable) {
+  /// - Parameter areStreamed: whether owners write their shards past the caches.
+  init(_ team: HostTeam, _ store: ParameterStore, _ shards: ShardTable, areStreamed: Bool) {
+    fetched = areStreamed ? Swift.min(store.parameters.count, Self.mostFetched) : 0
     self.team = team
     self.store = store
     self.shards = shards
@@ -51,6 +57,7 @@ final class ParameterGather {
   func finish() throws {
     try requests.waitAll()
     try team.meet(.parameters)
+    StreamingStores.fetch(store.parameters.base, fetched)
   }
 
   /// Gradients of the same buckets travel under the tags below.

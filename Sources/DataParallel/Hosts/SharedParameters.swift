@@ -9,14 +9,22 @@ internal import NeuralCore
 final class SharedParameters {
   /// The gradient buffers of each member, in the members' order, one for each node of the slice tree.
   let gradients: [[AlignedBuffer<Float>]]
+  /// Whether this rank writes what others read past the caches.
+  let streams: Bool
 
   /// Moves a store's parameters and gradients to memory that the team shares; all members.
   ///
-  /// - Parameter nodes: how many gradient buffers each member needs.
+  /// - Parameters:
+  ///   - nodes: how many gradient buffers each member needs.
+  ///   - ownRanges: the elements that this rank owns.
+  ///   - streams: whether to write past the caches; nil to measure what is faster.
   /// - Throws: `MPIError/sharedMemoryUnavailable(bytes:reason:)` on all members alike.
-  init(_ team: HostTeam, _ members: Communicator, _ store: ParameterStore, nodes: [Int])
-    throws(MPIError)
-  {
+  init(
+    _ team: HostTeam, _ members: Communicator, _ store: ParameterStore, nodes: [Int],
+    ownRanges: [Range<Int>], streams: Bool?
+  ) throws(MPIError) {
+    self.streams =
+      if let streams { streams } else { try StoreTrial.prefersStreaming(team, members) }
     let length = (store.table.parameterCount + 15) / 16 * 16
     let bytes = length * MemoryLayout<Float>.stride
     let own = nodes[members.rank] + (members.rank == 0 ? 1 : 0)
@@ -37,6 +45,8 @@ final class SharedParameters {
       parameters.base.update(from: store.parameters.base, count: parameters.count)
     }
     try team.meet(.parameters)
-    store.move(parameters: parameters, gradients: gradients[members.rank])
+    store.move(
+      parameters: parameters, gradients: gradients[members.rank],
+      unstreamed: self.streams ? ownRanges : nil)
   }
 }

@@ -3,7 +3,8 @@
 /// Adds the gradients of a replica's slices up in the order of the slice tree.
 ///
 /// Runs a ``ReductionPlan`` with memory as its stack. Place i from the bottom ends as node i, so the
-/// places below the number of nodes are the gradient buffers themselves; the rest is scratch.
+/// places below the number of nodes are the gradient buffers themselves; the rest is scratch. Where
+/// gradients are written past the caches, all places are scratch, and the nodes are copied at the end.
 final class GradientAccumulator {
   private var scratch = AlignedBuffer<Float>(count: 0)
 
@@ -14,12 +15,13 @@ final class GradientAccumulator {
     let plan = slices.plan
     let nodes = plan.nodes
     precondition(nodes <= store.gradients.count, "fewer gradient buffers than nodes")
-    let scratchNeeded = (plan.depth - nodes) * span.count
+    let inPlace = store.unstreamedGradients == nil ? nodes : 0
+    let scratchNeeded = (plan.depth - inPlace) * span.count
     if scratch.count < scratchNeeded { scratch = AlignedBuffer(count: scratchNeeded) }
     func place(_ index: Int) -> UnsafeMutablePointer<Float> {
-      index < nodes
+      index < inPlace
         ? store.gradients[index].base + span.lowerBound
-        : scratch.base + (index - nodes) * span.count
+        : scratch.base + (index - inPlace) * span.count
     }
     var height = 0
     for item in plan.items.indices {
@@ -29,6 +31,9 @@ final class GradientAccumulator {
         height -= 1
         Reductions.add(place(height), to: place(height - 1), span.count)
       }
+    }
+    for node in inPlace..<nodes {
+      store.write(place(node), asGradientsOf: span, node: node)
     }
   }
 }

@@ -16,6 +16,8 @@ public final class OptimizerState {
 
   /// New parameters, a few at a time; nil where they are made in place.
   private let staging: AlignedBuffer<Float>?
+  /// Whether new parameters are written past the caches.
+  private let streams: Bool
 
   private struct Piece {
     let range: Int
@@ -27,11 +29,15 @@ public final class OptimizerState {
 
   /// Makes zero moments for ranges of the parameter buffer.
   ///
-  /// - Parameter areShared: whether other processes read the parameters. Then a cache line of them is
-  ///   long in coming: a plain copy has many under way at once, an optimizer's arithmetic only a few.
+  /// - Parameters:
+  ///   - areShared: whether other processes read the parameters. Then a cache line of them is long in
+  ///     coming: a plain copy has many under way at once, an optimizer's arithmetic only a few.
+  ///   - streams: whether parameters that are shared are written past the caches.
   public init(
-    _ table: ParameterTable, ranges: [Range<Int>], moments: Int, areShared: Bool = false
+    _ table: ParameterTable, ranges: [Range<Int>], moments: Int, areShared: Bool = false,
+    streams: Bool = false
   ) {
+    self.streams = streams
     staging = areShared ? AlignedBuffer(count: 4096) : nil
     self.ranges = ranges
     elementCount = ranges.reduce(0) { $0 + $1.count }
@@ -90,10 +96,15 @@ public final class OptimizerState {
         let part = first..<Swift.min(first + staging.count, piece.parameters.count)
         staging.base.update(from: target + first, count: part.count)
         step(update, piece, part, of: staging.base, gradients, scale)
-        (target + first).update(from: staging.base, count: part.count)
+        if streams {
+          StreamingStores.copy(staging.base, to: target + first, part.count)
+        } else {
+          (target + first).update(from: staging.base, count: part.count)
+        }
         first = part.upperBound
       }
     }
+    if streams { StreamingStores.finish() }
     store.noteChange()
   }
 

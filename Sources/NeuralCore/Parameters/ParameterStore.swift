@@ -12,6 +12,9 @@ public final class ParameterStore {
   ///
   /// A sole replica has one, the whole batch's gradient. Each is laid out as ``parameters``.
   public private(set) var gradients: [AlignedBuffer<Float>] = []
+  /// The elements whose gradients this replica alone reads, ascending, if those of all others are
+  /// written past the caches; nil if all are written as usual.
+  private(set) var unstreamedGradients: [Range<Int>]?
   /// Changes whenever parameters or statistics change, so that what was derived can be renewed.
   public private(set) var version = 0
 
@@ -51,12 +54,39 @@ public final class ParameterStore {
   /// - Parameters:
   ///   - parameters: already holds the parameters.
   ///   - gradients: one buffer for each node of the slice tree that this replica adds up.
-  public func move(parameters: AlignedBuffer<Float>, gradients: [AlignedBuffer<Float>]) {
+  ///   - unstreamed: the elements whose gradients this replica alone reads, if those of all others
+  ///     are to be written past the caches; nil to write all as usual.
+  public func move(
+    parameters: AlignedBuffer<Float>, gradients: [AlignedBuffer<Float>],
+    unstreamed: [Range<Int>]? = nil
+  ) {
     precondition(
       parameters.count == table.parameterCount
         && gradients.allSatisfy { $0.count == table.parameterCount }, "buffers of another length")
     self.parameters = parameters
     self.gradients = gradients
+    unstreamedGradients = unstreamed?.sorted { $0.lowerBound < $1.lowerBound }
+  }
+
+  /// Writes a node's gradients of a span, past the caches where others read them.
+  func write(
+    _ source: UnsafePointer<Float>, asGradientsOf span: Range<Int>, node: Int
+  ) {
+    let target = gradients[node].base
+    func stream(_ part: Range<Int>) {
+      StreamingStores.copy(
+        source + (part.lowerBound - span.lowerBound), to: target + part.lowerBound, part.count)
+    }
+    var first = span.lowerBound
+    for range in unstreamedGradients ?? [] where range.overlaps(span) {
+      let own = range.clamped(to: span)
+      stream(first..<own.lowerBound)
+      (target + own.lowerBound).update(
+        from: source + (own.lowerBound - span.lowerBound), count: own.count)
+      first = own.upperBound
+    }
+    stream(first..<span.upperBound)
+    StreamingStores.finish()
   }
 
   /// The digest of all parameters and running statistics.

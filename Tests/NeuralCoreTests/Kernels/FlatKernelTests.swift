@@ -23,6 +23,23 @@ struct FlatKernelTests {
     #expect(b.isIntact && a.isIntact)
   }
 
+  @Test(
+    "stores past the caches write each number, wherever in a line they begin", arguments: oddLengths
+  )
+  func streaming(count: Int) {
+    var numbers = Numbers(count)
+    for start in [0, 1, 15, 16] {
+      let x = Guarded(numbers.array(count))
+      let y = Guarded(numbers.array(start + count))
+      let before = y.values.prefix(start)
+      StreamingStores.copy(x.base, to: y.base + start, count)
+      StreamingStores.finish()
+      #expect(y.values.prefix(start) == before && Array(y.values.dropFirst(start)) == x.values)
+      #expect(y.isIntact && x.isIntact)
+      StreamingStores.fetch(x.base, count)
+    }
+  }
+
   @Test("sums in Float64 are exact to one unit of Float64 a number", arguments: oddLengths)
   func sums(count: Int) {
     var numbers = Numbers(count)
