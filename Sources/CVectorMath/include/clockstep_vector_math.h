@@ -110,9 +110,10 @@ static inline void clockstep_stream_fence(void) {
 #endif
 }
 
-/// Begins to bring the cache line of a number to this core, as near as the second-level cache.
-static inline void clockstep_prefetch(const float *_Nonnull from) {
-  __builtin_prefetch(from, 0, 2);
+/// Reads a number that nobody wants, so that its cache line comes to this core. A prefetch may be
+/// dropped, and of many at once most are (Zen 4).
+static inline void clockstep_touch(const float *_Nonnull from) {
+  (void)*(const volatile float *)from;
 }
 
 #endif

@@ -32,8 +32,8 @@ package enum StreamingStores {
     clockstep_stream_fence()
   }
 
-  /// Brings memory to this core's second-level cache.
+  /// Brings memory to this core's caches.
   package static func fetch(_ source: UnsafePointer<Float>, _ count: Int) {
-    Vectors.forEach(count) { i, _ in clockstep_prefetch(source + i) }
+    Vectors.forEach(count) { i, _ in clockstep_touch(source + i) }
   }
 }
