@@ -99,6 +99,10 @@ final class RankReplicas: Replicas {
     try timed(.exchange, .exchange) { try gradients.ready(span, batchRows: slices.batchRows) }
   }
 
+  func gradientsReady(part: Range<Int>, of slices: BatchSlices) throws {
+    try timed(.exchange, .exchange) { try gradients.ready(part: part, batchRows: slices.batchRows) }
+  }
+
   func updateParameters(_ update: ParameterUpdate) throws -> UpdateOutcome {
     watch?.enter(.gradientExchange)
     try timed(.exchange, .exchange) { try gradients.finish() }

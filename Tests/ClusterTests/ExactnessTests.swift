@@ -84,6 +84,25 @@ struct ExactnessTests {
     }
   }
 
+  @Test(
+    "with layers so wide that parts of their gradients travel ahead",
+    arguments: [
+      (2, ["--transport", "messages"]), (3, ["--transport", "auto"]),
+      (4, ["--transport", "messages", "--exchange-schedule", "halving"]),
+    ])
+  func parts(ranks: Int, options: [String]) throws {
+    let data = [
+      "synthetic:101x9x4", "--layers", "600,300", "--batch", "40", "--slices", "6", "--steps", "4",
+      "--log-every", "1",
+    ]
+    try runs.train("alone", ranks: 1, data)
+    try runs.train(
+      "parted", ranks: ranks, data + options + ["--bucket-mb", "0.01"])
+    for name in ["metrics.jsonl", "checkpoints/step-000000004.safetensors"] {
+      #expect(try runs.file("parted", name) == runs.file("alone", name))
+    }
+  }
+
   @Test("as compare tells, with the first step and tensor that differ where they do")
   func compare() throws {
     let options = ["digits", "--layers", "8", "--slices", "3", "--epochs", "2"]

@@ -19,8 +19,8 @@ final class DirectReduceScatter: ReduceScatter {
   private let outbox: TeamOutbox
   private var items: [UnsafePointer<Float>] = []
   private var plan: MergingPlan
-  /// The number of each bucket's meeting, in bucket order, of those that this rank has finished.
-  private var announced: [Int] = []
+  /// The buckets that this rank has finished, in that order, and the numbers of their meetings.
+  private var announced: [(bucket: Int, number: Int)] = []
   /// How many of them have been sent on to other teams.
   private var forwarded = 0
   private let flights: BucketFlights
@@ -68,13 +68,13 @@ final class DirectReduceScatter: ReduceScatter {
         place += 1
       }
     }
-    announced.append(team.announce(.gradients))
+    announced.append((bucket, team.announce(.gradients)))
   }
 
   func progress() throws {
     guard team.division.teams.count > 1 else { return }
     while forwarded < announced.count,
-      team.haveAllAnnounced(.gradients, announced[forwarded])
+      team.haveAllAnnounced(.gradients, announced[forwarded].number)
     {
       try forward()
     }
@@ -83,20 +83,20 @@ final class DirectReduceScatter: ReduceScatter {
 
   /// Sends what the team has of the next bucket's shards that others own.
   private func forward() throws {
-    try outbox.send(bucket: forwarded, requests, flights)
+    try outbox.send(bucket: announced[forwarded].bucket, requests, flights)
     forwarded += 1
   }
 
   func finish() throws {
     let several = team.division.teams.count > 1
     while several && forwarded < announced.count {
-      try team.wait(for: .gradients, announced[forwarded])
+      try team.wait(for: .gradients, announced[forwarded].number)
       try forward()
     }
     while several && requests.count > 0 { try requests.waitSome(flights.ended) }
     let target = gradients[team.division.place][0].base
-    for bucket in shards.buckets.indices {
-      try team.wait(for: .gradients, announced[bucket])
+    for (bucket, number) in announced {
+      try team.wait(for: .gradients, number)
       let own = shards.shards[bucket][team.world.rank]
       guard !own.isEmpty else { continue }
       collectItems(bucket, own)

@@ -10,7 +10,8 @@ final class GradientExchange {
   private let communicator: Communicator
   private let shards: ShardTable
   private let reduceScatter: any ReduceScatter
-  private var nextBucket = 0
+  private var readiness: BucketReadiness
+  private var isUnderWay = false
   private let shardLayouts: [BlockLayout]
 
   init(
@@ -19,25 +20,36 @@ final class GradientExchange {
     self.communicator = communicator
     self.shards = shards
     self.reduceScatter = reduceScatter
+    readiness = BucketReadiness(shards.buckets)
     shardLayouts = try shards.shards.map { try BlockLayout(counts: $0.map(\.count)) }
   }
 
-  /// Takes note that the gradients of `span` are final, and sends every bucket that is complete.
+  /// Takes note that the gradients of `span`, and of all after it, are final, and sends every bucket
+  /// that is complete.
   func ready(_ span: Range<Int>, batchRows: Int) throws {
-    if nextBucket == 0 { reduceScatter.begin(batchRows: batchRows) }
-    while nextBucket < shards.buckets.count,
-      shards.buckets[nextBucket].lowerBound >= span.lowerBound
-    {
-      try reduceScatter.start(nextBucket)
-      nextBucket += 1
-    }
+    begin(batchRows)
+    try readiness.take(span, reduceScatter.start)
     try reduceScatter.progress()
+  }
+
+  /// Takes note that some gradients are final, and sends every bucket that is complete.
+  func ready(part: Range<Int>, batchRows: Int) throws {
+    begin(batchRows)
+    try readiness.take(part: part, reduceScatter.start)
+    try reduceScatter.progress()
+  }
+
+  private func begin(_ batchRows: Int) {
+    guard !isUnderWay else { return }
+    isUnderWay = true
+    readiness.reset()
+    reduceScatter.begin(batchRows: batchRows)
   }
 
   /// Returns once this rank's shards of all buckets are added up in its first gradient buffer.
   func finish() throws {
     try reduceScatter.finish()
-    nextBucket = 0
+    isUnderWay = false
   }
 
   /// Brings the shards of a buffer that is laid out as the parameters to every rank; all ranks.

@@ -13,7 +13,8 @@ final class HalvingReduceScatter: ReduceScatter {
   private let requests: RequestGroup
   private let reductions: [BucketReduction]
   private let flights: BucketFlights
-  private var started = 0
+  /// The buckets that this rank has finished.
+  private var started: [Int] = []
 
   init(
     _ communicator: Communicator, _ store: ParameterStore, _ shards: ShardTable,
@@ -41,25 +42,25 @@ final class HalvingReduceScatter: ReduceScatter {
   }
 
   func begin(batchRows: Int) {
-    started = 0
+    started.removeAll(keepingCapacity: true)
     let own = ownPlans.plan(batchRows: batchRows).plan.items.count
     for reduction in reductions { reduction.begin(plans, batchRows: batchRows, nodes: own) }
   }
 
   func start(_ bucket: Int) throws {
-    started = bucket + 1
+    started.append(bucket)
     try advance(bucket)
   }
 
   func progress() throws {
     try requests.progress(flights.ended)
-    for bucket in 0..<started { try advance(bucket) }
+    for bucket in started { try advance(bucket) }
   }
 
   func finish() throws {
     while reductions.contains(where: { !$0.isDone }) {
       try requests.waitSome(flights.ended)
-      for bucket in 0..<started { try advance(bucket) }
+      for bucket in started { try advance(bucket) }
     }
     for (bucket, own) in shards.ownRanges.enumerated() {
       reductions[bucket].copyShard(

@@ -53,19 +53,16 @@ public struct StepPrediction: Hashable, Sendable {
   ) {
     var walk = Walk(link: link)
     var computed = 0.0
-    var nextBucket = 0
+    var readiness = BucketReadiness(traffic.buckets.map(\.elements))
     for event in schedule.events {
       walk.now += (event.computed - computed) * compute
       computed = event.computed
       switch event.request {
       case .partials(let width): walk.waitFor(traffic.partials[width] ?? .init())
       case .gradients(let span):
-        while nextBucket < traffic.buckets.count,
-          traffic.buckets[nextBucket].elements.lowerBound >= span.lowerBound
-        {
-          walk.start(traffic.buckets[nextBucket].stages)
-          nextBucket += 1
-        }
+        readiness.take(span) { walk.start(traffic.buckets[$0].stages) }
+      case .part(let span):
+        readiness.take(part: span) { walk.start(traffic.buckets[$0].stages) }
       case .update:
         walk.finish()
         walk.waitFor(traffic.norm)

@@ -11,8 +11,10 @@ public struct StepSchedule: Sendable {
   public enum Request: Hashable, Sendable {
     /// Small partial results of that many Float64 numbers a node are merged, which all wait for.
     case partials(width: Int)
-    /// The gradients of some parameters are final.
+    /// The gradients of some parameters, and of all after them, are final.
     case gradients(Range<Int>)
+    /// Some gradients of a layer are final, ahead of the rest.
+    case part(Range<Int>)
     /// Parameters are to be updated; so many Float64 numbers a node are added up with the norm.
     case update(width: Int)
   }
@@ -89,6 +91,9 @@ private struct StepWork {
         isBackward = true
         done = backward(from: layer)
         finished += 1
+      case .part(let span):
+        isBackward = true
+        done = backward(from: layer + 1) + (layer > 0 ? layers[layer] : 0) + Double(span.count)
       case .update: done = total
       }
       return StepSchedule.Event(request: request, computed: done / total)
@@ -117,6 +122,10 @@ private final class RequestRecorder: Replicas {
 
   func gradientsReady(_ span: Range<Int>, of slices: BatchSlices) {
     requests.append(.gradients(span))
+  }
+
+  func gradientsReady(part: Range<Int>, of slices: BatchSlices) {
+    requests.append(.part(part))
   }
 
   func updateParameters(_ update: ParameterUpdate) -> UpdateOutcome {

@@ -72,7 +72,7 @@ public struct StepTraffic: Sendable {
       case .update(let width):
         norm = Self.norm(shards, placement, width: width)
         total = total + norm
-      case .gradients: break
+      case .gradients, .part: break
       }
     }
     for bucket in buckets {

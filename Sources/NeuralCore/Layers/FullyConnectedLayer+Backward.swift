@@ -127,16 +127,21 @@ extension FullyConnectedLayer {
     }
   }
 
-  /// Weights are worked on in panels of about four million elements, so that those which are added
-  /// up over slices stay in the cache.
-  private static let panelElements = 1 << 22
+  /// How many rows of the weights are worked on at once.
+  ///
+  /// A quarter of them, so that their gradients can be on their way while the next are made; 256 at
+  /// least, which costs products nothing; and about four million elements at most, so that those which
+  /// are added up over slices stay in the cache. Depends on the shape alone, since bits may depend on it.
+  private var panelRows: Int {
+    Swift.max(16, Swift.min(Swift.max(256, (outputs + 3) / 4), (1 << 22) / inputs))
+  }
 
   /// Adds up dZ^T times `operand` (`B x n`), panel by panel, each finished by `finish`.
   private func accumulateWeights(
     _ gradient: MatrixView, times operand: UnsafePointer<Float>, _ pass: LayerPass,
     _ finish: (UnsafeMutablePointer<Float>, _ panel: Range<Int>, _ item: Int) -> Void
   ) throws {
-    let panelRows = Swift.max(16, Self.panelElements / inputs)
+    let panelRows = self.panelRows
     var first = 0
     while first < outputs {
       let panel = first..<Swift.min(first + panelRows, outputs)
@@ -151,6 +156,9 @@ extension FullyConnectedLayer {
         finish(g, panel, item)
       }
       first = panel.upperBound
+      if first < outputs {
+        try pass.gradientsReady(of: Tensor.weight, elements: 0..<first * inputs)
+      }
     }
   }
 

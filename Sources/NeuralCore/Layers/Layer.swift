@@ -111,6 +111,14 @@ public struct LayerPass {
       compute)
   }
 
+  /// Tells the group that the gradients of some elements of tensor `index` are added up, while the layer
+  /// goes on with others; ``gradientsReady()`` is called all the same.
+  public func gradientsReady(of index: Int, elements: Range<Int>) throws {
+    let start = memory.entries[index].span.lowerBound
+    try replicas.gradientsReady(
+      part: start + elements.lowerBound..<start + elements.upperBound, of: slices)
+  }
+
   /// Tells the group that all gradients of the layer are added up.
   public func gradientsReady() throws {
     guard !memory.span.isEmpty else { return }

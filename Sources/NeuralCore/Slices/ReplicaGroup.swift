@@ -116,7 +116,7 @@ public struct ExchangeOptions: Hashable, Sendable {
   /// Sets how to exchange.
   public init(
     mode: Mode = .sharded, schedule: Schedule = .auto, transport: Transport = .auto,
-    bucketBytes: Int = 4 << 20
+    bucketBytes: Int = 1 << 20
   ) {
     self.mode = mode
     self.schedule = schedule

@@ -22,8 +22,18 @@ public protocol Replicas: AnyObject {
   /// Spans come in descending order and touch each other; the group may begin to exchange them.
   func gradientsReady(_ span: Range<Int>, of slices: BatchSlices) throws
 
+  /// Takes note that some of the next span's gradients are final ahead of the rest.
+  ///
+  /// The group may begin to exchange what lies within one such part.
+  func gradientsReady(part: Range<Int>, of slices: BatchSlices) throws
+
   /// Updates every parameter exactly once on every replica, if all gradients and sums are finite.
   func updateParameters(_ update: ParameterUpdate) throws -> UpdateOutcome
+}
+
+extension Replicas {
+  /// Waits for the rest.
+  public func gradientsReady(part: Range<Int>, of slices: BatchSlices) throws {}
 }
 
 /// What is to be done to the parameters at the end of a step.
