@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import ArgumentParser
+import DataParallel
 import Foundation
 import NeuralCore
 import Training
@@ -50,7 +51,14 @@ struct BenchCommand: ParsableCommand {
   var transport = ExchangeOptions.Transport.auto
 
   @Option(help: "Megabytes of gradients that are sent at a time.")
-  var bucketMb = 4.0
+  var bucketMb = TrainingOptions().bucketMegabytes
+
+  @Option(
+    help: """
+      How memory that ranks share is written: through the caches (cached), past them (streaming), or \
+      by what is faster where the ranks run (auto).
+      """)
+  var sharedWrites = SharedWrites.auto
 
   @Option(help: "A word to find the line by.")
   var tag = ""
@@ -60,10 +68,18 @@ struct BenchCommand: ParsableCommand {
 
   func run() throws {
     let benchmark = try makeBenchmark()
-    try Session.run(stallOptions.limits) { group in
+    try Session.run(stallOptions.limits, streams: sharedWrites.streams) { group, _ in
       let result = try benchmark.run(group)
       if group.rank == 0 { try show(result, ranks: group.size) }
     }
+  }
+
+  /// How memory that ranks share is written.
+  enum SharedWrites: String, ExpressibleByArgument, CaseIterable {
+    case auto, cached, streaming
+
+    /// Whether it is written past the caches; nil for what is faster.
+    var streams: Bool? { self == .auto ? nil : self == .streaming }
   }
 
   private func makeBenchmark() throws -> StepBenchmark {

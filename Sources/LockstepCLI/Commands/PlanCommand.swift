@@ -40,7 +40,7 @@ struct PlanCommand: ParsableCommand {
   var exchangeSchedule = ExchangeOptions.Schedule.auto
 
   @Option(help: "Megabytes of gradients that are sent at a time.")
-  var bucketMb = 4.0
+  var bucketMb = TrainingOptions().bucketMegabytes
 
   @Option(help: "Cores that all nodes share, where they are made of one machine.")
   var sharedCores: Int?

@@ -19,8 +19,11 @@ enum Session {
   }
 
   /// Runs `body` on every rank, as a group, and gives it MPI's own environment too.
+  ///
+  /// - Parameter streams: as that of `RankGroup`.
   static func run(
-    _ limits: StallLimits, _ body: (RankGroup, MPIEnvironment) throws -> Void
+    _ limits: StallLimits, streams: Bool? = nil,
+    _ body: (RankGroup, MPIEnvironment) throws -> Void
   ) throws {
     if LaunchEnvironment.current.launcher != nil { StopSignals.dieWithParent() }
     // MPI's start waits for all ranks and can't look around.
@@ -36,7 +39,9 @@ enum Session {
     let world = environment.world
     var group: RankGroup?
     do {
-      let made = try RankGroup(world.duplicate(), host: environment.host, limits: limits) {
+      let made = try RankGroup(
+        world.duplicate(), host: environment.host, streams: streams, limits: limits
+      ) {
         Terminal.write("lockstep: \($0)\n", to: .standardError)
       }
       group = made

@@ -112,11 +112,14 @@ public struct ExchangeOptions: Hashable, Sendable {
   public var transport: Transport
   /// About how many bytes of gradients are sent at a time.
   public var bucketBytes: Int
+  /// Bytes that are sent at a time unless asked otherwise: large enough to fill a link, and small enough
+  /// that most of a wide layer is on its way before the layer is done.
+  public static let usualBucketBytes = 1 << 20
 
   /// Sets how to exchange.
   public init(
     mode: Mode = .sharded, schedule: Schedule = .auto, transport: Transport = .auto,
-    bucketBytes: Int = 1 << 20
+    bucketBytes: Int = Self.usualBucketBytes
   ) {
     self.mode = mode
     self.schedule = schedule
