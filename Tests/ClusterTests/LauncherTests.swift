@@ -77,10 +77,20 @@ struct LauncherTests {
     #expect(result.status == 0)
     for part in [
       "-n 5 ", "--host a:2\\,b:3", "--bind-to core", "btl_tcp_if_include 10.1.0.0/16",
+      "btl_tcp_eager_limit 1048576",
       "oob_tcp_if_include 10.1.0.0/16", "echo two\\ words",
     ] {
       #expect(result.standardOutput.contains(part), "\(part) in \(result.standardOutput)")
     }
+  }
+
+  @Test("leave the size of messages that are sent at once to the user's environment")
+  func eagerLimit() throws {
+    let result = try launch(
+      "run", ["--hosts", "a,b", "--network", "10.1.0.0/16", "--dry-run", "--", "true"],
+      environment: ["OMPI_MCA_btl_tcp_eager_limit": "65536"])
+    #expect(result.status == 0)
+    #expect(!result.standardOutput.contains("btl_tcp_eager_limit"))
   }
 
   @Test("oversubscribe when ranks outnumber cores, and yield while idle")

@@ -86,14 +86,14 @@ private struct StepWork {
         done = layers[..<merges].reduce(0, +)
       case .partials:
         isBackward = true
-        done = backward(from: layer + 1) + layers[layer]
+        done = backward(from: layer + 1) + 2 * layers[layer]
       case .gradients:
         isBackward = true
         done = backward(from: layer)
         finished += 1
       case .part(let span):
         isBackward = true
-        done = backward(from: layer + 1) + (layer > 0 ? layers[layer] : 0) + Double(span.count)
+        done = backward(from: layer + 1) + Double(span.count)
       case .update: done = total
       }
       return StepSchedule.Event(request: request, computed: done / total)

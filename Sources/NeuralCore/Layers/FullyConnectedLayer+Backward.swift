@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 extension FullyConnectedLayer {
-  /// The gradient: by the input first, with its sums over the batch, then by the parameters.
+  /// The gradient: by the weights first, which can travel while that by the input is made, with its sums
+  /// over the batch.
   ///
   /// dW = dZ^T Abar, and dgamma and dbeta are the column sums of dAbar * Ahat and dAbar. The first
   /// layer, whose input gradient nobody needs, makes no dAbar: from G = dZ^T Ahat (`m x n`) follow
@@ -14,11 +15,9 @@ extension FullyConnectedLayer {
     differentiateActivation(outputGradient, pass)
     if normalization != nil { sums.begin(pass.slices) }
     let gradient = outputGradient.readOnly
-    if let inputGradient {
-      try passOn(gradient, into: inputGradient, pass)
+    if inputGradient != nil || normalization == nil {
       try accumulateWeights(gradient, times: operand, pass) { _, _, _ in }
-    } else if normalization == nil {
-      try accumulateWeights(gradient, times: operand, pass) { _, _, _ in }
+      if let inputGradient { try passOn(gradient, into: inputGradient, pass) }
     } else {
       clearSums(pass)
       try accumulateWeights(gradient, times: normalized.base, pass) { g, panel, item in
@@ -156,9 +155,7 @@ extension FullyConnectedLayer {
         finish(g, panel, item)
       }
       first = panel.upperBound
-      if first < outputs {
-        try pass.gradientsReady(of: Tensor.weight, elements: 0..<first * inputs)
-      }
+      try pass.gradientsReady(of: Tensor.weight, elements: 0..<first * inputs)
     }
   }
 
