@@ -40,7 +40,8 @@ public struct ScalingPlan {
   /// A plan with all that it depends on.
   public init(
     schedule: StepSchedule, node: NodeModel, ranksPerNode: Int, link: LinkModel, batch: Int,
-    slices: Int? = nil, bucketBytes: Int = ExchangeOptions.usualBucketBytes, exchange: ExchangeOptions.Schedule = .auto,
+    slices: Int? = nil, bucketBytes: Int = ExchangeOptions.usualBucketBytes,
+    exchange: ExchangeOptions.Schedule = .auto,
     sharedCores: Int? = nil
   ) {
     self.schedule = schedule
