@@ -53,27 +53,11 @@ final class RankReplicas: Replicas {
       store.table.blocks, ranks: ranks, rank: rank, bucketBytes: options.bucketBytes)
     partials = PartialsExchange(team, plans)
     norm = try GradientNorm(team, shards, plans.ranks)
-    let nodes = plans.nodesOfMembers
     let halves = options.schedule.halves(teams: team.division.teams.count)
     exchangeParties = halves ? ranks : team.division.teams.count
-    let reduceScatter: any ReduceScatter
-    var isStreamed = false
-    if halves {
-      store.allocateGradients(nodes: nodes[team.division.place])
-      let owners = (0..<ranks).map { SlicePartition(count: count, rank: $0, of: ranks).owned }
-      reduceScatter = HalvingReduceScatter(
-        team.world, store, shards, slices, owners: owners, spans: spans)
-    } else if let members = team.members {
-      let shared = try SharedParameters(
-        team, members, store, nodes: nodes, ownRanges: shards.ownRanges, streams: streams)
-      isStreamed = shared.streams
-      reduceScatter = DirectReduceScatter(
-        team, shards, plans, gradients: shared.gradients, spans: spans)
-    } else {
-      store.allocateGradients(nodes: nodes[0])
-      reduceScatter = DirectReduceScatter(
-        team, shards, plans, gradients: [store.gradients], spans: spans)
-    }
+    let way = try Self.reduceScatter(
+      team, store, shards, slices, plans, halves: halves, streams: streams, spans)
+    let isStreamed = way.isStreamed
     state = OptimizerState(
       store.table,
       ranges: options.mode == .sharded ? shards.ownRanges : [0..<store.table.parameterCount],
@@ -81,8 +65,35 @@ final class RankReplicas: Replicas {
     gather =
       halves || mode == .allReduce
       ? nil : ParameterGather(team, store, shards, areStreamed: isStreamed)
-    gradients = try GradientExchange(team.world, shards, reduceScatter)
+    gradients = try GradientExchange(team.world, shards, way.reduceScatter)
     moments = MomentGather(team.world, store.table, shards)
+  }
+
+  /// How gradients come to the owners of their shards, and whether memory that the team shares is
+  /// written past the caches.
+  private static func reduceScatter(
+    _ team: HostTeam, _ store: ParameterStore, _ shards: ShardTable, _ slices: SlicePartition,
+    _ plans: TeamPlans, halves: Bool, streams: Bool?, _ spans: SpanRecorder?
+  ) throws -> (reduceScatter: any ReduceScatter, isStreamed: Bool) {
+    let nodes = plans.nodesOfMembers
+    if !halves, let members = team.members {
+      let shared = try SharedParameters(
+        team, members, store, nodes: nodes, ownRanges: shards.ownRanges, streams: streams)
+      let direct = DirectReduceScatter(
+        team, shards, plans, gradients: shared.gradients, spans: spans)
+      return (direct, shared.streams)
+    }
+    store.allocateGradients(nodes: nodes[team.division.place])
+    guard halves else {
+      let direct = DirectReduceScatter(
+        team, shards, plans, gradients: [store.gradients], spans: spans)
+      return (direct, false)
+    }
+    let ranks = team.world.size
+    let owners = (0..<ranks).map { SlicePartition(count: slices.count, rank: $0, of: ranks).owned }
+    let halving = HalvingReduceScatter(
+      team.world, store, shards, slices, owners: owners, spans: spans)
+    return (halving, false)
   }
 
   func mergeMoments(_ moments: SliceMoments) throws {

@@ -27,10 +27,11 @@ struct PredictionTests {
   @Test("knows what a step asks for, and how much arithmetic comes before")
   func requests() {
     // Spans end with the last tensor, without the gap after it. Products of 12 and 6 a row: one
-    // forward and two backward, one for the first: 42 in all.
+    // forward and two backward, by the weights and then by the input, one for the first: 42 in all.
     let expected: [(StepSchedule.Request, Double)] = [
-      (.partials(width: 32), 12), (.partials(width: 32), 24), (.gradients(64..<115), 30),
-      (.gradients(0..<52), 42), (.partials(width: 32), 42), (.update(width: 8), 42),
+      (.partials(width: 32), 12), (.part(64..<70), 24), (.partials(width: 32), 30),
+      (.gradients(64..<115), 30), (.part(0..<12), 42), (.gradients(0..<52), 42),
+      (.partials(width: 32), 42), (.update(width: 8), 42),
     ]
     #expect(small.events.map(\.request) == expected.map(\.0))
     #expect(small.events.map(\.computed) == expected.map { $0.1 / 42 })
@@ -53,7 +54,7 @@ struct PredictionTests {
     let traffic = StepTraffic(small, placement, bucketBytes: 4 << 20)
     let link = LinkModel(latency: 1, gap: 0, bandwidth: 256)
     let step = StepPrediction(small, traffic, link, compute: 42, update: 2)
-    // Computed to 12, merged at 14; to 26, merged at 28; to 46, gradients leave till 48; the next
+    // Computed to 12, merged at 14; to 32, merged at 34; to 46, gradients leave till 48; the next
     // statistics after them, at 50; the norm at 51.28125; updated at 53.28125; parameters take 3 more.
     #expect(abs(step.seconds - 56.28125) < 1e-9)
     #expect(abs(step.wait - 12.28125) < 1e-9)
