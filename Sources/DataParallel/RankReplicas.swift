@@ -107,11 +107,12 @@ final class RankReplicas: Replicas {
   }
 
   func gradientsReady(_ span: Range<Int>, of slices: BatchSlices) throws {
-    try timed(.exchange, .exchange) { try gradients.ready(span, batchRows: slices.batchRows) }
+    // Those of all after it are, too.
+    try gradientsReady(part: span.lowerBound..<Int.max, of: slices)
   }
 
   func gradientsReady(part: Range<Int>, of slices: BatchSlices) throws {
-    try timed(.exchange, .exchange) { try gradients.ready(part: part, batchRows: slices.batchRows) }
+    try timed(.exchange, .exchange) { try gradients.ready(part, batchRows: slices.batchRows) }
   }
 
   func updateParameters(_ update: ParameterUpdate) throws -> UpdateOutcome {

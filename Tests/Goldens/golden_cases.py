@@ -5,12 +5,13 @@ import json
 import math
 import random
 
+from golden_training import ACTIVATIONS
+
 STEPS = 4
 ROWS = 11
 WIDTHS = [5, 7, 6, 3]
 EPSILON = 1e-5
 NORM_MOMENTUM = 0.9
-ACTIVATIONS = ("relu", "sigmoid", "identity")
 
 
 # --- Numbers that Float32 can hold ------------------------------------------

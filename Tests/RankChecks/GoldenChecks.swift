@@ -27,7 +27,8 @@ enum GoldenChecks {
     }
     for (index, golden) in file.cases.enumerated() {
       let group = groups[index % groups.count]
-      // Slices, teams, ways to write what is shared, exchange and bucket size go round, so that all meet with all kinds of cases.
+      // Slices, teams, ways to write what is shared, exchange and bucket size go round, so that all
+      // meet with all kinds of cases.
       let slices = [group.size, group.size + 3, 16][index % 3]
       let exchange = ExchangeOptions(
         mode: index % 4 < 3 ? .sharded : .allReduce,

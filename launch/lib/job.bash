@@ -178,10 +178,8 @@ judge() {
   elif [[ $text == *"$no_connection"* && $text =~ $connection ]]; then
     cause=host status=69
     note "${BASH_REMATCH[1]} can't reach ${BASH_REMATCH[2]} port ${BASH_REMATCH[3]}: let the firewall pass all TCP between the hosts"
-  elif [[ $text =~ "$host_out_of_reach "([^ ]+) ]]; then
-    cause=host status=75
-    note "lost host ${BASH_REMATCH[1]}"
-  elif [[ $text =~ 'lost communication with a remote daemon'.*'Remote daemon:'[^a-z]*'on node '([^ ]+) ]]; then
+  elif [[ $text =~ "$host_out_of_reach "([^ ]+) ||
+    $text =~ 'lost communication with a remote daemon'.*'Remote daemon:'[^a-z]*'on node '([^ ]+) ]]; then
     cause=host status=75
     note "lost host ${BASH_REMATCH[1]}"
   elif [[ $text =~ 'unable to reliably start one or more daemons' ]]; then

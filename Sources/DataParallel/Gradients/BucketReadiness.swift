@@ -19,15 +19,10 @@ package struct BucketReadiness {
     first = 0
   }
 
-  /// Takes note that the gradients of a span and of all that comes after it are final.
+  /// Takes note that the gradients of a part are final, whatever is around it.
   ///
   /// - Parameter start: is called with each bucket that is ready now and was not before.
-  package mutating func take(_ span: Range<Int>, _ start: (Int) throws -> Void) rethrows {
-    try take(part: span.lowerBound..<Int.max, start)
-  }
-
-  /// Takes note that some gradients are final, whatever is around them.
-  package mutating func take(part: Range<Int>, _ start: (Int) throws -> Void) rethrows {
+  package mutating func take(_ part: Range<Int>, _ start: (Int) throws -> Void) rethrows {
     for bucket in first..<buckets.count where !isReady[bucket] {
       let elements = buckets[bucket]
       guard part.lowerBound <= elements.lowerBound, elements.upperBound <= part.upperBound else {

@@ -24,26 +24,15 @@ final class GradientExchange {
     shardLayouts = try shards.shards.map { try BlockLayout(counts: $0.map(\.count)) }
   }
 
-  /// Takes note that the gradients of `span`, and of all after it, are final, and sends every bucket
-  /// that is complete.
-  func ready(_ span: Range<Int>, batchRows: Int) throws {
-    begin(batchRows)
-    try readiness.take(span, reduceScatter.start)
+  /// Takes note that the gradients of a part are final, and sends every bucket that is complete.
+  func ready(_ part: Range<Int>, batchRows: Int) throws {
+    if !isUnderWay {
+      isUnderWay = true
+      readiness.reset()
+      reduceScatter.begin(batchRows: batchRows)
+    }
+    try readiness.take(part, reduceScatter.start)
     try reduceScatter.progress()
-  }
-
-  /// Takes note that some gradients are final, and sends every bucket that is complete.
-  func ready(part: Range<Int>, batchRows: Int) throws {
-    begin(batchRows)
-    try readiness.take(part: part, reduceScatter.start)
-    try reduceScatter.progress()
-  }
-
-  private func begin(_ batchRows: Int) {
-    guard !isUnderWay else { return }
-    isUnderWay = true
-    readiness.reset()
-    reduceScatter.begin(batchRows: batchRows)
   }
 
   /// Returns once this rank's shards of all buckets are added up in its first gradient buffer.

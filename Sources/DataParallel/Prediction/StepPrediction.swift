@@ -60,9 +60,9 @@ public struct StepPrediction: Hashable, Sendable {
       switch event.request {
       case .partials(let width): walk.waitFor(traffic.partials[width] ?? .init())
       case .gradients(let span):
-        readiness.take(span) { walk.start(traffic.buckets[$0].stages) }
+        readiness.take(span.lowerBound..<Int.max) { walk.start(traffic.buckets[$0].stages) }
       case .part(let span):
-        readiness.take(part: span) { walk.start(traffic.buckets[$0].stages) }
+        readiness.take(span) { walk.start(traffic.buckets[$0].stages) }
       case .update:
         walk.finish()
         walk.waitFor(traffic.norm)
