@@ -4,7 +4,7 @@
 #define CLOCKSTEP_VECTOR_MATH_H
 
 #include <string.h>
-#ifdef __AVX512F__
+#ifdef __AVX2__
 #include <immintrin.h>
 #elif defined(__SSE2__)
 #include <emmintrin.h>
@@ -80,6 +80,13 @@ static inline clockstep_float16 clockstep_interleave_high(
 static inline clockstep_float16 clockstep_load_first(const float *_Nonnull from, long count) {
 #ifdef __AVX512F__
   return (clockstep_float16)_mm512_maskz_loadu_ps((__mmask16)((1u << count) - 1), from);
+#elif defined(__AVX2__)
+  const __m256i lanes = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+  const __m256i low = _mm256_cmpgt_epi32(_mm256_set1_epi32((int)count), lanes);
+  const __m256i high = _mm256_cmpgt_epi32(_mm256_set1_epi32((int)count - 8), lanes);
+  return __builtin_shufflevector(
+      _mm256_maskload_ps(from, low), _mm256_maskload_ps(from + 8, high), 0, 1, 2, 3, 4, 5, 6, 7, 8, 9,
+      10, 11, 12, 13, 14, 15);
 #else
   clockstep_float16 x = 0;
   memcpy(&x, from, (size_t)count * sizeof(float));
@@ -108,6 +115,11 @@ static inline void clockstep_stream_fence(void) {
 #else
   __atomic_thread_fence(__ATOMIC_SEQ_CST);
 #endif
+}
+
+/// Asks for a cache line to be brought to this core; the place need not be one's own.
+static inline void clockstep_prefetch(const float *_Nonnull from) {
+  __builtin_prefetch(from);
 }
 
 /// Reads a number that nobody wants, so that its cache line comes to this core. A prefetch may be

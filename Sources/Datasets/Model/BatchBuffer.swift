@@ -31,10 +31,8 @@ public final class BatchBuffer {
     let columns = dataset.columns
     precondition(indices.count * columns <= features.count, "more rows than there is room for")
     rows = indices.count
-    for (place, row) in indices.enumerated() {
-      (features.base + place * columns).update(
-        from: dataset.features.base + Int(row) * columns, count: columns)
-    }
+    RowGather.copy(
+      rows: indices, of: dataset.features.base, columns: columns, to: features.base)
     switch dataset.targets {
     case .classes(let all, _):
       for (place, row) in indices.enumerated() { classes.base[place] = all.base[Int(row)] }
