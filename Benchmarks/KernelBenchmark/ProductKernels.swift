@@ -17,17 +17,17 @@ struct ProductKernels {
     left.fill(with: 0.5)
     right.fill(with: 0.25)
     result = AlignedBuffer(count: most)
-    workspace = AlignedBuffer(count: MatrixProduct.workspaceCount(columns: m, inner: n))
+    workspace = AlignedBuffer(count: MatrixProduct.workspaceCount(columns: n, inner: m))
   }
 
   func measure() throws -> [Measurement] {
     let (rows, n, m) = (workload.batch, workload.inputs, workload.outputs)
-    let forward = Product(rows: rows, columns: m, inner: n, transposed: (false, true))
-    let backward = Product(rows: rows, columns: n, inner: m, transposed: (false, false))
-    let weights = Product(rows: m, columns: n, inner: rows, transposed: (true, false))
+    let forward = Product(rows: rows, columns: m, inner: n, transposed: (false, false))
+    let backward = Product(rows: rows, columns: n, inner: m, transposed: (false, true))
+    let weights = Product(rows: n, columns: m, inner: rows, transposed: (true, false))
     return try [
       ("outputs, A W^T", forward), ("input gradient, dZ W", backward),
-      ("weight gradient, dZ^T A", weights),
+      ("weight gradient, A^T dZ", weights),
     ].flatMap { name, product in
       let ours = try row(name, product) { try multiply(product) }
       guard SmallProduct.suits(rows: product.rows, columns: product.columns, inner: product.inner)

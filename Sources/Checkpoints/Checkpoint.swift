@@ -50,6 +50,15 @@ public struct Checkpoint: Sendable {
     try file.read(name, into: values)
   }
 
+  /// Reads a tensor of a layout's shape into memory of the caller's, in the layout's order.
+  ///
+  /// - Throws: As `read(_:into:)` does, and `CheckpointError.malformed` where the shape is another.
+  public func read(
+    _ name: String, as layout: TensorLayout, into values: UnsafeMutableBufferPointer<Float>
+  ) throws {
+    try file.read(name, as: layout, into: values)
+  }
+
   /// Reads a tensor into memory of its own.
   ///
   /// - Throws: As `read(_:into:)` does.

@@ -57,6 +57,25 @@ struct SafetensorsTests {
     try file.verify()
   }
 
+  @Test("a matrix that lies column by column is in the file row by row, and read back either way")
+  func columnMajor() throws {
+    let layout = TensorLayout(shape: [2, 3], order: .columnMajor)
+    let columns: [Float] = [0, 0.5, 1, 1.5, -1, 2]
+    let path = folder.file("columns")
+    try SafetensorsWriter.write(
+      [NamedTensor(name: "a", layout: layout, in: AlignedBuffer(columns))], metadata: [:], to: path)
+    let file = try SafetensorsFile(path: path)
+    #expect(values(of: try file.tensor("a")) == [0, 1, -1, 0.5, 1.5, 2])
+    try file.verify()
+    let back = AlignedBuffer<Float>(count: 6)
+    try file.read("a", as: layout, into: back.mutableElements)
+    #expect(values(of: back) == columns)
+    let other = TensorLayout(shape: [3, 2], order: .columnMajor)
+    #expect(throws: CheckpointError.self) {
+      try file.read("a", as: other, into: back.mutableElements)
+    }
+  }
+
   @Test("bits of NaN, infinities, negative zero and subnormal numbers are kept")
   func allBits() throws {
     let patterns: [UInt32] = [0x7FC0_0001, 0xFFA0_1234, 0x7F80_0000, 0x8000_0000, 1, 0xFFFF_FFFF]

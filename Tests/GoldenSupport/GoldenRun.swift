@@ -14,9 +14,10 @@ package struct GoldenRun {
     guard let initial = file.initials[golden.initial] else { throw GoldenError.missing("initial") }
     for entry in network.store.table.entries where !entry.isStatistic {
       let values = Self.values(of: entry, in: initial[entry.layer])
-      _ = network.store.elements(of: entry).update(fromContentsOf: values.map(Float.init))
+      values.map(Float.init).withUnsafeBufferPointer {
+        network.store.setValues(byRows: $0, of: entry)
+      }
     }
-    network.store.noteChange()
   }
 
   private static func makeNetwork(_ golden: GoldenFile.Case) throws -> NeuralNetwork {
@@ -87,7 +88,7 @@ package struct GoldenRun {
     return network.store.table.entries.filter { !$0.isStatistic }.flatMap { entry in
       Self.compare(
         "gradient of \(entry.name)",
-        network.store.gradients[0].elements[entry.span].map(Double.init),
+        Self.byRows(network.store.gradients[0].base + entry.span.lowerBound, entry),
         Self.values(of: entry, in: golden.expected.firstGradients[entry.layer]), floor: floor)
     }
   }
@@ -102,7 +103,7 @@ package struct GoldenRun {
         default: Self.values(of: entry, in: golden.expected.finalParameters[entry.layer])
         }
       return Self.compare(
-        entry.name, network.store.elements(of: entry).map(Double.init), expected,
+        entry.name, network.store.values(of: entry).map(Double.init), expected,
         tolerance: tolerance)
     }
   }
@@ -115,6 +116,14 @@ package struct GoldenRun {
     return Self.compare(
       "inference", outputs.elements.map(Double.init), golden.expected.inference.flatMap { $0 },
       tolerance: 1e-4)
+  }
+
+  private static func byRows(
+    _ elements: UnsafePointer<Float>, _ entry: ParameterTable.Entry
+  ) -> [Double] {
+    var values: [Double] = []
+    entry.specification.layout.forEachPieceByRows(of: elements) { values += $0.map(Double.init) }
+    return values
   }
 
   private static func values(

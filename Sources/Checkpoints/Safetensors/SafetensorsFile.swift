@@ -78,6 +78,25 @@ extension SafetensorsFile {
     try check(ContentHash(of: UnsafeRawBufferPointer(bytes)), of: entry)
   }
 
+  /// Reads a tensor of a layout's shape into memory of the caller's, in the layout's order.
+  ///
+  /// - Throws: As `read(_:into:)` does, and `CheckpointError.malformed` where the shape is another.
+  public func read(
+    _ name: String, as layout: TensorLayout, into values: UnsafeMutableBufferPointer<Float>
+  ) throws {
+    let entry = try required(name)
+    guard entry.shape == layout.shape else {
+      throw malformed(
+        "tensor '\(name)' has the shape \(entry.shape) where \(layout.shape) is needed")
+    }
+    guard layout.order == .columnMajor, let target = values.baseAddress else {
+      return try read(name, into: values)
+    }
+    precondition(values.count == layout.count, "memory of another size")
+    let byRows = try tensor(name)
+    withExtendedLifetime(byRows) { layout.arrange(byRows: byRows.base, into: target) }
+  }
+
   /// Reads a tensor into memory of its own.
   ///
   /// - Throws: As `read(_:into:)` does.

@@ -10,7 +10,7 @@ public enum SafetensorsWriter {
   /// Writes a file; it appears whole or not at all.
   ///
   /// The tensors' names must differ from each other and from `__metadata__`. Their values are
-  /// written from where they lie, without a copy.
+  /// written from where they lie, without a copy of more than a few rows.
   /// - Throws: `CheckpointError.writeFailed`; a file that was at `path` is then still there.
   public static func write(
     _ tensors: [NamedTensor], metadata: [String: String], to path: String
@@ -31,7 +31,7 @@ public enum SafetensorsWriter {
       try AtomicFile.publish(path, calls: calls) { output in
         try header.withUnsafeBytes { try output.write($0) }
         for tensor in tensors {
-          try output.write(UnsafeRawBufferPointer(tensor.values))
+          try tensor.forEachPiece { try output.write($0) }
         }
       }
     }

@@ -9,7 +9,11 @@ enum TensorChecksums {
 
   /// The checksums of tensors that are about to be written.
   static func computed(for tensors: [NamedTensor]) -> [String: ContentHash] {
-    let hashes = tensors.map { ($0.name, ContentHash(of: UnsafeRawBufferPointer($0.values))) }
+    let hashes = tensors.map { tensor in
+      let hasher = ContentHasher()
+      tensor.forEachPiece { hasher.update($0) }
+      return (tensor.name, hasher.hash)
+    }
     return Dictionary(uniqueKeysWithValues: hashes)
   }
 

@@ -36,7 +36,7 @@ package enum MatrixProduct {
         let padded = Vectors.padded(columns)
         Transposition.transpose(
           b.base, stride: b.stride, rows: columns, columns: inner, into: workspace,
-          paddedStride: padded)
+          targetStride: padded)
         right = SmallProduct.Right(base: UnsafePointer(workspace), stride: padded)
       }
       SmallProduct.multiply(

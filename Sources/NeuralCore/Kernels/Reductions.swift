@@ -58,6 +58,18 @@ public enum Reductions {
     add(target, addend, into: target, count)
   }
 
+  /// target_i += factor * addend_i, the product rounded by itself.
+  public static func add(
+    _ addend: UnsafePointer<Float>, times factor: Float, to target: UnsafeMutablePointer<Float>,
+    _ count: Int
+  ) {
+    let factor = Vectors.all(factor)
+    Vectors.forEach(count) { i, lanes in
+      let product = factor * Vectors.load(addend + i, count: lanes)
+      Vectors.store(Vectors.load(target + i, count: lanes) + product, to: target + i, count: lanes)
+    }
+  }
+
   /// sums_i = left_i + right_i; the sums may take the place of either.
   public static func add(
     _ left: UnsafePointer<Float>, _ right: UnsafePointer<Float>,

@@ -3,18 +3,20 @@ internal import CVectorMath
 
 /// Copies of matrices with rows and columns exchanged.
 package enum Transposition {
-  /// Writes the transpose of `rows x columns` numbers; each row of the result is padded with zeros
-  /// to whole vectors, `paddedStride` apart.
+  /// Writes the transpose of `rows x columns` numbers, its rows `targetStride` apart.
+  ///
+  /// Where there is room between them, they are padded with zeros to whole vectors.
   ///
   /// Works on tiles of 16 x 16, which 32 vector registers can hold.
   package static func transpose(
     _ source: UnsafePointer<Float>, stride: Int, rows: Int, columns: Int,
-    into target: UnsafeMutablePointer<Float>, paddedStride: Int
+    into target: UnsafeMutablePointer<Float>, targetStride: Int
   ) {
     for row in Swift.stride(from: 0, to: rows, by: 16) {
       for column in Swift.stride(from: 0, to: columns, by: 16) {
         let place = source + row * stride + column
         let lanes = Swift.min(16, columns - column)
+        let width = Swift.min(16, targetStride - row)
         let tile =
           rows - row >= 16 && lanes == 16
           ? Tile { Vectors.load(place + $0 &* stride) }
@@ -23,7 +25,7 @@ package enum Transposition {
               ? Vectors.load(place + $0 &* stride, count: lanes) : Vectors.Vector()
           }
         tile.transposed().store(
-          lanes, to: target + column * paddedStride + row, stride: paddedStride)
+          lanes, to: target + column * targetStride + row, stride: targetStride, width: width)
       }
     }
   }
@@ -69,11 +71,11 @@ package enum Transposition {
       Tile(interleaving: Tile(interleaving: Tile(interleaving: Tile(interleaving: self))))
     }
 
-    /// Writes the first `count` vectors.
+    /// Writes the first `width` numbers of the first `count` vectors.
     @inline(__always)
-    func store(_ count: Int, to target: UnsafeMutablePointer<Float>, stride: Int) {
+    func store(_ count: Int, to target: UnsafeMutablePointer<Float>, stride: Int, width: Int) {
       func put(_ row: Int, _ vector: Vectors.Vector) {
-        if row < count { Vectors.store(vector, to: target + row &* stride) }
+        if row < count { Vectors.store(vector, to: target + row &* stride, count: width) }
       }
       put(0, a); put(1, b); put(2, c); put(3, d); put(4, e); put(5, f); put(6, g); put(7, h)
       put(8, i); put(9, j); put(10, k); put(11, l); put(12, m); put(13, n); put(14, o); put(15, p)

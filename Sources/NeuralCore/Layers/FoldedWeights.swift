@@ -29,7 +29,7 @@ final class FoldedWeights {
     bias = AlignedBuffer(count: outputs)
   }
 
-  /// W' (`m x n`).
+  /// W'^T (`n x m`).
   func weights(_ memory: LayerMemory) -> UnsafePointer<Float> {
     UnsafePointer(isFolded ? scaled.base : memory.tensor(FullyConnectedLayer.Tensor.weight))
   }
@@ -57,16 +57,17 @@ final class FoldedWeights {
     centers = (0..<inputs).contains {
       abs(mean[$0]) > Self.greatestMean * (variance[$0] + epsilon).squareRoot()
     }
-    for k in 0..<outputs {
-      var shift = 0.0
-      for j in 0..<inputs {
-        let scale = gamma[j] / (variance[j] + epsilon).squareRoot()
-        scaled.base[k * inputs + j] = w[k * inputs + j] * scale
-        let offset = centers ? 0 : Double(scale) * Double(mean[j])
-        shift += Double(w[k * inputs + j]) * (Double(beta[j]) - offset)
+    var shifts = [Double](repeating: 0, count: outputs)
+    for j in 0..<inputs {
+      let scale = gamma[j] / (variance[j] + epsilon).squareRoot()
+      let shift = Double(beta[j]) - (centers ? 0 : Double(scale) * Double(mean[j]))
+      for k in 0..<outputs {
+        let weight = w[j * outputs + k]
+        scaled.base[j * outputs + k] = weight * scale
+        shifts[k] += Double(weight) * shift
       }
-      bias.base[k] += Float(shift)
     }
+    for k in 0..<outputs { bias.base[k] += Float(shifts[k]) }
   }
 
   /// The input, or a copy of it with the running means subtracted.

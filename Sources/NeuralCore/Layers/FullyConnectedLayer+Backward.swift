@@ -19,7 +19,6 @@ extension FullyConnectedLayer {
       try accumulateWeights(gradient, times: operand, pass) { _, _, _ in }
       if let inputGradient { try passOn(gradient, into: inputGradient, pass) }
     } else {
-      clearSums(pass)
       try accumulateWeights(gradient, times: normalized.base, pass) { g, panel, item in
         scaleAndSum(g, panel, item: item, pass)
       }
@@ -48,12 +47,6 @@ extension FullyConnectedLayer {
     }
   }
 
-  private func clearSums(_ pass: LayerPass) {
-    for item in pass.slices.localRows.indices {
-      sums.row(item).update(repeating: 0, count: sums.width)
-    }
-  }
-
   /// dA from dAbar = dZ W, through the normalisation.
   ///
   /// The sums of dAbar * Ahat and dAbar are taken from dAbar itself, not from G: where the variance
@@ -66,8 +59,9 @@ extension FullyConnectedLayer {
       let target = inputGradient.rows(rows)
       try MatrixProduct.multiply(
         .init(base: gradient.row(rows.lowerBound), stride: outputs),
-        by: .init(base: pass.memory.tensor(Tensor.weight), stride: inputs), into: target.base,
-        stride: inputs, rows: rows.count, columns: inputs, inner: outputs,
+        by: .init(
+          base: pass.memory.tensor(Tensor.weight), stride: outputs, transposed: true),
+        into: target.base, stride: inputs, rows: rows.count, columns: inputs, inner: outputs,
         workspace: workspace.base)
       guard normalization != nil else { continue }
       BatchStatistics.gradientSums(
@@ -126,66 +120,56 @@ extension FullyConnectedLayer {
     }
   }
 
-  /// How many rows of the weights are worked on at once.
+  /// How many inputs' weights are worked on at once.
   ///
-  /// A quarter of them, so that their gradients can be on their way while the next are made; 256 at
-  /// least, which costs products nothing; and about four million elements at most, so that those which
-  /// are added up over slices stay in the cache. Depends on the shape alone, since bits may depend on it.
+  /// Those of a quarter of them, so that their gradients can be on their way while the next are made; 256
+  /// at least and a million elements, which costs products nothing; and about four million elements at
+  /// most, so that those which are added up over slices stay in the cache. Depends on the shape alone,
+  /// since bits may depend on it.
   private var panelRows: Int {
-    Swift.max(16, Swift.min(Swift.max(256, (outputs + 3) / 4), (1 << 22) / inputs))
+    let (least, most) = (Swift.max(256, (1 << 18) / outputs), Swift.max(16, (1 << 22) / outputs))
+    let panels = Swift.max(1, Swift.min(4, inputs / least))
+    return Swift.min(Vectors.padded((inputs + panels - 1) / panels), most)
   }
 
-  /// Adds up dZ^T times `operand` (`B x n`), panel by panel, each finished by `finish`.
+  /// Adds up `operand`^T (`n x B`) times dZ, which is dW^T, panel by panel, each finished by `finish`.
   private func accumulateWeights(
     _ gradient: MatrixView, times operand: UnsafePointer<Float>, _ pass: LayerPass,
     _ finish: (UnsafeMutablePointer<Float>, _ panel: Range<Int>, _ item: Int) -> Void
   ) throws {
     let panelRows = self.panelRows
     var first = 0
-    while first < outputs {
-      let panel = first..<Swift.min(first + panelRows, outputs)
+    while first < inputs {
+      let panel = first..<Swift.min(first + panelRows, inputs)
       try pass.accumulateGradient(
-        of: Tensor.weight, elements: panel.lowerBound * inputs..<panel.upperBound * inputs
+        of: Tensor.weight, elements: panel.lowerBound * outputs..<panel.upperBound * outputs
       ) { item, rows, g in
         try MatrixProduct.multiply(
-          .init(base: gradient.row(rows.lowerBound) + first, stride: outputs, transposed: true),
-          by: .init(base: operand + rows.lowerBound * inputs, stride: inputs), into: g,
-          stride: inputs, rows: panel.count, columns: inputs, inner: rows.count,
+          .init(
+            base: operand + rows.lowerBound * inputs + first, stride: inputs, transposed: true),
+          by: .init(base: gradient.row(rows.lowerBound), stride: outputs), into: g,
+          stride: outputs, rows: panel.count, columns: outputs, inner: rows.count,
           workspace: workspace.base)
         finish(g, panel, item)
       }
       first = panel.upperBound
-      try pass.gradientsReady(of: Tensor.weight, elements: 0..<first * inputs)
+      try pass.gradientsReady(of: Tensor.weight, elements: 0..<first * outputs)
     }
   }
 
-  /// Turns rows of G into rows of dW, and adds what they give to the slice's dgamma and dbeta.
+  /// Turns rows of G^T into rows of dW^T, and takes the slice's dgamma and dbeta from them.
   private func scaleAndSum(
     _ g: UnsafeMutablePointer<Float>, _ panel: Range<Int>, item: Int, _ pass: LayerPass
   ) {
-    let n = inputs
-    let weights = pass.memory.tensor(Tensor.weight) + panel.lowerBound * n
+    let weights = pass.memory.tensor(Tensor.weight)
     let (gamma, beta) = (pass.memory.tensor(Tensor.gamma), pass.memory.tensor(Tensor.beta))
-    let db = biasGradient(item) + panel.lowerBound
     let totals = sums.row(item)
-    let stride = Vectors.padded(n)
-    RowBlocks.forEach(rows: panel.count) { block in
-      RowBlocks.sum(block, columns: n, into: scratch.base, and: scratch.base + stride) {
-        k, j, lanes in
-        let place = k &* n &+ j
-        let w = Vectors.load(weights + place, count: lanes)
-        let old = Vectors.load(g + place, count: lanes)
-        let shift = Vectors.all(db[k])
-        let new = Vectors.multiplyAdd(
-          old, Vectors.load(gamma + j, count: lanes),
-          shift * Vectors.load(beta + j, count: lanes))
-        Vectors.store(new, to: g + place, count: lanes)
-        return (w * old, w * shift)
-      }
-      DoubleVectors.forEach(2 * stride) { j in
-        DoubleVectors.store(
-          DoubleVectors.load(totals + j) + DoubleVectors.load(scratch.base + j), to: totals + j)
-      }
+    let shifts = totals + Vectors.padded(inputs)
+    let db = biasGradient(item)
+    for j in panel {
+      (totals[j], shifts[j]) = WeightGradients.scaleAndSum(
+        g + (j - panel.lowerBound) * outputs, weights: weights + j * outputs, biasGradient: db,
+        count: outputs, gamma: gamma[j], beta: beta[j])
     }
   }
 }

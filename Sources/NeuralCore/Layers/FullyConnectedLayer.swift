@@ -5,6 +5,9 @@
 /// For input A (`B x n`), weights W (`m x n`): Ahat = (A - mean) / sqrt(var + eps),
 /// Abar = Ahat * gamma + beta, Z = Abar W^T + b, output = act(Z). Without normalisation Abar = A.
 /// W starts He-normal before Relu and Glorot-uniform otherwise; b = 0, gamma = 1, beta = 0.
+///
+/// W lies in memory column by column, which is W^T row by row (`n x m`): a product by a matrix as it
+/// lies is faster than by its transpose, and the first layer multiplies by W^T only.
 public final class FullyConnectedLayer: Layer {
   /// The function at the end.
   public let activation: any ActivationFunction
@@ -56,7 +59,7 @@ public final class FullyConnectedLayer: Layer {
     scales = NormalizationScales(scaleBuffer, features: inputs)
     scratch = AlignedBuffer(count: BatchStatistics.scratchCount(columns: inputs))
     workspace = AlignedBuffer(
-      count: MatrixProduct.workspaceCount(columns: outputs, inner: inputs))
+      count: MatrixProduct.workspaceCount(columns: inputs, inner: outputs))
     folded = FoldedWeights(inputs: inputs, outputs: outputs)
     super.init(inputs: inputs, outputs: outputs)
   }
@@ -68,7 +71,8 @@ public final class FullyConnectedLayer: Layer {
       case .glorotUniform: .glorotUniform(inputs: inputs, outputs: outputs)
       }
     let linear = [
-      TensorSpecification("weight", shape: [outputs, inputs], initializer: start, role: .weight),
+      TensorSpecification(
+        "weight", shape: [outputs, inputs], order: .columnMajor, initializer: start, role: .weight),
       TensorSpecification("bias", shape: [outputs], initializer: .constant(0), role: .undecayed),
     ]
     guard normalization != nil else { return linear }
@@ -128,7 +132,7 @@ public final class FullyConnectedLayer: Layer {
       let z = preActivations.base + rows.lowerBound * outputs
       try MatrixProduct.multiply(
         .init(base: operand + first, stride: inputs),
-        by: .init(base: pass.memory.tensor(Tensor.weight), stride: inputs, transposed: true),
+        by: .init(base: pass.memory.tensor(Tensor.weight), stride: outputs),
         into: z, stride: outputs, rows: rows.count, columns: outputs, inner: inputs,
         workspace: workspace.base)
       activation.activate(
@@ -165,7 +169,7 @@ public final class FullyConnectedLayer: Layer {
     let source = folded.centered(input)
     try MatrixProduct.multiply(
       .init(base: source.base, stride: inputs),
-      by: .init(base: folded.weights(memory), stride: inputs, transposed: true),
+      by: .init(base: folded.weights(memory), stride: outputs),
       into: output.base, stride: outputs, rows: input.rows, columns: outputs, inner: inputs,
       workspace: workspace.base)
     activation.activate(output, adding: folded.bias.base, into: output)

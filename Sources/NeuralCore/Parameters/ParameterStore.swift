@@ -25,13 +25,40 @@ public final class ParameterStore {
     statistics = AlignedBuffer(count: table.statisticCount)
     for layer in Set(table.entries.map(\.layer)) {
       for (index, entry) in table.entries(ofLayer: layer).enumerated() {
-        entry.specification.initializer.fill(
-          elements(of: entry), seed: seed, layer: layer, index: index)
+        initialize(entry, seed: seed, index: index)
       }
     }
   }
 
-  /// The elements of one tensor; call ``noteChange()`` after writing to them.
+  private func initialize(_ entry: ParameterTable.Entry, seed: UInt64, index: Int) {
+    let values = AlignedBuffer<Float>(count: entry.specification.count)
+    withExtendedLifetime(values) {
+      entry.specification.initializer.fill(
+        values.mutableElements, seed: seed, layer: entry.layer, index: index)
+      setValues(byRows: values.elements, of: entry)
+    }
+  }
+
+  /// Gives a tensor new values, which come in row-major order, as many as it has elements.
+  public func setValues(byRows values: UnsafeBufferPointer<Float>, of entry: ParameterTable.Entry) {
+    precondition(values.count == entry.specification.count, "values of another shape")
+    guard let source = values.baseAddress, let target = elements(of: entry).baseAddress else {
+      return
+    }
+    entry.specification.layout.arrange(byRows: source, into: target)
+    noteChange()
+  }
+
+  /// A copy of a tensor's values in row-major order.
+  public func values(of entry: ParameterTable.Entry) -> [Float] {
+    guard let start = elements(of: entry).baseAddress else { return [] }
+    var values: [Float] = []
+    values.reserveCapacity(entry.specification.count)
+    entry.specification.layout.forEachPieceByRows(of: start) { values += $0 }
+    return values
+  }
+
+  /// The elements of one tensor in the order of its layout; call ``noteChange()`` after writing to them.
   public func elements(of entry: ParameterTable.Entry) -> UnsafeMutableBufferPointer<Float> {
     let buffer = entry.isStatistic ? statistics : parameters
     return UnsafeMutableBufferPointer(rebasing: buffer.mutableElements[entry.span])
@@ -91,12 +118,13 @@ public final class ParameterStore {
 
   /// The digest of all parameters and running statistics.
   ///
-  /// XXH3-128 over the tensors' little-endian Float32 elements, layer by layer, each layer's in the
-  /// order that it declares; gaps between tensors are left out.
+  /// XXH3-128 over the tensors' little-endian Float32 elements in row-major order, layer by layer, each
+  /// layer's in the order that it declares; gaps between tensors are left out.
   public func digest() -> ContentHash {
     let hasher = ContentHasher()
     for entry in table.entries {
-      hasher.update(UnsafeBufferPointer(elements(of: entry)))
+      guard let start = elements(of: entry).baseAddress else { continue }
+      entry.specification.layout.forEachPieceByRows(of: start) { hasher.update($0) }
     }
     return hasher.hash
   }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// A tensor that a layer wants to have: its name, shape, start and role.
+/// A tensor that a layer wants to have: its name, layout, start and role.
 public struct TensorSpecification: Sendable {
   /// What the optimizer may do with a tensor.
   public enum Role: Hashable, Sendable {
@@ -14,23 +14,30 @@ public struct TensorSpecification: Sendable {
 
   /// The name within the layer, such as `weight` or `norm.gamma`.
   public let name: String
-  /// The extent of each dimension, outermost first.
-  public let shape: [Int]
+  /// Its shape, and the order of its elements in memory.
+  public let layout: TensorLayout
   /// What the tensor starts as.
   public let initializer: Initializer
   /// What the optimizer may do with it.
   public let role: Role
 
   /// A tensor with a name, a shape, a start and a role.
-  public init(_ name: String, shape: [Int], initializer: Initializer, role: Role) {
+  ///
+  /// - Parameter order: the order of its elements in memory; checkpoints have all tensors row by row.
+  public init(
+    _ name: String, shape: [Int], order: ElementOrder = .rowMajor, initializer: Initializer,
+    role: Role
+  ) {
     self.name = name
-    self.shape = shape
+    layout = TensorLayout(shape: shape, order: order)
     self.initializer = initializer
     self.role = role
   }
 
+  /// The extent of each dimension, outermost first.
+  public var shape: [Int] { layout.shape }
   /// How many elements the tensor has.
-  public var count: Int { shape.reduce(1, *) }
+  public var count: Int { layout.count }
 }
 
 /// What a tensor's elements start as.
@@ -47,7 +54,7 @@ public enum Initializer: Sendable {
   /// Feedforward Neural Networks", AISTATS 2010.
   case glorotUniform(inputs: Int, outputs: Int)
 
-  /// Fills a tensor of layer `layer`; `index` tells the layer's tensors apart.
+  /// Fills a tensor of layer `layer`, row by row; `index` tells the layer's tensors apart.
   ///
   /// The values depend on seed, layer, tensor and element alone, so every rank makes the same.
   func fill(

@@ -117,7 +117,7 @@ extension Trainer {
     let store = network.store
     var tensors = store.table.entries.map { entry in
       NamedTensor(
-        name: entry.name, shape: entry.specification.shape,
+        name: entry.name, layout: entry.specification.layout,
         in: entry.isStatistic ? statistics ?? store.statistics : parameters ?? store.parameters,
         at: entry.span.lowerBound)
     }
@@ -125,8 +125,8 @@ extension Trainer {
       for entry in store.table.entries where !entry.isStatistic {
         tensors.append(
           NamedTensor(
-            name: "optimizer.\(name).\(entry.name)", shape: entry.specification.shape, in: moment,
-            at: entry.span.lowerBound))
+            name: "optimizer.\(name).\(entry.name)", layout: entry.specification.layout,
+            in: moment, at: entry.span.lowerBound))
       }
     }
     return tensors

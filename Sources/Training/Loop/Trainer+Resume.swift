@@ -45,13 +45,14 @@ extension Trainer {
     let store = run.network.store
     let checkpoint = group.rank == 0 ? try Checkpoint(path: point.path) : nil
     for entry in store.table.entries {
-      try load(entry.name, from: checkpoint, into: store.elements(of: entry))
+      try load(
+        entry.name, entry.specification.layout, from: checkpoint, into: store.elements(of: entry))
     }
     let moments = try run.network.optimizer.momentNames.map { name in
       let whole = AlignedBuffer<Float>(count: store.table.parameterCount)
       for entry in store.table.entries where !entry.isStatistic {
         try load(
-          "optimizer.\(name).\(entry.name)", from: checkpoint,
+          "optimizer.\(name).\(entry.name)", entry.specification.layout, from: checkpoint,
           into: UnsafeMutableBufferPointer(rebasing: whole.mutableElements[entry.span]))
       }
       return whole
@@ -68,15 +69,16 @@ extension Trainer {
 
   /// Reads a tensor on rank 0, and brings it to all replicas.
   private func load(
-    _ name: String, from checkpoint: Checkpoint?, into target: UnsafeMutableBufferPointer<Float>
+    _ name: String, _ layout: TensorLayout, from checkpoint: Checkpoint?,
+    into target: UnsafeMutableBufferPointer<Float>
   ) throws {
     try group.agreed {
       guard let checkpoint else { return }
-      guard checkpoint.entry(name)?.count == target.count else {
+      guard checkpoint.entry(name)?.shape == layout.shape else {
         throw TrainingError.unsuitableModel(
-          "\(checkpoint.path): no tensor \(name) of \(target.count) elements")
+          "\(checkpoint.path): no tensor \(name) of shape \(layout.shape)")
       }
-      try checkpoint.read(name, into: target)
+      try checkpoint.read(name, as: layout, into: target)
     }
     let bytes = try group.broadcast(
       group.rank == 0 ? Array(UnsafeRawBufferPointer(target)) : [])

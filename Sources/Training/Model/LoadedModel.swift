@@ -32,7 +32,8 @@ public final class LoadedModel {
           "\(checkpoint.path): tensor \(entry.name) of shape \(entry.specification.shape) is missing"
         )
       }
-      try checkpoint.read(entry.name, into: network.store.elements(of: entry))
+      try checkpoint.read(
+        entry.name, as: entry.specification.layout, into: network.store.elements(of: entry))
     }
     network.store.noteChange()
   }

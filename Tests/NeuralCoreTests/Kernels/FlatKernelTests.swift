@@ -122,12 +122,62 @@ struct FlatKernelTests {
       let target = Guarded<Float>(count: columns * padded)
       Transposition.transpose(
         source.base, stride: stride, rows: rows, columns: columns, into: target.base,
-        paddedStride: padded)
+        targetStride: padded)
       let expected = (0..<columns * padded).map { place in
         place % padded < rows ? source.values[place % padded * stride + place / padded] : 0
       }
       #expect(target.values == expected, "\(rows) x \(columns)")
       #expect(target.isIntact && source.isIntact)
+    }
+  }
+
+  @Test("rows come in the order asked for, also twice or none", arguments: oddLengths)
+  func gather(columns: Int) {
+    var numbers = Numbers(columns)
+    let source = Guarded(numbers.array(70 * columns))
+    for indices: [Int32] in [[], [69], [3, 0, 3, 68, 1], (0..<70).reversed()] {
+      let target = Guarded<Float>(count: indices.count * columns)
+      indices.withUnsafeBufferPointer {
+        RowGather.copy(rows: $0, of: source.base, columns: columns, to: target.base)
+      }
+      let expected = indices.flatMap { index in
+        (0..<columns).map { source.values[Int(index) * columns + $0] }
+      }
+      #expect(target.values == expected)
+      #expect(target.isIntact && source.isIntact)
+    }
+  }
+
+  @Test("a multiple is added, rounded before", arguments: oddLengths)
+  func addMultiple(count: Int) {
+    var numbers = Numbers(count)
+    let addend = Guarded(numbers.array(count))
+    let target = Guarded(numbers.array(count))
+    let expected = zip(target.values, addend.values).map { old, x -> Float in
+      let product = x * 0.3
+      return old + product
+    }
+    Reductions.add(addend.base, times: 0.3, to: target.base, count)
+    #expect(target.values == expected)
+    #expect(target.isIntact && addend.isIntact)
+  }
+
+  @Test("a matrix column by column is that row by row, and back", arguments: oddLengths)
+  func layout(columns: Int) {
+    for rows in [1, 15, 16, 17, 64, 65, 130] {
+      var numbers = Numbers(columns + rows)
+      let source = Guarded(numbers.array(rows * columns))
+      let target = Guarded<Float>(count: rows * columns)
+      let layout = TensorLayout(shape: [rows, columns], order: .columnMajor)
+      layout.arrange(byRows: source.base, into: target.base)
+      let expected = (0..<rows * columns).map { place in
+        source.values[place % rows * columns + place / rows]
+      }
+      #expect(target.values == expected, "\(rows) x \(columns)")
+      #expect(target.isIntact && source.isIntact)
+      var back: [Float] = []
+      layout.forEachPieceByRows(of: target.base) { back += $0 }
+      #expect(back == source.values, "\(rows) x \(columns)")
     }
   }
 }

@@ -157,6 +157,31 @@ struct StatisticsKernelTests {
     }
   }
 
+  @Test(
+    "an input's weight gradient, and what it gives to scale and shift",
+    arguments: oddLengths + [2100])
+  func weightGradient(outputs: Int) {
+    var numbers = Numbers(outputs)
+    let before = numbers.array(outputs)
+    let (g, weights) = (Guarded(before), Guarded(numbers.array(outputs)))
+    let bias = Guarded(numbers.array(outputs))
+    let (gamma, beta) = (numbers.next(), numbers.next())
+    let (scale, shift) = WeightGradients.scaleAndSum(
+      g.base, weights: weights.base, biasGradient: bias.base, count: outputs, gamma: gamma,
+      beta: beta)
+    for (k, old) in before.enumerated() {
+      let terms = [Double(gamma) * Double(old), Double(beta) * Double(bias.base[k])]
+      #expect(units(g.base[k], sum(terms), of: sum(terms.map { abs($0) })) <= 1)
+    }
+    // 64 terms a lane at the most, then four halvings: half a unit each.
+    let most = (64 + 4) * 0x1p-24
+    for (found, factors) in [(scale, before), (shift, bias.values)] {
+      let terms = zip(weights.values, factors).map { Double($0) * Double($1) }
+      #expect(abs(found - sum(terms)) <= most * sum(terms.map { abs($0) }))
+    }
+    #expect(g.isIntact && weights.isIntact && bias.isIntact)
+  }
+
   @Test("input gradients are within 3 units of their terms", arguments: oddLengths)
   func inputGradient(columns: Int) {
     for rows in [1, 3, 17] {
