@@ -58,6 +58,11 @@ let package = Package(
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
 
+    // Programs that use the libraries.
+    .executableTarget(
+      name: "FitCurve", dependencies: ["DataParallel", "MessagePassing", "NeuralCore"],
+      path: "Examples/FitCurve"),
+
     // What Benchmarks/kernels runs.
     .executableTarget(
       name: "KernelBenchmark", dependencies: ["NeuralCore", "COneDNN", "CVectorMath"],
@@ -92,7 +97,9 @@ let package = Package(
     .testTarget(name: "LockstepCLITests", dependencies: ["LockstepCLI", "TestSupport"]),
     .testTarget(
       name: "ClusterTests",
-      dependencies: ["LockstepCLI", "RankChecks", "ReaderFuzz", "Checkpoints", "TestSupport"],
+      dependencies: [
+        "LockstepCLI", "RankChecks", "ReaderFuzz", "FitCurve", "Checkpoints", "TestSupport",
+      ],
       exclude: ["Scripts", "Preload"]),
   ],
   swiftLanguageModes: [.v6]
