@@ -57,14 +57,15 @@ final class RankReplicas: Replicas {
     exchangeParties = halves ? ranks : team.division.teams.count
     let way = try Self.reduceScatter(
       team, store, shards, slices, plans, halves: halves, streams: streams, spans)
-    let isStreamed = way.isStreamed
+    let writing: OptimizerState.Writing =
+      team.members == nil ? .inPlace : way.isStreamed ? .streamed : .copied
     state = OptimizerState(
       store.table,
       ranges: options.mode == .sharded ? shards.ownRanges : [0..<store.table.parameterCount],
-      moments: optimizer.momentNames.count, areShared: team.members != nil, streams: isStreamed)
+      moments: optimizer.momentNames.count, writing: writing)
     gather =
       halves || mode == .allReduce
-      ? nil : ParameterGather(team, store, shards, areStreamed: isStreamed)
+      ? nil : ParameterGather(team, store, shards, areStreamed: way.isStreamed)
     gradients = try GradientExchange(team.world, shards, way.reduceScatter)
     moments = MomentGather(team.world, store.table, shards)
   }

@@ -14,10 +14,20 @@ public final class OptimizerState {
   /// How many elements each moment has: those of all ranges, one after the other.
   public let elementCount: Int
 
-  /// New parameters, a few at a time; nil where they are made in place.
-  private let staging: AlignedBuffer<Float>?
-  /// Whether new parameters are written past the caches.
-  private let streams: Bool
+  /// How new parameters come to where they are read.
+  public enum Writing: Sendable {
+    /// They are made there: no other process reads them.
+    case inPlace
+    /// They are made elsewhere and copied, a few at a time. A cache line that others have read is long in
+    /// coming: a plain copy has many under way at once, an optimizer's arithmetic only a few.
+    case copied
+    /// The same, past the caches.
+    case streamed
+  }
+
+  private let writing: Writing
+  /// New parameters, a few at a time, where they are not made in place.
+  private let staging: AlignedBuffer<Float>
 
   private struct Piece {
     let range: Int
@@ -28,17 +38,11 @@ public final class OptimizerState {
   private var pieces: [Piece] = []
 
   /// Makes zero moments for ranges of the parameter buffer.
-  ///
-  /// - Parameters:
-  ///   - areShared: whether other processes read the parameters. Then a cache line of them is long in
-  ///     coming: a plain copy has many under way at once, an optimizer's arithmetic only a few.
-  ///   - streams: whether parameters that are shared are written past the caches.
   public init(
-    _ table: ParameterTable, ranges: [Range<Int>], moments: Int, areShared: Bool = false,
-    streams: Bool = false
+    _ table: ParameterTable, ranges: [Range<Int>], moments: Int, writing: Writing = .inPlace
   ) {
-    self.streams = streams
-    staging = areShared ? AlignedBuffer(count: 4096) : nil
+    self.writing = writing
+    staging = AlignedBuffer(count: writing == .inPlace ? 0 : 4096)
     self.ranges = ranges
     elementCount = ranges.reduce(0) { $0 + $1.count }
     momentCount = moments
@@ -87,7 +91,7 @@ public final class OptimizerState {
     let scale = update.gradientScale(norm: gradientNorm)
     for piece in pieces where only == nil || piece.range == only {
       let target = store.parameters.base + piece.parameters.lowerBound
-      guard let staging else {
+      guard writing != .inPlace else {
         step(update, piece, 0..<piece.parameters.count, of: target, gradients, scale)
         continue
       }
@@ -96,7 +100,7 @@ public final class OptimizerState {
         let part = first..<Swift.min(first + staging.count, piece.parameters.count)
         staging.base.update(from: target + first, count: part.count)
         step(update, piece, part, of: staging.base, gradients, scale)
-        if streams {
+        if writing == .streamed {
           StreamingStores.copy(staging.base, to: target + first, part.count)
         } else {
           (target + first).update(from: staging.base, count: part.count)
@@ -104,7 +108,7 @@ public final class OptimizerState {
         first = part.upperBound
       }
     }
-    if streams { StreamingStores.finish() }
+    if writing == .streamed { StreamingStores.finish() }
     store.noteChange()
   }
 
