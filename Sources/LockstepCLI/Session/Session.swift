@@ -131,17 +131,6 @@ enum Session {
   static func agreed<Result>(
     _ group: any ReplicaGroup, _ body: () throws -> Result
   ) throws -> Result {
-    var own: Verdict?
-    var result: Result?
-    do {
-      result = try body()
-    } catch let error as MPIError {
-      throw error
-    } catch {
-      own = Verdict.of(error)
-    }
-    if let verdict = try group.agree(own) { throw verdict }
-    guard let result else { throw Verdict(status: 70, message: "no result and no error") }
-    return result
+    try group.agreed({ $0 is MPIError ? nil : Verdict.of($0) }, body)
   }
 }

@@ -16,6 +16,23 @@ extension ReplicaGroup {
     return nil
   }
 
+  /// Does what may fail on some replicas only, and makes all throw the same if it fails on any.
+  ///
+  /// - Parameter verdict: what an error means to all; nil if it is thrown here alone, since there is
+  ///   nobody to agree with.
+  public func agreed<Success>(
+    _ verdict: (any Error) -> Verdict?, _ body: () throws -> Success
+  ) throws -> Success {
+    let outcome = Result { try body() }
+    var own: Verdict?
+    if case .failure(let error) = outcome {
+      own = verdict(error)
+      if own == nil { throw error }
+    }
+    if let verdict = try agree(own) { throw verdict }
+    return try outcome.get()
+  }
+
   /// The smallest of the replicas' numbers.
   public func minimum(_ value: Int) throws -> Int {
     let answers = try allGather(Array("\(value)".utf8))

@@ -4,10 +4,6 @@ internal import NeuralCore
 extension ReplicaGroup {
   /// Does what may fail on some replicas only, and makes all throw the same if it fails on any.
   func agreed<Success>(_ body: () throws -> Success) throws -> Success {
-    let outcome = Result { try body() }
-    var own: Verdict?
-    if case .failure(let error) = outcome { own = Verdict(of: error) }
-    if let verdict = try agree(own) { throw verdict }
-    return try outcome.get()
+    try agreed({ Verdict(of: $0) }, body)
   }
 }
