@@ -17,7 +17,8 @@ struct ProductKernels {
     left.fill(with: 0.5)
     right.fill(with: 0.25)
     result = AlignedBuffer(count: most)
-    workspace = AlignedBuffer(count: MatrixProduct.workspaceCount(columns: n, inner: m))
+    workspace = AlignedBuffer(
+      count: MatrixProduct.workspaceCount(rows: rows, columns: n, inner: m))
   }
 
   func measure() throws -> [Measurement] {

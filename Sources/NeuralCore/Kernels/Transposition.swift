@@ -5,18 +5,18 @@ internal import CVectorMath
 package enum Transposition {
   /// Writes the transpose of `rows x columns` numbers, its rows `targetStride` apart.
   ///
-  /// Where there is room between them, they are padded with zeros to whole vectors.
+  /// - Parameter pads: whether its rows are padded with zeros to whole vectors; there must be room.
   ///
   /// Works on tiles of 16 x 16, which 32 vector registers can hold.
   package static func transpose(
     _ source: UnsafePointer<Float>, stride: Int, rows: Int, columns: Int,
-    into target: UnsafeMutablePointer<Float>, targetStride: Int
+    into target: UnsafeMutablePointer<Float>, targetStride: Int, pads: Bool = false
   ) {
     for row in Swift.stride(from: 0, to: rows, by: 16) {
       for column in Swift.stride(from: 0, to: columns, by: 16) {
         let place = source + row * stride + column
         let lanes = Swift.min(16, columns - column)
-        let width = Swift.min(16, targetStride - row)
+        let width = pads ? 16 : Swift.min(16, rows - row)
         let tile =
           rows - row >= 16 && lanes == 16
           ? Tile { Vectors.load(place + $0 &* stride) }

@@ -41,7 +41,7 @@ public final class FullyConnectedLayer: Layer {
   /// Three vectors an input, for whatever a pass needs for a moment.
   let scratch: AlignedBuffer<Float>
   /// What small products need for a moment.
-  let workspace: AlignedBuffer<Float>
+  private(set) var workspace = AlignedBuffer<Float>(count: 0)
   let folded: FoldedWeights
   private let scaleBuffer: AlignedBuffer<Float>
 
@@ -58,8 +58,6 @@ public final class FullyConnectedLayer: Layer {
     scaleBuffer = AlignedBuffer(count: NormalizationScales.count(features: inputs))
     scales = NormalizationScales(scaleBuffer, features: inputs)
     scratch = AlignedBuffer(count: BatchStatistics.scratchCount(columns: inputs))
-    workspace = AlignedBuffer(
-      count: MatrixProduct.workspaceCount(columns: inputs, inner: outputs))
     folded = FoldedWeights(inputs: inputs, outputs: outputs)
     super.init(inputs: inputs, outputs: outputs)
   }
@@ -91,6 +89,8 @@ public final class FullyConnectedLayer: Layer {
     normalized = AlignedBuffer(count: rows * inputs)
     preActivations = AlignedBuffer(count: rows * outputs)
     if normalization != nil { scaled = AlignedBuffer(count: rows * inputs) }
+    workspace = AlignedBuffer(
+      count: MatrixProduct.workspaceCount(rows: rows, columns: inputs, inner: outputs))
   }
 
   /// Abar, or A without normalisation.

@@ -122,7 +122,7 @@ struct FlatKernelTests {
       let target = Guarded<Float>(count: columns * padded)
       Transposition.transpose(
         source.base, stride: stride, rows: rows, columns: columns, into: target.base,
-        targetStride: padded)
+        targetStride: padded, pads: true)
       let expected = (0..<columns * padded).map { place in
         place % padded < rows ? source.values[place % padded * stride + place / padded] : 0
       }

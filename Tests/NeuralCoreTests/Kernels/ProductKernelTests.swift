@@ -16,6 +16,7 @@ struct ProductKernelTests {
       Shape(rows: 1, columns: 1, inner: 1), Shape(rows: 5, columns: 1000, inner: 31),
       Shape(rows: 33, columns: 17, inner: 1000), Shape(rows: 1000, columns: 33, inner: 15),
       Shape(rows: 64, columns: 64, inner: 64), Shape(rows: 65, columns: 64, inner: 64),
+      Shape(rows: 70, columns: 1025, inner: 1024),
     ]
 
   /// An operand as it lies in memory, with a gap behind each row.
@@ -41,6 +42,15 @@ struct ProductKernelTests {
     }
   }
 
+  @Test("need no more workspace for fewer rows", arguments: [(1024, 1024), (4096, 4096), (64, 10)])
+  func workspace(columns: Int, inner: Int) {
+    let counts = (1...1100).map {
+      MatrixProduct.workspaceCount(rows: $0, columns: columns, inner: inner)
+    }
+    #expect(zip(counts, counts.dropFirst()).allSatisfy { $0 <= $1 })
+    #expect((counts.last ?? 0) > 0)
+  }
+
   @Test(
     "are within half a unit a term of Float64's, transposed or not, and leave gaps alone",
     arguments: shapes)
@@ -52,7 +62,8 @@ struct ProductKernelTests {
       let stride = shape.columns + 3
       let c = Guarded<Float>(count: (shape.rows - 1) * stride + shape.columns)
       let workspace = Guarded<Float>(
-        count: MatrixProduct.workspaceCount(columns: shape.columns, inner: shape.inner))
+        count: MatrixProduct.workspaceCount(
+          rows: shape.rows, columns: shape.columns, inner: shape.inner))
       try MatrixProduct.multiply(
         a.view, by: b.view, into: c.base, stride: stride, rows: shape.rows,
         columns: shape.columns, inner: shape.inner, workspace: workspace.base)
