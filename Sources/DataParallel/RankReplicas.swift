@@ -118,13 +118,16 @@ final class RankReplicas: Replicas {
 
   func updateParameters(_ update: ParameterUpdate) throws -> UpdateOutcome {
     watch?.enter(.gradientExchange)
-    try timed(.exchange, .exchange) { try gradients.finish() }
+    let own = store.gradients[0].base
+    try timed(.exchange, .exchange) {
+      try gradients.finish { self.norm.take($0, of: own) }
+    }
     if mode == .allReduce {
       try timed(.exchange, .exchange) { try gradients.gatherShards(of: store.gradients[0]) }
     }
     watch?.enter(.gradientNorm)
     let norm = try timed(.wait, .gradientNorm) {
-      try self.norm.norm(of: store.gradients[0].base, adding: update.sums)
+      try self.norm.norm(adding: update.sums)
     }
     let outcome = UpdateOutcome(gradientNorm: norm, of: update)
     guard outcome.applied else { return outcome }

@@ -87,7 +87,7 @@ final class DirectReduceScatter: ReduceScatter {
     forwarded += 1
   }
 
-  func finish() throws {
+  func finish(_ isFinal: (_ bucket: Int) -> Void) throws {
     let several = team.division.teams.count > 1
     while several && forwarded < announced.count {
       try team.wait(for: .gradients, announced[forwarded].number)
@@ -101,6 +101,7 @@ final class DirectReduceScatter: ReduceScatter {
       guard !own.isEmpty else { continue }
       collectItems(bucket, own)
       treeSum.add(items, as: plan.plan, count: own.count, into: [target + own.lowerBound])
+      isFinal(bucket)
     }
   }
 

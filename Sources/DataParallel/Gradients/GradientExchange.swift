@@ -36,8 +36,10 @@ final class GradientExchange {
   }
 
   /// Returns once this rank's shards of all buckets are added up in its first gradient buffer.
-  func finish() throws {
-    try reduceScatter.finish()
+  ///
+  /// - Parameter isFinal: is called for each bucket as soon as this rank's shard of it is.
+  func finish(_ isFinal: (_ bucket: Int) -> Void) throws {
+    try reduceScatter.finish(isFinal)
     isUnderWay = false
   }
 

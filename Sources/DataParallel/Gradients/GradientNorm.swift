@@ -13,6 +13,10 @@ final class GradientNorm {
   private let board: SharedBoard
   private let wholeBoard: SharedBoard
   private let blockSums: AlignedBuffer<Double>
+  /// The sums of squares of this rank's blocks, bucket by bucket.
+  private let ownSums: AlignedBuffer<Double>
+  /// How many of this rank's blocks come before each bucket's.
+  private var ownStarts: [Int] = []
   /// The blocks of each rank, bucket by bucket.
   private let blocksOfRank: [[Int]]
   private var routes: [Int: Route] = [:]
@@ -51,12 +55,27 @@ final class GradientNorm {
       shards.shardBlocks.flatMap { Array($0[rank]) }
     }
     blockSums = AlignedBuffer(count: shards.blocks.count)
+    ownSums = AlignedBuffer(count: blocksOfRank[team.world.rank].count)
+    var start = 0
+    for blocks in shards.shardBlocks {
+      ownStarts.append(start)
+      start += blocks[team.world.rank].count
+    }
   }
 
-  /// The norm, given buffers in which this rank's shards are final; all ranks.
+  /// Adds up the squares of this rank's shard of a bucket, which is final in `gradients`.
+  func take(_ bucket: Int, of gradients: UnsafePointer<Float>) {
+    for (place, block) in shards.shardBlocks[bucket][team.world.rank].enumerated() {
+      let range = shards.blocks.range(block)
+      ownSums.base[ownStarts[bucket] + place] = Reductions.sumOfSquares(
+        gradients + range.lowerBound, range.count)
+    }
+  }
+
+  /// The norm, once this rank's shards of all buckets are taken; all ranks.
   ///
   /// - Parameter sums: are merged into `sums.whole`.
-  func norm(of gradients: UnsafePointer<Float>, adding sums: SliceSums) throws -> Double {
+  func norm(adding sums: SliceSums) throws -> Double {
     let route = try route(width: sums.width)
     let (rank, members) = (team.world.rank, team.division.members)
     let starts = route.starts
@@ -66,7 +85,7 @@ final class GradientNorm {
     } else {
       own = try board.open(rowCount: route.mostOfMember)
     }
-    write(gradients, sums, to: own)
+    write(sums, to: own)
     if team.members != nil {
       try board.close()
       for (member, rank) in members.enumerated() {
@@ -79,16 +98,10 @@ final class GradientNorm {
   }
 
   /// Writes the squares of this rank's blocks, and its nodes of the sums.
-  private func write(
-    _ gradients: UnsafePointer<Float>, _ sums: SliceSums, to own: UnsafeMutablePointer<Double>
-  ) {
-    let blocks = blocksOfRank[team.world.rank]
-    for (place, block) in blocks.enumerated() {
-      let range = shards.blocks.range(block)
-      own[place] = Reductions.sumOfSquares(gradients + range.lowerBound, range.count)
-    }
+  private func write(_ sums: SliceSums, to own: UnsafeMutablePointer<Double>) {
+    own.update(from: ownSums.base, count: ownSums.count)
     for node in 0..<sums.mergeOwn() {
-      (own + blocks.count + node * sums.width).update(
+      (own + ownSums.count + node * sums.width).update(
         from: sums.row(sums.node(node)), count: sums.width)
     }
   }

@@ -57,7 +57,7 @@ final class HalvingReduceScatter: ReduceScatter {
     for bucket in started { try advance(bucket) }
   }
 
-  func finish() throws {
+  func finish(_ isFinal: (_ bucket: Int) -> Void) throws {
     while reductions.contains(where: { !$0.isDone }) {
       try requests.waitSome(flights.ended)
       for bucket in started { try advance(bucket) }
@@ -65,6 +65,7 @@ final class HalvingReduceScatter: ReduceScatter {
     for (bucket, own) in shards.ownRanges.enumerated() {
       reductions[bucket].copyShard(
         communicator.rank, to: store.gradients[0].base + own.lowerBound, count: own.count)
+      isFinal(bucket)
     }
   }
 

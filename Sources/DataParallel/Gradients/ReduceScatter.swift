@@ -14,5 +14,8 @@ protocol ReduceScatter: AnyObject {
   func progress() throws
 
   /// Returns once this rank's shards of all buckets are added up in the first gradient buffer.
-  func finish() throws
+  ///
+  /// - Parameter isFinal: is called for each bucket as soon as this rank's shard of it is, while the
+  ///   shard is in the cache.
+  func finish(_ isFinal: (_ bucket: Int) -> Void) throws
 }
