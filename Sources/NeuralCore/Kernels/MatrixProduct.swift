@@ -47,10 +47,10 @@ package enum MatrixProduct {
       return
     }
     guard b.transposed && isTurned(rows: rows, columns: columns, inner: inner) else {
-      return try library(
+      return try multiplyByOneDNN(
         a, by: b, into: c, stride: stride, rows: rows, columns: columns, inner: inner)
     }
-    try library(
+    try multiplyByOneDNN(
       b.turned, by: a.turned, into: workspace, stride: rows, rows: columns, columns: rows,
       inner: inner)
     Transposition.transpose(
@@ -80,7 +80,7 @@ package enum MatrixProduct {
     columns >= 1024 && inner >= 1024 ? inner / 4 : 0
   }
 
-  private static func library(
+  private static func multiplyByOneDNN(
     _ a: Operand, by b: Operand, into c: UnsafeMutablePointer<Float>, stride: Int, rows: Int,
     columns: Int, inner: Int
   ) throws {

@@ -122,10 +122,10 @@ extension FullyConnectedLayer {
 
   /// How many inputs' weights are worked on at once.
   ///
-  /// Those of a quarter of them, so that their gradients can be on their way while the next are made; 256
-  /// at least and a million elements, which costs products nothing; and about four million elements at
-  /// most, so that those which are added up over slices stay in the cache. Depends on the shape alone,
-  /// since bits may depend on it.
+  /// Those of a quarter of them, so that their gradients can be on their way while the next are made; of
+  /// 256 at least, and a megabyte, which costs products nothing; and about four million elements at most,
+  /// so that those which are added up over slices stay in the cache. Depends on the shape alone, since
+  /// bits may depend on it.
   private var panelRows: Int {
     let (least, most) = (Swift.max(256, (1 << 18) / outputs), Swift.max(16, (1 << 22) / outputs))
     let panels = Swift.max(1, Swift.min(4, inputs / least))
