@@ -102,8 +102,9 @@ package struct GoldenRun {
         case "norm.running_var": statistics.variance
         default: Self.values(of: entry, in: golden.expected.finalParameters[entry.layer])
         }
+      let memory = entry.isStatistic ? network.store.statistics : network.store.parameters
       return Self.compare(
-        entry.name, network.store.values(of: entry).map(Double.init), expected,
+        entry.name, Self.byRows(memory.base + entry.span.lowerBound, entry), expected,
         tolerance: tolerance)
     }
   }

@@ -12,11 +12,8 @@ final class GradientNorm {
   private let plans: MergingPlans
   private let board: SharedBoard
   private let wholeBoard: SharedBoard
+  /// The sum of squares of each block.
   private let blockSums: AlignedBuffer<Double>
-  /// The sums of squares of this rank's blocks, bucket by bucket.
-  private let ownSums: AlignedBuffer<Double>
-  /// How many of this rank's blocks come before each bucket's.
-  private var ownStarts: [Int] = []
   /// The blocks of each rank, bucket by bucket.
   private let blocksOfRank: [[Int]]
   private var routes: [Int: Route] = [:]
@@ -55,20 +52,13 @@ final class GradientNorm {
       shards.shardBlocks.flatMap { Array($0[rank]) }
     }
     blockSums = AlignedBuffer(count: shards.blocks.count)
-    ownSums = AlignedBuffer(count: blocksOfRank[team.world.rank].count)
-    var start = 0
-    for blocks in shards.shardBlocks {
-      ownStarts.append(start)
-      start += blocks[team.world.rank].count
-    }
   }
 
   /// Adds up the squares of this rank's shard of a bucket, which is final in `gradients`.
   func take(_ bucket: Int, of gradients: UnsafePointer<Float>) {
-    for (place, block) in shards.shardBlocks[bucket][team.world.rank].enumerated() {
+    for block in shards.shardBlocks[bucket][team.world.rank] {
       let range = shards.blocks.range(block)
-      ownSums.base[ownStarts[bucket] + place] = Reductions.sumOfSquares(
-        gradients + range.lowerBound, range.count)
+      blockSums.base[block] = Reductions.sumOfSquares(gradients + range.lowerBound, range.count)
     }
   }
 
@@ -99,9 +89,10 @@ final class GradientNorm {
 
   /// Writes the squares of this rank's blocks, and its nodes of the sums.
   private func write(_ sums: SliceSums, to own: UnsafeMutablePointer<Double>) {
-    own.update(from: ownSums.base, count: ownSums.count)
+    let blocks = blocksOfRank[team.world.rank]
+    for (place, block) in blocks.enumerated() { own[place] = blockSums.base[block] }
     for node in 0..<sums.mergeOwn() {
-      (own + ownSums.count + node * sums.width).update(
+      (own + blocks.count + node * sums.width).update(
         from: sums.row(sums.node(node)), count: sums.width)
     }
   }

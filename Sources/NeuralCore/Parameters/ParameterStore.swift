@@ -49,15 +49,6 @@ public final class ParameterStore {
     noteChange()
   }
 
-  /// A copy of a tensor's values in row-major order.
-  public func values(of entry: ParameterTable.Entry) -> [Float] {
-    guard let start = elements(of: entry).baseAddress else { return [] }
-    var values: [Float] = []
-    values.reserveCapacity(entry.specification.count)
-    entry.specification.layout.forEachPieceByRows(of: start) { values += $0 }
-    return values
-  }
-
   /// The elements of one tensor in the order of its layout; call ``noteChange()`` after writing to them.
   public func elements(of entry: ParameterTable.Entry) -> UnsafeMutableBufferPointer<Float> {
     let buffer = entry.isStatistic ? statistics : parameters
