@@ -41,7 +41,7 @@ struct LayerKernels {
       row("moments of a batch", columns: n, passes: 1, operations: 6) {
         BatchStatistics.moments(of: a, into: moments.base, scratch: scratch.base)
       },
-      row("normalise and scale", columns: n, passes: 3, operations: 5) {
+      row("normalize and scale", columns: n, passes: 3, operations: 5) {
         BatchStatistics.normalize(
           a, by: scales, gamma: ones.base, beta: zeros.base, normalized: hat.base, scaled: bar.base)
       },
@@ -55,7 +55,7 @@ struct LayerKernels {
         BatchStatistics.gradientSums(
           g.readOnly, normalized: hat.base, into: moments.base, scratch: scratch.base)
       },
-      row("gradient through the normalisation", columns: n, passes: 3, operations: 4) {
+      row("gradient through the normalization", columns: n, passes: 3, operations: 4) {
         BatchStatistics.inputGradient(
           g, normalized: hat.base, factor: ones.base, meanOfGradient: zeros.base,
           meanOfProduct: zeros.base)

@@ -43,7 +43,7 @@ func fit(_ environment: MPIEnvironment) throws {
     loss: MeanSquaredError(), optimizer: AdamOptimizer(),
     schedule: LearningRateSchedule(base: 0.02), seed: 0)
   // Alone, the network is ready now. A group makes it one of several replicas.
-  let group = try RankGroup(environment.world, host: environment.host)
+  let group = try MPIProcessGroup(environment.world, host: environment.host)
   try group.join(network, slices: max(8, group.size), exchange: ExchangeOptions())
 
   let points = Points(count: 1000)
@@ -75,7 +75,7 @@ do {
   let environment = try MPIEnvironment()
   do {
     try fit(environment)
-    try environment.finalise()
+    try environment.finalize()
   } catch {
     // The others may be waiting for this rank.
     FileHandle.standardError.write(Data("FitCurve: \(error)\n".utf8))

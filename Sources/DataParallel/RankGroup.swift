@@ -3,7 +3,7 @@ public import MessagePassing
 public import NeuralCore
 
 /// The ranks of a communicator as a group of replicas.
-public final class RankGroup: ReplicaGroup {
+public final class MPIProcessGroup: ProcessGroup {
   /// This rank's number.
   public let rank: Int
   /// How many ranks there are.
@@ -14,9 +14,9 @@ public final class RankGroup: ReplicaGroup {
   private let machines: [Int]?
   private let streams: Bool?
   private let watch: StallWatch?
-  private var replicas: RankReplicas?
+  private var replicas: DistributedReplicas?
   /// What a group of one does its work by: it has nobody to talk to.
-  private let sole: SoleGroup?
+  private let sole: SingleProcessGroup?
   /// The teams made so far, by whether they share memory.
   private var teams: [Bool: HostTeam] = [:]
 
@@ -42,7 +42,7 @@ public final class RankGroup: ReplicaGroup {
     self.streams = streams
     rank = communicator.rank
     size = communicator.size
-    sole = communicator.size == 1 ? SoleGroup(host: host) : nil
+    sole = communicator.size == 1 ? SingleProcessGroup(host: host) : nil
     hosts = try communicator.allGather(bytes: Array(host.utf8)).map {
       String(decoding: $0, as: UTF8.self)
     }
@@ -72,7 +72,7 @@ public final class RankGroup: ReplicaGroup {
   ) throws -> AlignedBuffer<UInt8>? {
     watch?.enterActivity()
     guard sole == nil, let members = try team(sharesMemory: transport == .auto).members else {
-      return try SoleGroup().shareOnMachine(transport, bytes: bytes, fill: fill)
+      return try SingleProcessGroup().shareOnMachine(transport, bytes: bytes, fill: fill)
     }
     let window: SharedWindow
     do {
@@ -88,25 +88,25 @@ public final class RankGroup: ReplicaGroup {
       base.bindMemory(to: UInt8.self, capacity: bytes), count: bytes, ownedBy: window)
   }
 
-  /// - Throws: `Verdict` with status 69 on all ranks, if some machine's memory can't be shared.
+  /// - Throws: `Failure` with status 69 on all ranks, if some machine's memory can't be shared.
   public func join(_ network: NeuralNetwork, slices: Int, exchange: ExchangeOptions) throws {
     if let sole { return try sole.join(network, slices: slices, exchange: exchange) }
-    var joined: RankReplicas?
-    var quarrel: Verdict?
+    var joined: DistributedReplicas?
+    var failure: Failure?
     do {
       // An all-reduce gives each rank parameters of its own to update.
-      joined = try RankReplicas(
+      joined = try DistributedReplicas(
         team(sharesMemory: exchange.transport == .auto && exchange.mode == .sharded),
         store: network.store, slices: slices, optimizer: network.optimizer,
         options: exchange, streams: streams, watch: watch, spans: network.spans)
     } catch MPIError.sharedMemoryUnavailable(let bytes, let reason) {
       let error = MPIError.sharedMemoryUnavailable(bytes: bytes, reason: reason)
-      quarrel = Verdict(
+      failure = Failure(
         status: 69,
         message: "\(error); give it more memory, or use --transport messages")
     }
     // Memory may be short on one machine only, and others must not wait for its ranks.
-    if let verdict = try agree(quarrel) { throw verdict }
+    if let failure = try agree(failure) { throw failure }
     guard let joined else { return }
     replicas = joined
     network.replicas = joined
@@ -120,14 +120,14 @@ public final class RankGroup: ReplicaGroup {
     return made
   }
 
-  public func gatherMoments() throws -> [AlignedBuffer<Float>] {
+  public func gatherOptimizerState() throws -> [AlignedBuffer<Float>] {
     watch?.enterActivity()
-    return try sole?.gatherMoments() ?? replicas?.gatherMoments() ?? []
+    return try sole?.gatherOptimizerState() ?? replicas?.gatherOptimizerState() ?? []
   }
 
-  public func loadMoments(_ moments: [AlignedBuffer<Float>]) {
-    sole?.loadMoments(moments)
-    replicas?.loadMoments(moments)
+  public func loadOptimizerState(_ moments: [AlignedBuffer<Float>]) {
+    sole?.loadOptimizerState(moments)
+    replicas?.loadOptimizerState(moments)
   }
 
   public var communicationTimes: CommunicationTimes {

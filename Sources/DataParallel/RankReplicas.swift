@@ -8,7 +8,7 @@ internal import NeuralCore
 /// and are finished on every rank; gradients travel as nodes too and are finished by the owner of
 /// each shard. MPI and shared memory only move bytes: all additions are ours, in the order of the
 /// tree.
-final class RankReplicas: Replicas {
+final class DistributedReplicas: Replicas {
   let slices: SlicePartition
   /// What this rank has spent its time on.
   private(set) var times = CommunicationTimes()
@@ -33,7 +33,7 @@ final class RankReplicas: Replicas {
   private let norm: GradientNorm
   /// Brings parameters to the teams; nil where they go to all ranks by collectives.
   private let gather: ParameterGather?
-  private let moments: MomentGather
+  private let moments: OptimizerStateGather
   private let mode: ExchangeOptions.Mode
   private let watch: StallWatch?
 
@@ -67,7 +67,7 @@ final class RankReplicas: Replicas {
       halves || mode == .allReduce
       ? nil : ParameterGather(team, store, shards, areStreamed: way.isStreamed)
     gradients = try GradientExchange(team.world, shards, way.reduceScatter)
-    moments = MomentGather(team.world, store.table, shards)
+    moments = OptimizerStateGather(team.world, store.table, shards)
   }
 
   /// How gradients come to the owners of their shards, and whether memory that the team shares is
@@ -97,7 +97,7 @@ final class RankReplicas: Replicas {
     return (halving, false)
   }
 
-  func mergeMoments(_ moments: SliceMoments) throws {
+  func mergeStatistics(_ moments: SliceStatistics) throws {
     watch?.enter(.forwardStatistics)
     try timed(.wait, .statistics) { try partials.merge(moments) }
   }
@@ -161,12 +161,12 @@ final class RankReplicas: Replicas {
   }
 
   /// The moments of all parameters on rank 0; all ranks.
-  func gatherMoments() throws -> [AlignedBuffer<Float>] {
+  func gatherOptimizerState() throws -> [AlignedBuffer<Float>] {
     try moments.gather(state, sharded: mode == .sharded)
   }
 
   /// Takes this rank's part of the moments of all parameters.
-  func loadMoments(_ whole: [AlignedBuffer<Float>]) {
+  func loadOptimizerState(_ whole: [AlignedBuffer<Float>]) {
     state.load(whole)
   }
 

@@ -44,14 +44,14 @@ public enum TrainingError: Error, Equatable, Sendable, CustomStringConvertible {
   }
 }
 
-extension Verdict {
+extension Failure {
   /// What an error means to the person at the terminal: an exit status and a sentence.
   ///
   /// Errors of unknown kinds are our mistakes, status 70.
   public init(of error: any Error) {
     switch error {
-    case let verdict as Verdict:
-      self = verdict
+    case let failure as Failure:
+      self = failure
     case let error as TrainingError:
       self.init(status: error.status, message: error.description)
     case let error as DatasetError:

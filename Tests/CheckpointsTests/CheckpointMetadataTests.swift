@@ -64,8 +64,8 @@ struct CheckpointMetadataTests {
 
   @Test("entries that are not known are passed over and kept")
   func unknownKeys() throws {
-    let path = try write(changing: ["colour": "blue"])
-    #expect(try Checkpoint(path: path).metadata.extra == ["colour": "blue"])
+    let path = try write(changing: ["color": "blue"])
+    #expect(try Checkpoint(path: path).metadata.extra == ["color": "blue"])
   }
 
   @Test(

@@ -73,7 +73,7 @@ struct BenchmarkTests {
         + more)
   }
 
-  @Test("compare runs with their neighbours, and say which floors are reached")
+  @Test("compare runs with their neighbors, and say which floors are reached")
   func ratios() throws {
     let peers = try peers(
       #"""

@@ -10,31 +10,31 @@ struct Disturbance {
   /// What the job and the launcher said.
   let words: String
   /// What the script `disturb` tells, by name.
-  let facts: [String: String]
+  let invariants: [String: String]
 
   init(_ action: String, _ options: [String] = []) throws {
     let script = packageRoot.appendingPathComponent("Tests/ClusterTests/Scripts/disturb").path
     let result = try run(
       script, [action] + options,
       environment: ["LOCKSTEP_BINARY": productURL(named: "lockstep").path], timeout: 120)
-    var facts: [String: String] = [:]
+    var invariants: [String: String] = [:]
     for line in result.standardOutput.split(separator: "\n") {
       let parts = line.split(separator: ":", maxSplits: 1).map(String.init)
-      facts[parts[0]] = parts.last?.trimmingCharacters(in: .whitespaces)
+      invariants[parts[0]] = parts.last?.trimmingCharacters(in: .whitespaces)
     }
-    self.facts = facts
+    self.invariants = invariants
     // Open MPI may add lines of its own about a process that has gone: [HOST:PID] and so on.
     words = result.standardError.split(separator: "\n").filter { !$0.hasPrefix("[") }
       .map { $0 + "\n" }.joined()
-    status = facts["status"].flatMap { Int32($0) } ?? -1
+    status = invariants["status"].flatMap { Int32($0) } ?? -1
   }
 
   /// The step of the run's newest checkpoint.
-  var step: Int? { facts["checkpoint"].flatMap { Int($0.filter(\.isNumber)) } }
+  var step: Int? { invariants["checkpoint"].flatMap { Int($0.filter(\.isNumber)) } }
   /// Milliseconds from the deed to the end.
-  var ended: Int? { facts["ended"].flatMap { Int($0) } }
+  var ended: Int? { invariants["ended"].flatMap { Int($0) } }
   /// Milliseconds from the deed to the report about missing ranks.
-  var reported: Int? { facts["reported"].flatMap { Int($0) } }
+  var reported: Int? { invariants["reported"].flatMap { Int($0) } }
 }
 
 @Suite("A job that is disturbed", .serialized)
@@ -53,8 +53,8 @@ struct DisturbanceTests {
     #expect(result.words.hasPrefix("lockstep: \(name): stopped after step \(step) of "))
     #expect(result.words.hasSuffix("holds all state: go on with --resume\n"))
     #expect(result.words.split(separator: "\n").count == 1, "\(result.words)")
-    #expect(result.facts["completed"] == "false")
-    #expect(result.facts["left"] == "0")
+    #expect(result.invariants["completed"] == "false")
+    #expect(result.invariants["left"] == "0")
   }
 
   @Test("ends on a signal at any moment of the launcher's start")
@@ -81,7 +81,7 @@ struct DisturbanceTests {
     let result = try Disturbance(action)
     #expect(result.status == 143, "\(result)")
     #expect(result.step == 0)
-    #expect(result.facts["left"] == "0")
+    #expect(result.invariants["left"] == "0")
   }
 
   @Test("ends everywhere with 75 when a rank or mpirun is killed, and says so in one line")
@@ -92,11 +92,11 @@ struct DisturbanceTests {
       rank.words.wholeMatch(
         of: /launch\/run: rank 1 \([^)]+\) was ended by signal 9 \(Killed\)\n/) != nil,
       "\(rank.words)")
-    #expect(rank.facts["left"] == "0")
+    #expect(rank.invariants["left"] == "0")
     let launcher = try Disturbance("mpirun-kill")
     #expect(launcher.status == 75, "\(launcher)")
     #expect(launcher.words == "launch/run: mpirun was ended by signal 9\n")
-    #expect(launcher.facts["left"] == "0")
+    #expect(launcher.invariants["left"] == "0")
   }
 
   @Test("stops in order when the launcher itself is killed")
@@ -104,7 +104,7 @@ struct DisturbanceTests {
     let result = try Disturbance("kill")
     #expect(result.status == 137, "\(result)")
     #expect(try #require(result.step) > 0, "\(result)")
-    #expect(result.facts["left"] == "0")
+    #expect(result.invariants["left"] == "0")
   }
 
   @Test(
@@ -127,7 +127,7 @@ struct DisturbanceTests {
     // What is promised: 5 seconds after the one limit, 10 after the other.
     #expect(try #require(result.reported) < 7000)
     #expect(try #require(result.ended) < 15000)
-    #expect(result.facts["left"] == "0")
+    #expect(result.invariants["left"] == "0")
   }
 
   @Test("names a rank that is stopped while it predicts, and ends with 75")

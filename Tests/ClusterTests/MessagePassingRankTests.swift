@@ -5,12 +5,12 @@ import Testing
 
 /// The checks of RankChecks about messages, each started by mpirun with 1 to 4 ranks, and alone.
 ///
-/// No test initialises MPI in the test runner itself: Open MPI puts its own variables into the
+/// No test initializes MPI in the test runner itself: Open MPI puts its own variables into the
 /// environment then, and every `mpirun` that the runner starts afterwards fails.
 @Suite("MessagePassing on ranks", .serialized)
 struct MessagePassingRankTests {
   static let checks = [
-    "environment", "finalise", "communicators", "broadcast", "gather", "all-gather", "all-to-all",
+    "environment", "finalize", "communicators", "broadcast", "gather", "all-gather", "all-to-all",
     "all-reduce", "values", "send-receive", "large-message", "tags", "requests", "out-of-order",
     "request-owners", "group-reuse", "group-full", "group-out-of-order", "group-restart",
     "group-collectives", "arguments", "truncation", "request-truncation", "group-truncation",

@@ -30,9 +30,9 @@ def forward(layers, rows, spec, statistics=None, record=None):
             variance = ((out - mean) ** 2).mean(dim=0)
             if spec["mode"] == "frozen":
                 mean, variance = mean.detach(), variance.detach()
-        normalised = ((out - mean)
+        normalized = ((out - mean)
                       / torch.sqrt(variance + spec["batchNormEpsilon"]))
-        z = ((normalised * layer["gamma"] + layer["beta"])
+        z = ((normalized * layer["gamma"] + layer["beta"])
              @ layer["weight"].T + layer["bias"])
         if record is not None:
             record.append((mean.detach(), variance.detach(), z.detach()))

@@ -41,7 +41,7 @@ def float32(x):
     return struct.unpack("<f", struct.pack("<f", x))[0]
 
 
-def neighbour(x, by):
+def neighbor(x, by):
     """The Float32 that is `by` representable numbers above x (x > 0)."""
     bits = struct.unpack("<I", struct.pack("<f", x))[0] + by
     return struct.unpack("<f", struct.pack("<I", bits))[0]
@@ -210,14 +210,14 @@ def function_points():
     for k in list(range(-9, 10, 2)) + [-251, -175, 175, 251]:
         x = abs(k) * math.log(2) / 2
         for by in (-1, 0, 1):
-            points.add(math.copysign(neighbour(float32(x), by), k))
+            points.add(math.copysign(neighbor(float32(x), by), k))
     # Limits: exp overflows, turns subnormal, turns zero; sigmoid turns 1.
     for x, sign in ((88.72283905206835, 1), (88.72283905206835, -1),
                     (87.33654475055310, -1), (103.27892990343184, -1),
                     (103.97207708399179, -1), (16.635532333438686, 1),
                     (17.32867951399863, 1)):
         for by in (-1, 0, 1):
-            points.add(sign * neighbour(float32(x), by))
+            points.add(sign * neighbor(float32(x), by))
     for x in (1e4, 1e10, 1e30, FLOAT_MAX, 1e-10, 1e-40, 2.0 ** -149,
               2.0 ** -126, 745.5, 1000.0):
         points.update((float32(x), -float32(x)))

@@ -27,8 +27,8 @@ struct MPIErrorTests {
       (.tooManyElements(call: "MPI_Send", rank: 0, count: 1 << 40), "1099511627776"),
       (.communicatorClosed(call: "MPI_Barrier", rank: 1), "MPI_Barrier on rank 1"),
       (.groupFull(capacity: 7, rank: 1), "all of its 7"),
-      (.alreadyInitialised, "already initialised"),
-      (.alreadyFinalised, "finalised"),
+      (.alreadyInitialized, "already initialized"),
+      (.alreadyFinalized, "finalized"),
       (.threadLevelInsufficient(asked: .multiple, granted: .single), "grants thread level single"),
       (.wrongLauncher(variable: "PMI_SIZE", expected: 4, found: 1), "PMI_SIZE says that 4"),
     ] as [(MPIError, String)])

@@ -101,7 +101,7 @@ struct ExtensionTests {
       ],
       loss: MeanAbsoluteError(), optimizer: SignDescent(),
       schedule: LearningRateSchedule(base: 0.01), seed: 1)
-    network.replicas = SoleReplica(network.store, slices: slices, optimizer: network.optimizer)
+    network.replicas = SingleReplica(network.store, slices: slices, optimizer: network.optimizer)
     return network
   }
 

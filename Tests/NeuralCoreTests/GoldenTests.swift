@@ -17,7 +17,7 @@ struct GoldenTests {
     #expect(file.cases.count >= 100)
     for golden in file.cases {
       let run = try GoldenRun(golden, of: file)
-      run.network.replicas = SoleReplica(
+      run.network.replicas = SingleReplica(
         run.network.store, slices: slices, optimizer: run.network.optimizer)
       let misses = try run.run(compareGradients: true)
       #expect(misses.isEmpty, "\(golden.name): \(misses)")

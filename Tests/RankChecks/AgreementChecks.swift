@@ -10,24 +10,24 @@ let agreementChecks: [String: RankCheck] = [
 
 enum AgreementChecks {
   static func agree(_ environment: MPIEnvironment) throws {
-    let group = try RankGroup(environment.world.duplicate(), host: "host\(environment.world.rank)")
+    let group = try MPIProcessGroup(environment.world.duplicate(), host: "host\(environment.world.rank)")
     let last = group.size - 1
     try requireEqual(group.hosts, (0...last).map { "host\($0)" })
     try requireEqual(try group.agree(nil), nil)
-    let own = group.rank == last ? Verdict(status: 66, message: "no such file") : nil
+    let own = group.rank == last ? Failure(status: 66, message: "no such file") : nil
     let place = last == 0 ? "" : "rank \(last) (host\(last)): "
     try requireEqual(
-      try group.agree(own), Verdict(status: 66, message: "\(place)no such file"))
+      try group.agree(own), Failure(status: 66, message: "\(place)no such file"))
     try requireEqual(try group.minimum(10 - group.rank), 10 - last)
     try requireEqual(try group.broadcast([UInt8(group.rank), 7]), [0, 7])
-    let equal = [Fact("a", "1"), Fact("b", "")]
-    try requireEqual(try group.disagreement(on: equal), nil)
-    let facts = [Fact("a", "1"), Fact("the seed", "\(group.rank == last ? 5 : 4)")]
-    let verdict = try group.disagreement(on: facts)
-    try requireEqual(verdict?.status, last == 0 ? nil : 76)
+    let equal = [Invariant("a", "1"), Invariant("b", "")]
+    try requireEqual(try group.firstMismatch(in: equal), nil)
+    let invariants = [Invariant("a", "1"), Invariant("the seed", "\(group.rank == last ? 5 : 4)")]
+    let failure = try group.firstMismatch(in: invariants)
+    try requireEqual(failure?.status, last == 0 ? nil : 76)
     if last > 0 {
       try requireEqual(
-        verdict?.message,
+        failure?.message,
         "ranks disagree on the seed: rank 0 (host0) has 4, rank \(last) (host\(last)) has 5; "
           + "start every rank with the same")
     }
@@ -35,7 +35,7 @@ enum AgreementChecks {
 
   /// One flipped bit on the last rank is found, with its rank and tensor.
   static func drift(_ environment: MPIEnvironment) throws {
-    let group = try RankGroup(environment.world.duplicate(), host: environment.host)
+    let group = try MPIProcessGroup(environment.world.duplicate(), host: environment.host)
     let network = try NeuralNetwork(
       layers: [
         FullyConnectedLayer(inputs: 5, outputs: 4, activation: Relu()),
@@ -51,10 +51,10 @@ enum AgreementChecks {
     }
     do {
       _ = try group.agreedDigest(of: network.store, step: 7)
-    } catch let verdict as Verdict {
-      try requireEqual(verdict.status, 76)
+    } catch let failure as Failure {
+      try requireEqual(failure.status, 76)
       for part in ["rank \(group.size - 1) (", "step 7", "layer 1", "layers.1.bias"] {
-        try require(verdict.message.contains(part), "no \(part) in: \(verdict.message)")
+        try require(failure.message.contains(part), "no \(part) in: \(failure.message)")
       }
       return
     }

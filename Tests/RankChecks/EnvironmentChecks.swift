@@ -16,25 +16,25 @@ let environmentChecks: [String: RankCheck] = [
     try requireEqual(environment.host, ProcessInfo.processInfo.hostName, "host")
     try require(environment.libraryVersion.contains("Open MPI"), environment.libraryVersion)
     try requireEqual(environment.selfCommunicator.size, 1)
-    try requireError("a second initialisation") {
+    try requireError("a second initialization") {
       _ = try MPIEnvironment()
     } is: {
-      $0 == .alreadyInitialised
+      $0 == .alreadyInitialized
     }
   },
 
-  "finalise": { environment in
+  "finalize": { environment in
     let duplicate = try environment.world.duplicate()
-    try environment.finalise()
+    try environment.finalize()
     try requireError("a second end") {
-      try environment.finalise()
+      try environment.finalize()
     } is: {
-      $0 == .alreadyFinalised
+      $0 == .alreadyFinalized
     }
     try requireError("a new beginning") {
       _ = try MPIEnvironment()
     } is: {
-      $0 == .alreadyFinalised
+      $0 == .alreadyFinalized
     }
     for communicator in [environment.world, duplicate] {
       try requireError("a barrier afterwards") {

@@ -21,7 +21,7 @@ enum GoldenChecks {
     let file = try GoldenFile.load(URL(fileURLWithPath: path))
     let groups = try divisions(ofRanks: environment.world.size).flatMap { machines in
       try [false, true].map {
-        try RankGroup(
+        try MPIProcessGroup(
           environment.world.duplicate(), host: environment.host, machines: machines, streams: $0)
       }
     }
@@ -40,7 +40,7 @@ enum GoldenChecks {
       let misses = try run.run(compareGradients: false)
       try require(misses.isEmpty, "\(golden.name) with \(slices) slices: \(misses)")
       let alone = try GoldenRun(golden, of: file)
-      alone.network.replicas = SoleReplica(
+      alone.network.replicas = SingleReplica(
         alone.network.store, slices: slices, optimizer: alone.network.optimizer)
       _ = try alone.run(compareGradients: false)
       try require(
@@ -57,10 +57,10 @@ enum GoldenChecks {
   }
 
   private static func compareMoments(
-    _ group: RankGroup, _ alone: NeuralNetwork, _ name: String
+    _ group: MPIProcessGroup, _ alone: NeuralNetwork, _ name: String
   ) throws {
-    let gathered = try group.gatherMoments()
-    guard group.rank == 0, let sole = alone.replicas as? SoleReplica else { return }
+    let gathered = try group.gatherOptimizerState()
+    guard group.rank == 0, let sole = alone.replicas as? SingleReplica else { return }
     try require(
       gathered.map { Array($0.elements) } == sole.moments.map { Array($0.elements) },
       "\(name): other moments than on one replica")

@@ -10,7 +10,7 @@ enum LocalNormalizationChecks {
   /// The gradient of such a batch is the sum of what each rank's rows give as a batch of their own,
   /// each weighted with its share of the rows; so SGD must move the weights by that sum.
   static func run(_ environment: MPIEnvironment) throws {
-    let group = try RankGroup(environment.world.duplicate(), host: environment.host)
+    let group = try MPIProcessGroup(environment.world.duplicate(), host: environment.host)
     for (index, rows) in [37, 24, 5].enumerated() {
       let data = samples(rows: rows, seed: UInt64(index))
       let together = try makeNetwork(scope: .replica)

@@ -63,7 +63,7 @@ let waitingChecks: [String: RankCheck] = [
       try requireError("wait \(number)", wait) { $0 == .waitAbandoned(reason: "enough") }
     }
     world.observeWaits(nil)
-    // Receives are still posted, so MPI can't be finalised in order.
+    // Receives are still posted, so MPI can't be finalized in order.
     if world.rank == 0 { print("passed: abandoned-wait on \(world.size)") }
     fflush(nil)
     try world.barrier()

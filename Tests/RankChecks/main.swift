@@ -21,9 +21,9 @@ do {
   do {
     try check(environment)
     if world.rank == 0 { print("passed: \(name) on \(world.size)") }
-    // The check of finalising has done so itself.
-    do { try environment.finalise() } catch {
-      guard error == .alreadyFinalised else { throw error }
+    // The check of finalizing has done so itself.
+    do { try environment.finalize() } catch {
+      guard error == .alreadyFinalized else { throw error }
     }
   } catch {
     report(error, rank: world.rank)

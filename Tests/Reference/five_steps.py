@@ -83,7 +83,7 @@ def forward(layers, columns, options):
     keep = options.batch_norm_momentum
     for position, layer in enumerate(layers):
         count = len(columns[0])
-        normalised, scaled, deviations, roots = [], [], [], []
+        normalized, scaled, deviations, roots = [], [], [], []
         for j, column in enumerate(columns):
             mean = math.fsum(column) / count
             away = [a - mean for a in column]
@@ -94,7 +94,7 @@ def forward(layers, columns, options):
             layer["mean"][j] = keep * layer["mean"][j] + (1 - keep) * mean
             layer["variance"][j] = (keep * layer["variance"][j]
                                     + (1 - keep) * variance)
-            normalised.append(h)
+            normalized.append(h)
             scaled.append([gamma * x + beta for x in h])
             deviations.append(away)
             roots.append(root)
@@ -104,7 +104,7 @@ def forward(layers, columns, options):
         last = position == len(layers) - 1
         kind = "identity" if last else options.activation
         columns = [list(map(ACTIVATIONS[kind], column)) for column in z]
-        saved.append({"normalised": normalised, "scaled": scaled,
+        saved.append({"normalized": normalized, "scaled": scaled,
                       "deviations": deviations, "roots": roots, "z": z,
                       "out": columns, "kind": kind})
     return columns, saved
@@ -157,7 +157,7 @@ def backward(layers, saved, derivative, options):
         rows = transpose(dz)
         by_scaled = [[dot(w, row) for row in rows]
                      for w in transpose(layer["weight"])]
-        gradient["gamma"] = list(map(dot, by_scaled, kept["normalised"]))
+        gradient["gamma"] = list(map(dot, by_scaled, kept["normalized"]))
         gradient["beta"] = [sum(d) for d in by_scaled]
         gradients.insert(0, gradient)
         if position > 0:

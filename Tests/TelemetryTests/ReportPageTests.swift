@@ -59,7 +59,7 @@ struct ReportPageTests {
     #expect(abs(places[0][1] - 280.2) < 0.5 && abs(places[2][1] - 21.8) < 0.5)
   }
 
-  @Test("axes are labelled with round numbers")
+  @Test("axes are labeled with round numbers")
   func ticks() {
     var chart = LineChart("C", xLabel: "x", curves: [.init("c", points([(1, 0.2), (480, 1)]))])
     chart.isPercentage = true

@@ -29,7 +29,7 @@ struct CheckpointWritingTests {
   @discardableResult
   func train(_ options: TrainingOptions) throws -> [String] {
     var warnings: [String] = []
-    _ = try Trainer(options, group: SoleGroup(), version: "test").run {
+    _ = try Trainer(options, group: SingleProcessGroup(), version: "test").run {
       if case .warned(let words) = $0 { warnings.append(words) }
     }
     return warnings
@@ -65,9 +65,9 @@ struct CheckpointWritingTests {
   func failure() throws {
     let run = "\(folder.path)/r"
     var isBroken = false
-    let error = #expect(throws: Verdict.self) {
+    let error = #expect(throws: Failure.self) {
       _ = try Trainer(
-        options("r") { $0.steps = 100_000 }, group: SoleGroup(), version: "test"
+        options("r") { $0.steps = 100_000 }, group: SingleProcessGroup(), version: "test"
       ).run { event in
         guard case .progress(let progress) = event, progress.step == 11, !isBroken else { return }
         // In the place of the next partial file stands something that can't be written to.
@@ -88,9 +88,9 @@ struct CheckpointWritingTests {
   @Test("a run directory that vanishes ends the run, and is not made anew")
   func vanished() throws {
     let run = "\(folder.path)/r"
-    let error = #expect(throws: Verdict.self) {
+    let error = #expect(throws: Failure.self) {
       _ = try Trainer(
-        options("r") { $0.steps = 100_000 }, group: SoleGroup(), version: "test"
+        options("r") { $0.steps = 100_000 }, group: SingleProcessGroup(), version: "test"
       ).run { event in
         guard case .progress(let progress) = event, progress.step == 20 else { return }
         // Once more where a checkpoint came in while the folder was being emptied.
@@ -106,9 +106,9 @@ struct CheckpointWritingTests {
 
   @Test("metrics that were removed end the run at the next checkpoint")
   func removedMetrics() throws {
-    let error = #expect(throws: Verdict.self) {
+    let error = #expect(throws: Failure.self) {
       _ = try Trainer(
-        options("r") { $0.steps = 100_000 }, group: SoleGroup(), version: "test"
+        options("r") { $0.steps = 100_000 }, group: SingleProcessGroup(), version: "test"
       ).run { event in
         guard case .progress(let progress) = event, progress.step == 20 else { return }
         try? FileManager.default.removeItem(atPath: "\(folder.path)/r/metrics.jsonl")

@@ -43,15 +43,15 @@ struct TrainerTests {
 
   @discardableResult
   func train(_ options: TrainingOptions) throws -> RunSummary {
-    try Trainer(options, group: SoleGroup(), version: "test").run { _ in }
+    try Trainer(options, group: SingleProcessGroup(), version: "test").run { _ in }
   }
 
-  func verdict(_ options: TrainingOptions) -> Verdict? {
+  func failure(_ options: TrainingOptions) -> Failure? {
     do {
       try train(options)
       return nil
     } catch {
-      return error as? Verdict
+      return error as? Failure
     }
   }
 
@@ -146,13 +146,13 @@ struct TrainerTests {
     #expect(fit.testAccuracy == nil)
     #expect((fit.testLoss ?? 100) < 1)
     #expect(try train(options("b") { $0.loss = .meanSquaredError }).testAccuracy != nil)
-    #expect(verdict(options("c") { $0.data = path })?.status == nil)
+    #expect(failure(options("c") { $0.data = path })?.status == nil)
   }
 
   @Test("a loss that stops being finite ends the run, names step and layer, keeps the good weights")
   func divergence() throws {
     let found = try #require(
-      verdict(
+      failure(
         options("a") {
           $0.optimizer = .sgd
           $0.learningRate = 1e30
@@ -172,7 +172,7 @@ struct TrainerTests {
   func hugeData() throws {
     let rows = (0..<40).map { "\($0 % 2 == 0 ? "" : "-")1e38,\($0),\($0 % 2)" }
     let path = try folder.write("huge.csv", rows.joined(separator: "\n"))
-    let found = try #require(verdict(options("a") { $0.data = path }))
+    let found = try #require(failure(options("a") { $0.data = path }))
     #expect(found.status == 78)
     #expect(found.message.contains("step 1:") && found.message.contains("scale them down"))
   }
@@ -181,7 +181,7 @@ struct TrainerTests {
   func existing() throws {
     try train(options("a"))
     let before = try folder.text("a/metrics.jsonl")
-    #expect(verdict(options("a") { $0.seed = 5 })?.status == 73)
+    #expect(failure(options("a") { $0.seed = 5 })?.status == 73)
     #expect(try folder.text("a/metrics.jsonl") == before)
     try train(
       options("a") {
@@ -190,13 +190,13 @@ struct TrainerTests {
       })
     #expect(try folder.text("a/metrics.jsonl") != before)
     let other = try folder.write("precious.txt", "keep me")
-    let refused = verdict(
+    let refused = failure(
       options("x") {
         $0.run = folder.path
         $0.overwrite = true
       })
     #expect(refused?.status == 73)
-    let file = verdict(
+    let file = failure(
       options("x") {
         $0.run = other
         $0.overwrite = true
@@ -207,9 +207,9 @@ struct TrainerTests {
 
   @Test("a run that can't begin leaves nothing behind")
   func nothingLeft() throws {
-    let found = verdict(options("a") { $0.data = "\(folder.path)/no.csv" })
+    let found = failure(options("a") { $0.data = "\(folder.path)/no.csv" })
     #expect(found?.status == 66)
     #expect(!FileManager.default.fileExists(atPath: "\(folder.path)/a"))
-    #expect(verdict(options("a") { $0.run = "/proc/no/such" })?.status == 73)
+    #expect(failure(options("a") { $0.run = "/proc/no/such" })?.status == 73)
   }
 }

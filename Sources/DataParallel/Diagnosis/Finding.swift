@@ -15,7 +15,7 @@ public struct Finding: Codable, Hashable, Sendable {
   }
 
   /// What ends training.
-  public init(_ verdict: Verdict) {
-    self.init(status: verdict.status, verdict.message)
+  public init(_ failure: Failure) {
+    self.init(status: failure.status, failure.message)
   }
 }

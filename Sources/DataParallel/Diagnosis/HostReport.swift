@@ -67,7 +67,7 @@ public struct HostReport: Codable, Hashable, Sendable {
     }
   }
 
-  /// A report with all its facts.
+  /// A report with all its invariants.
   public init(
     host: String, ranks: [Int], program: Program, processor: String, cores: Int, memoryBytes: Int,
     sharedMemory: Room?, clockSource: String, clockOffsetS: Double, addresses: [String]

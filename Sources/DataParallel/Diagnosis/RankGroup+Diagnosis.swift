@@ -2,7 +2,7 @@
 internal import Foundation
 internal import NeuralCore
 
-extension RankGroup {
+extension MPIProcessGroup {
   /// The report of each host, in the order of first ranks; all ranks, which all get the same.
   ///
   /// Call it after ``measureLinks(within:)``: connections are there once something was sent.

@@ -3,7 +3,7 @@
 /// One rank's part in one stage of recursive halving: who sends which shards to whom.
 ///
 /// Before stage j, each block of 2^j ranks (the last one may be cut off) has added up what its ranks
-/// have, and each shard of that sum is held by one rank of the block. The stage merges neighbouring
+/// have, and each shard of that sum is held by one rank of the block. The stage merges neighboring
 /// blocks; of the two holders of a shard one sends its part to the other. With distances 1, 2, 4 …
 /// the additions are those of the slice tree. After: Thakur, Rabenseifner, Gropp, "Optimization of
 /// Collective Communication Operations in MPICH", 2005, section 4.2, with the distances turned round.
@@ -23,7 +23,7 @@ struct HalvingStage {
   /// What this rank receives, and holds the merge of after the stage.
   let receives: [Message]
 
-  /// The stages of `rank` of `ranks` in order; stages without a neighbouring block are left out.
+  /// The stages of `rank` of `ranks` in order; stages without a neighboring block are left out.
   static func all(rank: Int, ranks: Int) -> [HalvingStage] {
     var stages: [HalvingStage] = []
     var size = 1

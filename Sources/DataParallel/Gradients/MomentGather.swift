@@ -3,7 +3,7 @@ internal import MessagePassing
 internal import NeuralCore
 
 /// Brings the optimizer's moments from the owners of the shards to rank 0.
-final class MomentGather {
+final class OptimizerStateGather {
   private let communicator: Communicator
   private let table: ParameterTable
   private let shards: ShardTable

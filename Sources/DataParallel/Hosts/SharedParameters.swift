@@ -4,7 +4,7 @@ internal import NeuralCore
 
 /// One copy of the parameters for a team, and the gradients of all its members in sight of each.
 ///
-/// An owner adds its shard up straight out of its neighbours' gradients, and writes the new
+/// An owner adds its shard up straight out of its neighbors' gradients, and writes the new
 /// parameters where all read them.
 final class SharedParameters {
   /// The gradient buffers of each member, in the members' order, one for each node of the slice tree.

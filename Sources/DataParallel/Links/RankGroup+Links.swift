@@ -2,7 +2,7 @@
 internal import MessagePassing
 internal import NeuralCore
 
-extension RankGroup {
+extension MPIProcessGroup {
   /// The most seconds that a direction of a link is measured for.
   private static let mostSeconds = 0.25
 

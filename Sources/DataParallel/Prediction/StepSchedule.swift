@@ -111,7 +111,7 @@ private final class RequestRecorder: Replicas {
   let slices = SlicePartition(count: 1)
   var requests: [StepSchedule.Request] = []
 
-  func mergeMoments(_ moments: SliceMoments) { note(moments) }
+  func mergeStatistics(_ moments: SliceStatistics) { note(moments) }
 
   func sumOverBatch(_ sums: SliceSums) { note(sums) }
 

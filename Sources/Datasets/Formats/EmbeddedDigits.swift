@@ -3,7 +3,7 @@ internal import NeuralCore
 
 /// The handwritten digits that the program carries: 1,797 images of 8 x 8 pixels.
 ///
-/// Origin and licence: `Resources/digits/README.md`. Pixels 0 to 16 are divided by 16.
+/// Origin and license: `Resources/digits/README.md`. Pixels 0 to 16 are divided by 16.
 enum EmbeddedDigits {
   static func load(_ options: LoadOptions) throws(DatasetError) -> Dataset {
     let bytes = try ByteFile.unpack(PackageResources.digits_csv_gz, "digits")

@@ -29,13 +29,13 @@ struct BenchCommand: ParsableCommand {
   @Option(help: "Rows in a batch, over all ranks.")
   var batch = 128
 
-  @Option(help: "What is minimised.")
+  @Option(help: "What is minimized.")
   var loss = LossName.crossEntropy
 
   @Option(help: "How gradients become new weights.")
   var optimizer = OptimizerName.adam
 
-  @Option(help: "How inputs of layers are normalised.")
+  @Option(help: "How inputs of layers are normalized.")
   var batchNorm = BatchNormName.synchronized
 
   @Option(help: "Slices that a batch is cut into. (default: the ranks)")

@@ -36,8 +36,8 @@ struct CompareCommand: ParsableCommand {
       Terminal.write(text, to: .standardOutput)
       isEqual = comparisons.allSatisfy(\.isEqual)
     } catch {
-      let verdict = Verdict.of(error)
-      throw ExitStatus(status: verdict.status, message: verdict.message)
+      let failure = Failure.of(error)
+      throw ExitStatus(status: failure.status, message: failure.message)
     }
     if !isEqual { throw ExitStatus(status: 1, message: nil) }
   }
@@ -59,10 +59,10 @@ struct CompareCommand: ParsableCommand {
   }
 
   private func asText(_ comparisons: [RunComparison], _ runs: [RecordedRun]) -> String {
-    comparisons.map(verdict).joined() + "\n" + ConvergenceText.text(runs)
+    comparisons.map(failure).joined() + "\n" + ConvergenceText.text(runs)
   }
 
-  private func verdict(_ comparison: RunComparison) -> String {
+  private func failure(_ comparison: RunComparison) -> String {
     let names = comparison.runs.joined(separator: " and ")
     guard !comparison.isEqual else {
       return "\(names) are equal: \(comparison.commonSteps) logged steps, "

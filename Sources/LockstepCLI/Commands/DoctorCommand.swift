@@ -38,7 +38,7 @@ struct DoctorCommand: ParsableCommand {
         Terminal.write(json ? try checkup.json : checkup.text, to: .standardOutput)
       }
       if let worst = checkup.findings.first(where: { $0.status != 0 }) {
-        throw Verdict(status: worst.status, message: worst.message)
+        throw Failure(status: worst.status, message: worst.message)
       }
     }
   }
@@ -51,17 +51,17 @@ struct Checkup: Codable {
   let findings: [Finding]
 
   /// Measures and compares; all ranks.
-  init(_ group: RankGroup, mpi: String, linkSeconds: Double) throws {
+  init(_ group: MPIProcessGroup, mpi: String, linkSeconds: Double) throws {
     links = try group.measureLinks(within: linkSeconds)
-    let offsets = try ClockOffsets.measure(group) { RankGroup.timeOfDay }
-    let facts = Session.facts
+    let offsets = try ClockOffsets.measure(group) { MPIProcessGroup.timeOfDay }
+    let invariants = Session.invariants
     let program = HostReport.Program(
       mpi: Self.shortName(mpi), onednn: ProductLibrary.version,
       instructionSet: ProductLibrary.instructionSetName, build: Session.fingerprint,
       freeBytes: AvailableMemory.bytes)
     hosts = try group.reportHosts(program, clockOffsets: offsets)
     // Training stops at the first difference; here all are told.
-    let differences = try facts.compactMap { try group.disagreement(on: [$0]) }
+    let differences = try invariants.compactMap { try group.firstMismatch(in: [$0]) }
     findings = differences.map { Finding($0) } + HostFindings.all(hosts) + LinkFindings.all(links)
   }
 
@@ -81,9 +81,9 @@ struct Checkup: Codable {
   }
 
   /// What ``json`` has written, read from a file.
-  static func read(path: String) throws(Verdict) -> Checkup {
+  static func read(path: String) throws(Failure) -> Checkup {
     guard let data = FileManager.default.contents(atPath: path) else {
-      throw Verdict(
+      throw Failure(
         status: 66, message: "--links \(path): can't be read; write it with lockstep doctor --json")
     }
     let decoder = JSONDecoder()
@@ -94,7 +94,7 @@ struct Checkup: Codable {
           && $0.latencyUs + $0.gapUs + $0.megabytesPerS < .infinity
       })
     else {
-      throw Verdict(
+      throw Failure(
         status: 65,
         message: "--links \(path): is not what lockstep doctor --json writes; write it again")
     }

@@ -25,8 +25,8 @@ struct InspectCommand: ParsableCommand {
       try checkpoint.verify()
       Terminal.write(json ? try asJSON(checkpoint) : asText(checkpoint), to: .standardOutput)
     } catch {
-      let verdict = Verdict.of(error)
-      throw ExitStatus(status: verdict.status, message: verdict.message)
+      let failure = Failure.of(error)
+      throw ExitStatus(status: failure.status, message: failure.message)
     }
   }
 

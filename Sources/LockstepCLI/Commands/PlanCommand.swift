@@ -96,7 +96,7 @@ struct PlanCommand: ParsableCommand {
     let weights = zip(widths, widths.dropFirst()).reduce(0) { $0 + $1.0 * $1.1 }
     let (needed, free) = (16 * weights, AvailableMemory.bytes)
     guard needed > free else { return }
-    throw Verdict(
+    throw Failure(
       status: 64,
       message:
         "--widths \(self.widths): needs \(needed >> 20) MB of memory, and \(free >> 20) MB are "

@@ -37,7 +37,7 @@ struct PredictCommand: ParsableCommand {
 
   /// Predicts, and lets the others know after each block of rows, so that they wait for a block at a
   /// time; rank 0.
-  private func lead(_ group: any ReplicaGroup) throws {
+  private func lead(_ group: any ProcessGroup) throws {
     do {
       try predict { _ = try group.allGather([1]) }
     } catch let error as MPIError {
@@ -50,7 +50,7 @@ struct PredictCommand: ParsableCommand {
   }
 
   /// Waits for rank 0's blocks, to the last; the other ranks.
-  private func follow(_ group: any ReplicaGroup) throws {
+  private func follow(_ group: any ProcessGroup) throws {
     while try group.allGather([0])[0] == [1] {}
   }
 
@@ -71,10 +71,10 @@ struct PredictCommand: ParsableCommand {
     let inputs = loaded.network.inputs
     // A table without its target has one column less: the target's column is looked for first.
     if case .csv = source,
-      let labelled = try? Dataset.load(source, LoadOptions(targets: .ignored)).training,
-      labelled.columns == inputs
+      let labeled = try? Dataset.load(source, LoadOptions(targets: .ignored)).training,
+      labeled.columns == inputs
     {
-      return labelled
+      return labeled
     }
     let bare = try Dataset.load(source, LoadOptions(targets: .absent)).training
     guard bare.columns == inputs else {

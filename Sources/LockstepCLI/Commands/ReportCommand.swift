@@ -38,8 +38,8 @@ struct ReportCommand: ParsableCommand {
     } catch TelemetryError.writeFailed(let path, let reason) {
       throw ExitStatus(status: 73, message: "-o \(path): can't be written: \(reason)")
     } catch {
-      let verdict = Verdict.of(error)
-      throw ExitStatus(status: verdict.status, message: verdict.message)
+      let failure = Failure.of(error)
+      throw ExitStatus(status: failure.status, message: failure.message)
     }
   }
 }

@@ -43,10 +43,10 @@ struct TrainCommand: ParsableCommand {
     try Session.run(stallOptions.limits) { group in
       let options = try options(group)
       var view = TrainingView(quiet: quiet)
-      let facts = try Session.requiredFacts(
+      let invariants = try Session.requiredInvariants(
         group, allowingMixedHardware: options.allowsMixedHardware)
       let summary = try Trainer(
-        options, group: group, version: Version.current, facts: facts,
+        options, group: group, version: Version.current, invariants: invariants,
         attempt: .current, stopSignal: { StopSignals.pending }
       ).run { view.show($0) }
       if json && group.rank == 0 { Terminal.write(summary.json, to: .standardOutput) }
@@ -54,7 +54,7 @@ struct TrainCommand: ParsableCommand {
   }
 
   /// The defaults, then what the configuration file says, then what flags say; all ranks.
-  private func options(_ group: any ReplicaGroup) throws -> TrainingOptions {
+  private func options(_ group: any ProcessGroup) throws -> TrainingOptions {
     var options = TrainingOptions()
     if let path = runOptions.config {
       // Rank 0 reads for all: other hosts need no copy.

@@ -22,12 +22,12 @@ struct NetworkOptions: ParsableArguments {
 
   @Option(
     help: """
-      What is minimised; mse takes numeric targets, or classes as one-hot rows. \
+      What is minimized; mse takes numeric targets, or classes as one-hot rows. \
       (default: \(defaults.loss.rawValue))
       """)
   var loss: LossName?
 
-  @Option(help: "How inputs of layers are normalised. (default: \(defaults.batchNorm))")
+  @Option(help: "How inputs of layers are normalized. (default: \(defaults.batchNorm))")
   var batchNorm: BatchNormName?
 
   @Option(

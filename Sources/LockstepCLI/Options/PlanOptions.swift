@@ -30,13 +30,13 @@ struct PlanNodeOptions: ParsableArguments {
   }
 
   /// The node as given, or as measured; all ranks.
-  func model(_ benchmark: StepBenchmark, _ group: any ReplicaGroup) throws -> NodeModel {
+  func model(_ benchmark: StepBenchmark, _ group: any ProcessGroup) throws -> NodeModel {
     let batch = benchmark.options.batch
     if let stepSeconds {
       return NodeModel(seconds: stepSeconds, rows: batch, update: updateSeconds ?? 0)
     }
     guard Set(group.hosts).count == 1 else {
-      throw Verdict(
+      throw Failure(
         status: 64,
         message: "plan measures one node: start it on the ranks of one host, or give --step-seconds"
       )
@@ -82,7 +82,7 @@ struct PlanLinkOptions: ParsableArguments {
     if let links {
       measured = LinkModel(try Checkup.read(path: links).links)
       guard measured != nil || (latencyUs != nil && bandwidthMbit != nil) else {
-        throw Verdict(
+        throw Failure(
           status: 65,
           message:
             "--links \(links): no link between hosts; run doctor over several hosts, or give "

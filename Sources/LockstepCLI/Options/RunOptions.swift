@@ -60,7 +60,7 @@ struct RunOptions: ParsableArguments {
 
   @Option(
     help: """
-      How gradients travel: from each rank to each, by halves among neighbours, or the better. \
+      How gradients travel: from each rank to each, by halves among neighbors, or the better. \
       (default: \(defaults.exchangeSchedule))
       """)
   var exchangeSchedule: ExchangeOptions.Schedule?

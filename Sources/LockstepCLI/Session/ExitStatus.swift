@@ -15,15 +15,15 @@ struct ExitStatus: Error {
   }
 }
 
-extension Verdict {
+extension Failure {
   /// What any error means, those of MPI and of the network included.
-  static func of(_ error: any Error) -> Verdict {
+  static func of(_ error: any Error) -> Failure {
     switch error {
-    case MPIError.waitAbandoned(let reason): Verdict(status: 75, message: reason)
-    case MPIError.callFailed(let failure): Verdict(status: 75, message: "\(failure)")
-    case let error as MPIError: Verdict(status: 70, message: "\(error)")
-    case let error as NeuralCoreError: Verdict(status: 65, message: "\(error)")
-    default: Verdict(of: error)
+    case MPIError.waitAbandoned(let reason): Failure(status: 75, message: reason)
+    case MPIError.callFailed(let failure): Failure(status: 75, message: "\(failure)")
+    case let error as MPIError: Failure(status: 70, message: "\(error)")
+    case let error as NeuralCoreError: Failure(status: 65, message: "\(error)")
+    default: Failure(of: error)
     }
   }
 }

@@ -8,22 +8,22 @@ import NeuralCore
 enum Session {
   /// Runs `body` on every rank, as a group.
   ///
-  /// An error that all ranks agree on (`Verdict`) is told once, and all ranks leave in order. Any
+  /// An error that all ranks agree on (`Failure`) is told once, and all ranks leave in order. Any
   /// other error is this rank's alone: it is told with the rank's name, and the job is aborted.
   ///
   /// - Parameter limits: how long a rank waits for others.
   static func run(
-    _ limits: StallLimits, _ body: (any ReplicaGroup) throws -> Void
+    _ limits: StallLimits, _ body: (any ProcessGroup) throws -> Void
   ) throws {
     try run(limits) { group, _ in try body(group) }
   }
 
   /// Runs `body` on every rank, as a group, and gives it MPI's own environment too.
   ///
-  /// - Parameter streams: as that of `RankGroup`.
+  /// - Parameter streams: as that of `MPIProcessGroup`.
   static func run(
     _ limits: StallLimits, streams: Bool? = nil,
-    _ body: (RankGroup, MPIEnvironment) throws -> Void
+    _ body: (MPIProcessGroup, MPIEnvironment) throws -> Void
   ) throws {
     if LaunchEnvironment.current.launcher != nil { StopSignals.dieWithParent() }
     // MPI's start waits for all ranks and can't look around.
@@ -37,9 +37,9 @@ enum Session {
       throw ExitStatus(status: 69, message: "\(error)")
     }
     let world = environment.world
-    var group: RankGroup?
+    var group: MPIProcessGroup?
     do {
-      let made = try RankGroup(
+      let made = try MPIProcessGroup(
         world.duplicate(), host: environment.host, streams: streams, limits: limits
       ) {
         Terminal.write("lockstep: \($0)\n", to: .standardError)
@@ -47,29 +47,29 @@ enum Session {
       group = made
       StopSignals.exit(afterSeconds: 0, status: 0)
       try body(made, environment)
-    } catch let verdict as Verdict {
+    } catch let failure as Failure {
       if world.rank == 0 {
-        Terminal.write("lockstep: \(verdict.message)\n", to: .standardError)
+        Terminal.write("lockstep: \(failure.message)\n", to: .standardError)
       }
-      finalise(environment)
-      throw ExitStatus(status: verdict.status, message: nil)
+      finalize(environment)
+      throw ExitStatus(status: failure.status, message: nil)
     } catch {
       // The group outlives the error: what it has in flight must not speak before the error does.
       withExtendedLifetime(group) { abort(error, environment) }
     }
-    finalise(environment)
+    finalize(environment)
   }
 
   /// Tells this rank's error, and ends the job.
   private static func abort(_ error: any Error, _ environment: MPIEnvironment) -> Never {
-    let (world, verdict) = (environment.world, Verdict.of(error))
+    let (world, failure) = (environment.world, Failure.of(error))
     // MPI asks the launcher for the end, which may be out of reach, and may not take words either.
     let seconds = abortSeconds(after: error)
-    StopSignals.exit(afterSeconds: seconds, status: verdict.status)
+    StopSignals.exit(afterSeconds: seconds, status: failure.status)
     StopSignals.endDaemon(afterSeconds: seconds + 2)
     let place = world.size > 1 ? "rank \(world.rank) (\(environment.host)): " : ""
-    Terminal.write("lockstep: \(place)\(verdict.message)\n", to: .standardError)
-    world.abort(status: verdict.status)
+    Terminal.write("lockstep: \(place)\(failure.message)\n", to: .standardError)
+    world.abort(status: failure.status)
   }
 
   /// Seconds that ending the job may take.
@@ -85,22 +85,22 @@ enum Session {
   private static let leavingSeconds: UInt32 = 30
 
   /// Leaves MPI; a rank that can't, since another died on the way, leaves all the same.
-  private static func finalise(_ environment: MPIEnvironment) {
+  private static func finalize(_ environment: MPIEnvironment) {
     StopSignals.exit(afterSeconds: leavingSeconds, status: 75)
-    try? environment.finalise()
+    try? environment.finalize()
     StopSignals.exit(afterSeconds: 0, status: 0)
   }
 
   /// What must be equal on all ranks for equal bits, beside options and data.
-  static var facts: [Fact] {
+  static var invariants: [Invariant] {
     let build = "copy one build to all hosts, or allow the difference with --allow-mixed-hardware"
     let machine =
       "use machines of one kind, or allow the difference with --allow-mixed-hardware"
     return [
-      Fact("the version of lockstep", Version.current, advice: build),
-      Fact("the build of lockstep", fingerprint, advice: build),
-      Fact("the version of oneDNN", ProductLibrary.version, advice: build),
-      Fact(
+      Invariant("the version of lockstep", Version.current, advice: build),
+      Invariant("the build of lockstep", fingerprint, advice: build),
+      Invariant("the version of oneDNN", ProductLibrary.version, advice: build),
+      Invariant(
         "the instruction set", "oneDNN's \(ProductLibrary.instructionSet)", advice: machine),
     ]
   }
@@ -113,12 +113,12 @@ enum Session {
     return file.withUnsafeBytes { ContentHash(of: $0).description }
   }
 
-  /// The facts that a run must insist on; if they may differ, a difference is only told.
-  static func requiredFacts(
-    _ group: any ReplicaGroup, allowingMixedHardware isAllowed: Bool
-  ) throws -> [Fact] {
-    guard isAllowed else { return facts }
-    if let difference = try group.disagreement(on: facts), group.rank == 0 {
+  /// The invariants that a run must insist on; if they may differ, a difference is only told.
+  static func requiredInvariants(
+    _ group: any ProcessGroup, allowingMixedHardware isAllowed: Bool
+  ) throws -> [Invariant] {
+    guard isAllowed else { return invariants }
+    if let difference = try group.firstMismatch(in: invariants), group.rank == 0 {
       Terminal.write(
         "lockstep: warning: \(difference.message); the bits are not promised\n", to: .standardError)
     }
@@ -129,8 +129,8 @@ enum Session {
   ///
   /// Where it fails for want of the others, there is nobody to agree with.
   static func agreed<Result>(
-    _ group: any ReplicaGroup, _ body: () throws -> Result
+    _ group: any ProcessGroup, _ body: () throws -> Result
   ) throws -> Result {
-    try group.agreed({ $0 is MPIError ? nil : Verdict.of($0) }, body)
+    try group.agreed({ $0 is MPIError ? nil : Failure.of($0) }, body)
   }
 }

@@ -61,7 +61,7 @@ public final class Communicator {
 
   /// The handle, as long as MPI can use it.
   func live(_ call: StaticString) throws(MPIError) -> MPI_Comm {
-    guard !isFreed, !state.isFinalised else {
+    guard !isFreed, !state.isFinalized else {
       throw .communicatorClosed(call: "\(call)", rank: worldRank)
     }
     return handle

@@ -6,7 +6,7 @@ final class EnvironmentState {
   let greatestTag: Int
   /// How often a wait spins before it yields.
   let spins: Int
-  var isFinalised = false
+  var isFinalized = false
   /// What this process has sent, as ``Communicator/bytesSent`` counts it.
   var bytesSent = 0
   /// Is told how many seconds a wait has lasted.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Foundation
 
-/// What the launcher's variables say about this process, known before MPI is initialised.
+/// What the launcher's variables say about this process, known before MPI is initialized.
 ///
 /// A usage error is printed once if only the first rank prints it:
 /// ```swift
@@ -64,7 +64,7 @@ public struct LaunchEnvironment: Equatable, Sendable {
     size = sizeVariable.flatMap(number)
   }
 
-  /// What the variables of this process say, as long as MPI is not initialised.
+  /// What the variables of this process say, as long as MPI is not initialized.
   ///
   /// Open MPI sets PMIx variables itself when it starts without a launcher; ask
   /// ``MPIEnvironment/launch`` from then on.

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import COpenMPI
 
-/// MPI as this process has initialised it, once.
+/// MPI as this process has initialized it, once.
 ///
 /// ```swift
 /// let environment = try MPIEnvironment()
 /// print("rank \(environment.world.rank) of \(environment.world.size) on \(environment.host)")
-/// try environment.finalise()
+/// try environment.finalize()
 /// ```
 ///
-/// The program works without `mpirun` too, as a world of one process. Nothing is finalised unless
-/// ``finalise()`` is called: a rank that dies of an error would hang there, so it calls
+/// The program works without `mpirun` too, as a world of one process. Nothing is finalized unless
+/// ``finalize()`` is called: a rank that dies of an error would hang there, so it calls
 /// ``Communicator/abort(status:)`` on the world instead.
 public final class MPIEnvironment {
   /// All ranks of the job.
@@ -24,26 +24,26 @@ public final class MPIEnvironment {
   /// The MPI library's name and version in its own words.
   public let libraryVersion: String
 
-  /// What the launcher said before MPI was initialised.
+  /// What the launcher said before MPI was initialized.
   public let launch: LaunchEnvironment
 
   private let state: EnvironmentState
 
-  /// Initialises MPI; all ranks, once in a process.
+  /// Initializes MPI; all ranks, once in a process.
   ///
   /// MPI 3.1, sections 8.7 and 12.4.3.
   ///
   /// - Parameters:
   ///   - level: Which threads will call MPI.
   ///   - launch: What the launcher says; a world smaller than that is an error.
-  /// - Throws: ``MPIError/alreadyInitialised`` or ``MPIError/alreadyFinalised`` the second time,
+  /// - Throws: ``MPIError/alreadyInitialized`` or ``MPIError/alreadyFinalized`` the second time,
   ///   ``MPIError/threadLevelInsufficient(asked:granted:)``,
   ///   ``MPIError/wrongLauncher(variable:expected:found:)``, or what MPI reports.
   public init(
     threadLevel level: ThreadLevel = .funneled, launch: LaunchEnvironment = .current
   ) throws(MPIError) {
     self.launch = launch
-    threadLevel = try initialiseMPI(level)
+    threadLevel = try initializeMPI(level)
     let world = clockstep_comm_world()
     var rank: Int32 = 0
     try check(MPI_Comm_rank(world, &rank), "MPI_Comm_rank", rank: nil)
@@ -63,24 +63,24 @@ public final class MPIEnvironment {
     }
   }
 
-  /// Finalises MPI; all ranks, when all communication has ended well.
+  /// Finalizes MPI; all ranks, when all communication has ended well.
   ///
   /// No communicator can be used afterwards. MPI 3.1, section 8.7.
   ///
-  /// - Throws: ``MPIError/alreadyFinalised`` the second time, or what MPI reports.
-  public func finalise() throws(MPIError) {
-    guard !state.isFinalised else { throw .alreadyFinalised }
-    state.isFinalised = true
+  /// - Throws: ``MPIError/alreadyFinalized`` the second time, or what MPI reports.
+  public func finalize() throws(MPIError) {
+    guard !state.isFinalized else { throw .alreadyFinalized }
+    state.isFinalized = true
     try check(MPI_Finalize(), "MPI_Finalize", rank: state.worldRank)
   }
 }
 
-private func initialiseMPI(_ asked: ThreadLevel) throws(MPIError) -> ThreadLevel {
+private func initializeMPI(_ asked: ThreadLevel) throws(MPIError) -> ThreadLevel {
   var flag: Int32 = 0
   try check(MPI_Finalized(&flag), "MPI_Finalized", rank: nil)
-  guard flag == 0 else { throw .alreadyFinalised }
+  guard flag == 0 else { throw .alreadyFinalized }
   try check(MPI_Initialized(&flag), "MPI_Initialized", rank: nil)
-  guard flag == 0 else { throw .alreadyInitialised }
+  guard flag == 0 else { throw .alreadyInitialized }
   var code: Int32 = 0
   try check(MPI_Init_thread(nil, nil, asked.rawValue, &code), "MPI_Init_thread", rank: nil)
   let granted = ThreadLevel(rawValue: code) ?? .single

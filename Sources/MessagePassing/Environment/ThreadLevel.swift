@@ -6,7 +6,7 @@
 public enum ThreadLevel: Int32, Comparable, Sendable {
   /// The process has one thread.
   case single = 0
-  /// Only the thread that initialised MPI calls it.
+  /// Only the thread that initialized MPI calls it.
   case funneled = 1
   /// Any thread calls MPI, one at a time.
   case serialized = 2

@@ -12,7 +12,7 @@ public enum MPIError: Error, Equatable, Sendable {
   case invalidArgument(call: String, rank: Int, reason: String)
   /// MPI counts elements in 32 bits, and a message has `count` of them.
   case tooManyElements(call: String, rank: Int, count: Int)
-  /// A communicator was used after it was freed, or after MPI was finalised.
+  /// A communicator was used after it was freed, or after MPI was finalized.
   case communicatorClosed(call: String, rank: Int)
   /// A request group has no room for another request.
   case groupFull(capacity: Int, rank: Int)
@@ -20,10 +20,10 @@ public enum MPIError: Error, Equatable, Sendable {
   case waitAbandoned(reason: String)
   /// The ranks of a machine can't share `bytes` bytes of memory, because of `reason`.
   case sharedMemoryUnavailable(bytes: Int, reason: String)
-  /// MPI is already initialised in this process.
-  case alreadyInitialised
-  /// MPI was finalised in this process, and can't be initialised again.
-  case alreadyFinalised
+  /// MPI is already initialized in this process.
+  case alreadyInitialized
+  /// MPI was finalized in this process, and can't be initialized again.
+  case alreadyFinalized
   /// MPI can't be called from threads as asked.
   case threadLevelInsufficient(asked: ThreadLevel, granted: ThreadLevel)
   /// The launcher started `expected` processes, and MPI joined only `found` of them.
@@ -41,17 +41,17 @@ extension MPIError: CustomStringConvertible {
     case .tooManyElements(let call, let rank, let count):
       "\(call) on rank \(rank): \(count) elements are more than the \(Int32.max) of one message"
     case .communicatorClosed(let call, let rank):
-      "\(call) on rank \(rank): the communicator was freed, or MPI finalised"
+      "\(call) on rank \(rank): the communicator was freed, or MPI finalized"
     case .groupFull(let capacity, let rank):
       "the request group on rank \(rank) is full: all of its \(capacity) requests are in flight"
     case .waitAbandoned(let reason):
       reason
     case .sharedMemoryUnavailable(let bytes, let reason):
       "no \((bytes + (1 << 20) - 1) >> 20) MB of shared memory: \(reason)"
-    case .alreadyInitialised:
-      "MPI is already initialised in this process"
-    case .alreadyFinalised:
-      "MPI was finalised in this process and can't be initialised again"
+    case .alreadyInitialized:
+      "MPI is already initialized in this process"
+    case .alreadyFinalized:
+      "MPI was finalized in this process and can't be initialized again"
     case .threadLevelInsufficient(let asked, let granted):
       "MPI grants thread level \(granted), and \(asked) is needed"
     case .wrongLauncher(let variable, let expected, let found):

@@ -16,8 +16,8 @@ func endJob(dropping request: String, rank: Int) -> Never {
 
 /// Ends all ranks at once.
 func endJob(status: Int32) -> Never {
-  var finalised: Int32 = 0
-  MPI_Finalized(&finalised)
-  if finalised == 0 { MPI_Abort(clockstep_comm_world(), status) }
+  var finalized: Int32 = 0
+  MPI_Finalized(&finalized)
+  if finalized == 0 { MPI_Abort(clockstep_comm_world(), status) }
   _exit(status)
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Column statistics of a slice, and the normalisation by those of the batch.
+/// Column statistics of a slice, and the normalization by those of the batch.
 ///
 /// What has a number for each column is padded to whole vectors: `Vectors.padded(columns)` apart.
 package enum BatchStatistics {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What a normalisation subtracts and multiplies by, feature by feature.
+/// What a normalization subtracts and multiplies by, feature by feature.
 ///
 /// The mean is kept in two Float32 parts whose sum is exact to about 48 bits: with features of
 /// mean 1e6 and unit deviation, one Float32 alone would be off by up to 3 % of the deviation.
@@ -23,7 +23,7 @@ package struct NormalizationScales {
   package static func count(features: Int) -> Int { 3 * Vectors.padded(features) }
 
   /// Takes over means and variances; a variance that overflowed poisons the feature.
-  package func set(_ moments: SliceMoments, rows: Double, epsilon: Double) {
+  package func set(_ moments: SliceStatistics, rows: Double, epsilon: Double) {
     let (mean, squares) = (moments.mean, moments.sumOfSquares)
     let factor = 1 / rows
     DoubleVectors.forEach(stride) { j in
@@ -40,7 +40,7 @@ package struct NormalizationScales {
   /// running = momentum * running + (1 - momentum) * batch, for mean and variance.
   package static func updateRunning(
     mean runningMean: UnsafeMutablePointer<Float>,
-    variance runningVariance: UnsafeMutablePointer<Float>, from moments: SliceMoments,
+    variance runningVariance: UnsafeMutablePointer<Float>, from moments: SliceStatistics,
     rows: Double, momentum: Double
   ) {
     let (mean, squares) = (moments.mean, moments.sumOfSquares)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import CVectorMath
 
-/// The gradient by the weights of a layer whose input is normalised, from G = dZ^T Ahat.
+/// The gradient by the weights of a layer whose input is normalized, from G = dZ^T Ahat.
 package enum WeightGradients {
   /// How many terms are added in Float32, sixteen sums side by side, before they go over to Float64.
   private static let termsAtOnce = 1024

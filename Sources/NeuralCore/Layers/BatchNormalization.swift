@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// How a layer normalises its inputs over the batch.
+/// How a layer normalizes its inputs over the batch.
 ///
 /// Source: Ioffe, Szegedy, "Batch Normalization", ICML 2015. Mean and population variance are those
 /// of the whole global batch, unless the scope is one replica.
 public struct BatchNormalization: Hashable, Sendable {
-  /// Which gradient flows back through the normalisation.
+  /// Which gradient flows back through the normalization.
   public enum Backward: Hashable, Sendable {
     /// The true gradient, through mean and variance too.
     case exact
@@ -31,7 +31,7 @@ public struct BatchNormalization: Hashable, Sendable {
   /// What is added to the variance under the root.
   public let epsilon: Double
 
-  /// Sets how to normalise.
+  /// Sets how to normalize.
   public init(
     scope: Scope = .batch, backward: Backward = .exact, momentum: Double = 0.9,
     epsilon: Double = 1e-5

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// A layer's weights and bias with the normalisation by running statistics folded in.
+/// A layer's weights and bias with the normalization by running statistics folded in.
 ///
 /// With r = 1 / sqrt(running variance + eps): W'_kj = W_kj gamma_j r_j and
 /// b' = b + W (beta - gamma * r * running mean), so inference is one product.

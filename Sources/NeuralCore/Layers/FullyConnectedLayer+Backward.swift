@@ -47,7 +47,7 @@ extension FullyConnectedLayer {
     }
   }
 
-  /// dA from dAbar = dZ W, through the normalisation.
+  /// dA from dAbar = dZ W, through the normalization.
   ///
   /// The sums of dAbar * Ahat and dAbar are taken from dAbar itself, not from G: where the variance
   /// is near zero, dAbar - mean(dAbar) is multiplied by up to 1 / sqrt(eps), and only equal

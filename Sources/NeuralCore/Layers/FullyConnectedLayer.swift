@@ -3,7 +3,7 @@
 /// Batch norm of the input, then weights and bias, then an activation.
 ///
 /// For input A (`B x n`), weights W (`m x n`): Ahat = (A - mean) / sqrt(var + eps),
-/// Abar = Ahat * gamma + beta, Z = Abar W^T + b, output = act(Z). Without normalisation Abar = A.
+/// Abar = Ahat * gamma + beta, Z = Abar W^T + b, output = act(Z). Without normalization Abar = A.
 /// W starts He-normal before Relu and Glorot-uniform otherwise; b = 0, gamma = 1, beta = 0.
 ///
 /// W lies in memory column by column, which is W^T row by row (`n x m`): a product by a matrix as it
@@ -11,7 +11,7 @@
 public final class FullyConnectedLayer: Layer {
   /// The function at the end.
   public let activation: any ActivationFunction
-  /// How the input is normalised; nil for not at all.
+  /// How the input is normalized; nil for not at all.
   public let normalization: BatchNormalization?
 
   /// The positions of the tensors in ``tensors``.
@@ -24,7 +24,7 @@ public final class FullyConnectedLayer: Layer {
     static let runningVariance = 5
   }
 
-  /// Ahat, or A without normalisation: what `backward` multiplies with.
+  /// Ahat, or A without normalization: what `backward` multiplies with.
   var normalized = AlignedBuffer<Float>(count: 0)
   /// Z of this replica's rows.
   var preActivations = AlignedBuffer<Float>(count: 0)
@@ -32,9 +32,9 @@ public final class FullyConnectedLayer: Layer {
   var scaled = AlignedBuffer<Float>(count: 0)
   /// db of each slice, padded to whole vectors.
   var biasGradients = AlignedBuffer<Float>(count: 0)
-  let moments: SliceMoments
+  let moments: SliceStatistics
   /// With statistics of each replica's own: those of this one.
-  private let ownMoments: SliceMoments?
+  private let ownMoments: SliceStatistics?
   /// Of each slice, dgamma and then dbeta, each padded to whole vectors.
   let sums: SliceSums
   let scales: NormalizationScales
@@ -52,8 +52,8 @@ public final class FullyConnectedLayer: Layer {
   ) {
     self.activation = activation
     self.normalization = normalization
-    moments = SliceMoments(features: inputs)
-    ownMoments = normalization?.scope == .replica ? SliceMoments(features: inputs) : nil
+    moments = SliceStatistics(features: inputs)
+    ownMoments = normalization?.scope == .replica ? SliceStatistics(features: inputs) : nil
     sums = SliceSums(count: 2 * Vectors.padded(inputs))
     scaleBuffer = AlignedBuffer(count: NormalizationScales.count(features: inputs))
     scales = NormalizationScales(scaleBuffer, features: inputs)
@@ -93,7 +93,7 @@ public final class FullyConnectedLayer: Layer {
       count: MatrixProduct.workspaceCount(rows: rows, columns: inputs, inner: outputs))
   }
 
-  /// Abar, or A without normalisation.
+  /// Abar, or A without normalization.
   var operand: UnsafeMutablePointer<Float> {
     normalization == nil ? normalized.base : scaled.base
   }
@@ -109,7 +109,7 @@ public final class FullyConnectedLayer: Layer {
       ownMoments.begin(copying: moments)
       ownMoments.mergeOwnAlone()
     }
-    try pass.replicas.mergeMoments(moments)
+    try pass.replicas.mergeStatistics(moments)
   }
 
   public override func forward(

@@ -71,7 +71,7 @@ public final class NeuralNetwork {
     let store = ParameterStore(ParameterTable(layers: layers.map(\.tensors)), seed: seed)
     self.store = store
     memories = layers.indices.map { LayerMemory(store, layer: $0) }
-    replicas = SoleReplica(store, optimizer: optimizer)
+    replicas = SingleReplica(store, optimizer: optimizer)
   }
 
   /// The number of columns of the first layer's input.

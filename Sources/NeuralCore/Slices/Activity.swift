@@ -14,7 +14,7 @@ public enum Activity: Int, Sendable {
   case checkpoint
 }
 
-extension ReplicaGroup {
+extension ProcessGroup {
   /// Takes note of what begins, and in which step; this replica.
   public func note(_ activity: Activity, step: Int) {}
 }

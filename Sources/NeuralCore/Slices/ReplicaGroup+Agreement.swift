@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// Decisions that all replicas take alike, since they all see the same answers.
-extension ReplicaGroup {
-  /// The first verdict that any replica gives, lowest rank first; nil if none has a quarrel.
-  public func agree(_ verdict: Verdict?) throws -> Verdict? {
-    let words = verdict.map { "\($0.status) \($0.message)" } ?? ""
+extension ProcessGroup {
+  /// The first failure that any replica gives, lowest rank first; nil if none has a failure.
+  public func agree(_ failure: Failure?) throws -> Failure? {
+    let words = failure.map { "\($0.status) \($0.message)" } ?? ""
     let answers = try allGather(Array(words.utf8))
     for (rank, answer) in answers.enumerated() where !answer.isEmpty {
       let parts = String(decoding: answer, as: UTF8.self).split(separator: " ", maxSplits: 1)
       // What rank 0 finds concerns all; what only others find, their host must be named for.
       let place = rank == 0 ? "" : "\(name(ofRank: rank)): "
-      return Verdict(
+      return Failure(
         status: parts.first.flatMap { Int32($0) } ?? 70, message: place + (parts.last ?? ""))
     }
     return nil
@@ -18,18 +18,18 @@ extension ReplicaGroup {
 
   /// Does what may fail on some replicas only, and makes all throw the same if it fails on any.
   ///
-  /// - Parameter verdict: what an error means to all; nil if it is thrown here alone, since there is
+  /// - Parameter failure: what an error means to all; nil if it is thrown here alone, since there is
   ///   nobody to agree with.
   public func agreed<Success>(
-    _ verdict: (any Error) -> Verdict?, _ body: () throws -> Success
+    _ failure: (any Error) -> Failure?, _ body: () throws -> Success
   ) throws -> Success {
     let outcome = Result { try body() }
-    var own: Verdict?
+    var own: Failure?
     if case .failure(let error) = outcome {
-      own = verdict(error)
+      own = failure(error)
       if own == nil { throw error }
     }
-    if let verdict = try agree(own) { throw verdict }
+    if let failure = try agree(own) { throw failure }
     return try outcome.get()
   }
 
@@ -51,10 +51,10 @@ extension ReplicaGroup {
 
   /// Compares what must be equal on all replicas.
   ///
-  /// - Returns: nil if all agree; otherwise a verdict of status 76, the same on every replica, that
+  /// - Returns: nil if all agree; otherwise a failure of status 76, the same on every replica, that
   ///   names the first difference and the ranks on either side of it.
-  public func disagreement(on facts: [Fact]) throws -> Verdict? {
-    let own = facts.map { "\($0.name)\u{0}\($0.value)" }.joined(separator: "\u{1}")
+  public func disagreement(on invariants: [Invariant]) throws -> Failure? {
+    let own = invariants.map { "\($0.name)\u{0}\($0.value)" }.joined(separator: "\u{1}")
     let answers = try allGather(Array(own.utf8)).map { answer in
       String(decoding: answer, as: UTF8.self).split(separator: "\u{1}").map { fact in
         let parts = fact.split(
@@ -68,10 +68,10 @@ extension ReplicaGroup {
       }
       guard let other = others.first else { continue }
       let found = answers[other].indices.contains(index) ? answers[other][index][1] : "nothing"
-      let advice = facts.indices.contains(index) ? facts[index].advice : "check both hosts"
+      let advice = invariants.indices.contains(index) ? invariants[index].advice : "check both hosts"
       let names = others.prefix(4).map(name(ofRank:)).joined(separator: ", ")
       let more = others.count > 4 ? " and \(others.count - 4) more" : ""
-      return Verdict(
+      return Failure(
         status: 76,
         message: "ranks disagree on \(first[0]): \(name(ofRank: 0)) has \(first[1]), "
           + "\(names)\(more) \(others.count == 1 ? "has" : "have") \(found); \(advice)")
@@ -83,25 +83,25 @@ extension ReplicaGroup {
   ///
   /// Costs a pass over the parameters and one exchange of 16 bytes a rank.
   ///
-  /// - Throws: ``Verdict`` of status 76 on every replica, with rank, step and tensor, when the
+  /// - Throws: ``Failure`` of status 76 on every replica, with rank, step and tensor, when the
   ///   digests differ.
   public func agreedDigest(of store: ParameterStore, step: Int) throws -> ContentHash {
     let digest = store.digest()
     let digests = try allGather(Array(digest.description.utf8))
     guard digests.contains(where: { $0 != digests[0] }) else { return digest }
     let tensors = store.table.entries.map { entry in
-      Fact(
+      Invariant(
         "the weights after step \(step): layer \(entry.layer), tensor \(entry.name)",
         ContentHash(of: UnsafeRawBufferPointer(store.elements(of: entry))).description,
         advice: "a rank's memory or its sums went wrong; restart from the last checkpoint")
     }
-    throw try disagreement(on: tensors)
-      ?? Verdict(status: 76, message: "ranks disagree on the weights after step \(step)")
+    throw try firstMismatch(in: tensors)
+      ?? Failure(status: 76, message: "ranks disagree on the weights after step \(step)")
   }
 }
 
 /// Something that must be equal on all replicas: its name, its value, and what to do if it isn't.
-public struct Fact: Hashable, Sendable {
+public struct Invariant: Hashable, Sendable {
   /// What it is.
   public let name: String
   /// This replica's value.

@@ -2,9 +2,9 @@
 
 /// What the training loop asks of the group of replicas, beside ``Replicas``.
 ///
-/// All replicas call all functions, in the same order. ``SoleGroup`` is a group of one; other
+/// All replicas call all functions, in the same order. ``SingleProcessGroup`` is a group of one; other
 /// implementations reach over processes.
-public protocol ReplicaGroup: AnyObject {
+public protocol ProcessGroup: AnyObject {
   /// This replica's number, 0 for the one that writes files and reports.
   var rank: Int { get }
   /// How many replicas there are.
@@ -36,12 +36,12 @@ public protocol ReplicaGroup: AnyObject {
   ///
   /// - Returns: on rank 0 one buffer a moment, laid out as the parameters; elsewhere nothing. They
   ///   are copies, which are written to disk while later steps run.
-  func gatherMoments() throws -> [AlignedBuffer<Float>]
+  func gatherOptimizerState() throws -> [AlignedBuffer<Float>]
 
   /// Gives the joined network's optimizer its moments back, of which each replica keeps its part.
   ///
   /// - Parameter moments: on every replica one buffer a moment, laid out as the parameters.
-  func loadMoments(_ moments: [AlignedBuffer<Float>])
+  func loadOptimizerState(_ moments: [AlignedBuffer<Float>])
 
   /// What this replica has spent its time on since it joined, outside of computing.
   var communicationTimes: CommunicationTimes { get }
@@ -55,13 +55,13 @@ public protocol ReplicaGroup: AnyObject {
 }
 
 /// Why a replica can't go on: an exit status and one sentence.
-public struct Verdict: Hashable, Sendable, Error, CustomStringConvertible {
+public struct Failure: Hashable, Sendable, Error, CustomStringConvertible {
   /// The exit status, as sysexits.h numbers them.
   public let status: Int32
   /// What is wrong, where, and what to do.
   public let message: String
 
-  /// A verdict with its status and words.
+  /// A failure with its status and words.
   public init(status: Int32, message: String) {
     self.status = status
     self.message = message
@@ -85,7 +85,7 @@ public struct ExchangeOptions: Hashable, Sendable {
   public enum Schedule: String, CaseIterable, Sendable {
     /// Each replica sends to each.
     case direct
-    /// Neighbours exchange halves, then pairs of neighbours, and so on: fewer messages.
+    /// Neighbors exchange halves, then pairs of neighbors, and so on: fewer messages.
     case halving
     /// Directly among up to 8 teams of replicas that share memory, by halving among more.
     case auto

@@ -3,7 +3,7 @@
 /// What the network asks of the group of replicas that train it together.
 ///
 /// This is the one seam between the network and the world: the network computes on the slices that
-/// it is given, and whatever concerns the whole batch goes through here. ``SoleReplica`` owns every
+/// it is given, and whatever concerns the whole batch goes through here. ``SingleReplica`` owns every
 /// slice and communicates with nobody; other implementations reach over processes.
 ///
 /// All replicas call all functions, in the same order: the functions may wait for the others.
@@ -12,7 +12,7 @@ public protocol Replicas: AnyObject {
   var slices: SlicePartition { get }
 
   /// Merges the slices' means and M2 into those of the whole batch, in `moments.whole`.
-  func mergeMoments(_ moments: SliceMoments) throws
+  func mergeStatistics(_ moments: SliceStatistics) throws
 
   /// Adds the slices' sums up to those of the whole batch, in `sums.whole`.
   func sumOverBatch(_ sums: SliceSums) throws

@@ -120,7 +120,7 @@ public final class SliceSums: SlicePartials {
 /// deviations from the mean, each padded with zeros to a multiple of 16. Rows are merged by Chan's rule, which never subtracts large squares:
 /// Chan, Golub, LeVeque, "Updating Formulae and a Pairwise Algorithm for Computing Sample
 /// Variances", COMPSTAT 1982.
-public final class SliceMoments: SlicePartials {
+public final class SliceStatistics: SlicePartials {
   /// How many features there are.
   public let features: Int
   private let stride: Int

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// A group of one replica: agrees with itself.
-public final class SoleGroup: ReplicaGroup {
+public final class SingleProcessGroup: ProcessGroup {
   public let rank = 0
   public let size = 1
   public let hosts: [String]
-  private var replica: SoleReplica?
+  private var replica: SingleReplica?
 
   /// A group of this process, which runs on `host`.
   public init(host: String = "localhost") {
@@ -25,17 +25,17 @@ public final class SoleGroup: ReplicaGroup {
   }
 
   public func join(_ network: NeuralNetwork, slices: Int, exchange: ExchangeOptions) throws {
-    let sole = SoleReplica(network.store, slices: slices, optimizer: network.optimizer)
+    let sole = SingleReplica(network.store, slices: slices, optimizer: network.optimizer)
     replica = sole
     network.replicas = sole
   }
 
-  public func gatherMoments() throws -> [AlignedBuffer<Float>] {
+  public func gatherOptimizerState() throws -> [AlignedBuffer<Float>] {
     replica?.moments ?? []
   }
 
-  public func loadMoments(_ moments: [AlignedBuffer<Float>]) {
-    replica?.loadMoments(moments)
+  public func loadOptimizerState(_ moments: [AlignedBuffer<Float>]) {
+    replica?.loadOptimizerState(moments)
   }
 
   public var communicationTimes: CommunicationTimes {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// The only replica: it owns every slice and communicates with nobody.
-public final class SoleReplica: Replicas {
+public final class SingleReplica: Replicas {
   public let slices: SlicePartition
   /// What this replica has spent its time on: updates, when it is not computing.
   private(set) var times = CommunicationTimes()
@@ -25,11 +25,11 @@ public final class SoleReplica: Replicas {
   }
 
   /// Takes the optimizer's moments from buffers laid out as the parameters.
-  public func loadMoments(_ moments: [AlignedBuffer<Float>]) {
+  public func loadOptimizerState(_ moments: [AlignedBuffer<Float>]) {
     state.load(moments)
   }
 
-  public func mergeMoments(_ moments: SliceMoments) throws {
+  public func mergeStatistics(_ moments: SliceStatistics) throws {
     keepRoot(of: moments)
   }
 

@@ -11,7 +11,7 @@ public enum TextPlot {
   /// - Parameter value: what the axis shows for a y, where curves are drawn on another scale.
   public static func text(
     _ curves: [[(x: Double, y: Double)]], width: Int = 64, height: Int = 12,
-    labelling value: (Double) -> Double = { $0 }
+    labeling value: (Double) -> Double = { $0 }
   ) -> String {
     let points = curves.joined().filter { $0.x.isFinite && $0.y.isFinite }
     guard let first = points.first, width > 1, height > 1 else { return "" }

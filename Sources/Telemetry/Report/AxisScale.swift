@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Foundation
 
-/// How an axis of a chart goes: its ends, whether it is logarithmic, and where it is labelled.
+/// How an axis of a chart goes: its ends, whether it is logarithmic, and where it is labeled.
 struct AxisScale {
-  /// The labelled values, ascending.
+  /// The labeled values, ascending.
   let ticks: [Double]
   private let least, greatest: Double
   private let isLogarithmic: Bool
@@ -27,7 +27,7 @@ struct AxisScale {
     (self.least, self.greatest) = (least, greatest)
   }
 
-  /// An axis that ends at two values, and is labelled where it is told to.
+  /// An axis that ends at two values, and is labeled where it is told to.
   init(from least: Double, to greatest: Double, ticks: [Double]) {
     (self.least, self.greatest) = (least, greatest)
     self.ticks = ticks

@@ -48,7 +48,7 @@ public struct LineChart: Sendable {
   public var startsAtZero = false
   /// Whether values are fractions, shown as percentages.
   public var isPercentage = false
-  /// The values at which the horizontal axis is labelled; nil for round ones.
+  /// The values at which the horizontal axis is labeled; nil for round ones.
   public var xTicks: [Double]?
 
   /// A chart with linear axes.

@@ -33,7 +33,7 @@ public struct RecordedRun: Sendable {
 
   /// Reads a run directory.
   ///
-  /// - Throws: `Verdict`-able errors: ``TrainingError`` when the metrics are missing or damaged.
+  /// - Throws: `Failure`-able errors: ``TrainingError`` when the metrics are missing or damaged.
   public init(path: String) throws {
     self.path = path
     guard let lines = try Self.lines(of: path) else {

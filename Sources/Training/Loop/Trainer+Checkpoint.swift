@@ -8,7 +8,7 @@ extension Trainer {
   /// Writes all state and waits for the disk; all replicas, which agree on the success.
   ///
   /// - Returns: the file's path on rank 0.
-  /// - Throws: `Verdict`, the same on all replicas, that names the last good checkpoint; also
+  /// - Throws: `Failure`, the same on all replicas, that names the last good checkpoint; also
   ///   for a checkpoint that was begun before.
   @discardableResult
   func writeCheckpoint(_ run: TrainingRun) throws -> String {
@@ -52,7 +52,7 @@ extension Trainer {
   ///
   /// - Parameter waiting: whether to wait for it; otherwise one that is still being written is
   ///   left to a later call.
-  /// - Throws: `Verdict` on all replicas if it could not be written.
+  /// - Throws: `Failure` on all replicas if it could not be written.
   func settleCheckpoint(_ run: TrainingRun, waiting: Bool = true) throws {
     guard run.isCheckpointPending else { return }
     var word: [UInt8] = []
@@ -63,8 +63,8 @@ extension Trainer {
         _ = try notingSuccess(run, result)
         word = Array("0 ".utf8)
       } catch {
-        let verdict = Verdict(of: error)
-        word = Array("\(verdict.status) \(verdict.message)".utf8)
+        let failure = Failure(of: error)
+        word = Array("\(failure.status) \(failure.message)".utf8)
       }
     }
     let answer = String(decoding: try group.broadcast(word), as: UTF8.self)
@@ -72,7 +72,7 @@ extension Trainer {
     run.isCheckpointPending = false
     let status = Int32(answer[..<space]) ?? 70
     guard status == 0 else {
-      throw Verdict(status: status, message: String(answer[answer.index(after: space)...]))
+      throw Failure(status: status, message: String(answer[answer.index(after: space)...]))
     }
   }
 
@@ -95,7 +95,7 @@ extension Trainer {
     _ run: TrainingRun, _ copies: (_ bytes: Int) -> Bool
   ) throws -> CheckpointJob? {
     let digest = try run.digest ?? group.agreedDigest(of: run.network.store, step: run.step)
-    let moments = try group.gatherMoments()
+    let moments = try group.gatherOptimizerState()
     guard group.rank == 0, let folder = run.checkpointFolder else { return nil }
     let store = run.network.store
     let count =

@@ -3,7 +3,7 @@ internal import NeuralCore
 
 extension Trainer {
   /// Keeps the weights of the last good step, and says what went wrong and why; all replicas.
-  func divergence(_ finding: NotFiniteFinding, _ run: TrainingRun) throws -> Verdict {
+  func divergence(_ finding: NotFiniteFinding, _ run: TrainingRun) throws -> Failure {
     run.restoreStatistics()
     let layer = try group.minimum(finding.layer ?? Int.max)
     // Bit patterns of floats that are not negative are ordered as the floats are.
@@ -22,7 +22,7 @@ extension Trainer {
       } else {
         "probably the steps are too long: lower --learning-rate or set --clip-norm"
       }
-    return Verdict(
+    return Failure(
       status: 78,
       message:
         "step \(run.step + 1): the \(finding.quantity.rawValue) is not finite\(place); \(cause); "

@@ -58,7 +58,7 @@ extension Trainer {
       return whole
     }
     store.noteChange()
-    group.loadMoments(moments)
+    group.loadOptimizerState(moments)
     run.resume(atStep: point.step)
     run.lastGoodCheckpoint = point.path
     guard group.rank == 0, options.resume == "newest", let path = options.run else { return }

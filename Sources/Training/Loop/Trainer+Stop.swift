@@ -42,7 +42,7 @@ extension Trainer {
     _ = try finish(run) { event in
       if case .finished(_, _, let checkpoint) = event { saved = checkpoint }
     }
-    throw Verdict(
+    throw Failure(
       status: 128 + signal,
       message: "\(signal == SIGINT ? "SIGINT" : "SIGTERM"): stopped after step \(run.step) of "
         + "\(run.totalSteps); \(saved) holds all state: go on with --resume")

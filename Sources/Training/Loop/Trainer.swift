@@ -8,9 +8,9 @@ public import Telemetry
 /// All replicas make one and call ``run(_:)``; rank 0 writes and tells.
 public final class Trainer {
   let options: TrainingOptions
-  let group: any ReplicaGroup
+  let group: any ProcessGroup
   let version: String
-  private let facts: [Fact]
+  private let invariants: [Invariant]
   private let fault = InjectedFault()
   let attempt: LaunchAttempt?
   let stopSignal: () -> Int32
@@ -20,11 +20,11 @@ public final class Trainer {
   /// - Parameters:
   ///   - group: the replicas that train together.
   ///   - version: the program's version, for the logs.
-  ///   - facts: what must be equal on all ranks beside options and data: build, machine.
+  ///   - invariants: what must be equal on all ranks beside options and data: build, machine.
   ///   - attempt: which start of a launcher's this is, for the logs.
   ///   - stopSignal: the signal that asked this rank to stop, 0 if none has; called once a step.
   public init(
-    _ options: TrainingOptions, group: any ReplicaGroup, version: String, facts: [Fact] = [],
+    _ options: TrainingOptions, group: any ProcessGroup, version: String, invariants: [Invariant] = [],
     attempt: LaunchAttempt? = nil, stopSignal: @escaping () -> Int32 = { 0 }
   ) {
     self.attempt = attempt
@@ -32,12 +32,12 @@ public final class Trainer {
     self.options = options
     self.group = group
     self.version = version
-    self.facts = facts
+    self.invariants = invariants
   }
 
   /// Runs from the first step to the last; all replicas.
   ///
-  /// - Throws: `Verdict`, the same on all replicas, for everything that they can agree on, a signal
+  /// - Throws: `Failure`, the same on all replicas, for everything that they can agree on, a signal
   ///   to stop included (status 128 plus its number); other errors concern this rank alone, and the
   ///   others don't know of them.
   public func run(_ observe: (TrainingEvent) -> Void) throws -> RunSummary {
@@ -69,19 +69,19 @@ public final class Trainer {
   private func start(_ observe: (TrainingEvent) -> Void) throws -> TrainingRun {
     try group.agreed { try options.validate(ranks: group.size) }
     // Ranks that exchange in different ways would wait for each other for ever.
-    let transport = Fact("--transport", options.transport.rawValue)
-    if let verdict = try group.disagreement(on: facts + [transport]) { throw verdict }
+    let transport = Invariant("--transport", options.transport.rawValue)
+    if let failure = try group.firstMismatch(in: invariants + [transport]) { throw failure }
     let data = try TrainingData(options, on: group) { observe(.warned($0)) }
     let point = try findResumePoint()
     let slices = options.slices ?? point?.slices ?? group.size
     let own =
       options.determining(slices: slices, ranks: group.size).map {
-        Fact("--\($0.name)", $0.value)
+        Invariant("--\($0.name)", $0.value)
       }
-      + [Fact("the content of \(options.data)", data.contentHash)]
-    if let verdict = try group.disagreement(on: own) { throw verdict }
+      + [Invariant("the content of \(options.data)", data.contentHash)]
+    if let failure = try group.firstMismatch(in: own) { throw failure }
     guard slices >= group.size else {
-      throw Verdict(
+      throw Failure(
         status: 64,
         message: "--resume: \(point?.path ?? "") has \(slices) slices; use at most as many ranks")
     }

@@ -70,15 +70,15 @@ extension TrainingRun {
   }
 
   /// What an error means that came of writing: also which checkpoint is left, and what to do.
-  func failure(_ error: any Error) -> Verdict {
-    let verdict = Verdict(of: error)
-    guard verdict.status == 74 || verdict.status == 73, let path = lastGoodCheckpoint else {
-      return verdict
+  func failure(_ error: any Error) -> Failure {
+    let failure = Failure(of: error)
+    guard failure.status == 74 || failure.status == 73, let path = lastGoodCheckpoint else {
+      return failure
     }
     let isThere = FileManager.default.fileExists(atPath: path)
-    return Verdict(
+    return Failure(
       status: 74,
-      message: verdict.message
+      message: failure.message
         + (isThere
           ? "; the last good checkpoint is \(path): once the disk is in order, go on with --resume"
           : "; the checkpoint \(path) is gone too: the run directory was removed"))

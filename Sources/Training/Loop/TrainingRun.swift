@@ -39,7 +39,7 @@ final class TrainingRun {
 
   let options: TrainingOptions
   private let data: TrainingData
-  let group: any ReplicaGroup
+  let group: any ProcessGroup
   private let schedule: BatchSchedule
   private let order: EpochOrder
   private let buffers: [BatchBuffer]
@@ -55,7 +55,7 @@ final class TrainingRun {
   private var samples = 0
 
   init(
-    _ options: TrainingOptions, _ data: TrainingData, group: any ReplicaGroup, slices: Int
+    _ options: TrainingOptions, _ data: TrainingData, group: any ProcessGroup, slices: Int
   ) throws {
     self.options = options
     self.data = data

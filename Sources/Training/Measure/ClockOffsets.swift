@@ -14,7 +14,7 @@ package enum ClockOffsets {
   /// - Parameter clock: reads the clock that is compared; the monotonic one by default.
   /// - Throws: what the group throws.
   package static func measure(
-    _ group: any ReplicaGroup, clock: () -> Double = { MonotonicClock.seconds }
+    _ group: any ProcessGroup, clock: () -> Double = { MonotonicClock.seconds }
   ) throws -> [Double] {
     guard Set(group.hosts).count > 1 else { return Array(repeating: 0, count: group.size) }
     var own: [Double] = []

@@ -28,8 +28,8 @@ public struct NodeBenchmark {
 
   /// Measures with the batch and with a quarter of it; all replicas.
   ///
-  /// - Throws: `Verdict` with status 64 for numbers that can't hold; what training throws.
-  public func run(_ group: any ReplicaGroup) throws -> Result {
+  /// - Throws: `Failure` with status 64 for numbers that can't hold; what training throws.
+  public func run(_ group: any ProcessGroup) throws -> Result {
     let batch = benchmark.options.batch
     let smaller = Swift.max(batch / 4, Swift.min(batch, group.size))
     let small = try measure(group, batch: smaller)
@@ -40,7 +40,7 @@ public struct NodeBenchmark {
   }
 
   private func measure(
-    _ group: any ReplicaGroup, batch: Int
+    _ group: any ProcessGroup, batch: Int
   ) throws -> (seconds: Double, update: Double) {
     var benchmark = benchmark
     benchmark.options.batch = batch
@@ -58,7 +58,7 @@ public struct NodeBenchmark {
     let read = String(decoding: numbers, as: UTF8.self).split(separator: " ").compactMap {
       Double($0)
     }
-    guard read.count == 2 else { throw Verdict(status: 70, message: "the measurement is lost") }
+    guard read.count == 2 else { throw Failure(status: 70, message: "the measurement is lost") }
     return (read[0], read[0] * Swift.min(Swift.max(read[1], 0), 1))
   }
 }

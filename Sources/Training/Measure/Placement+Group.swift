@@ -5,7 +5,7 @@ internal import Telemetry
 
 extension Placement {
   /// Where the replicas of a group are, after it has joined a network; all replicas.
-  init(of group: any ReplicaGroup) throws {
+  init(of group: any ProcessGroup) throws {
     let answers = try group.allGather(Array("\(Self.cores) \(Self.machine)".utf8)).map {
       String(decoding: $0, as: UTF8.self).split(separator: " ", maxSplits: 1)
     }
@@ -41,7 +41,7 @@ extension TrafficBytes {
   }
 
   /// The traffic of all replicas since they joined; all replicas.
-  init(ofAll group: any ReplicaGroup) throws {
+  init(ofAll group: any ProcessGroup) throws {
     let own = group.communicationTraffic
     let text = "\(own.exchange) \(own.statistics) \(own.shared)"
     self.init()

@@ -48,8 +48,8 @@ public struct StepBenchmark {
 
   /// Measures; all replicas.
   ///
-  /// - Throws: `Verdict` with status 64 for numbers that can't hold; what training throws.
-  public func run(_ group: any ReplicaGroup) throws -> Result {
+  /// - Throws: `Failure` with status 64 for numbers that can't hold; what training throws.
+  public func run(_ group: any ProcessGroup) throws -> Result {
     try validate(ranks: group.size)
     let run = try TrainingRun(
       resolved, TrainingData(resolved, on: group), group: group,
@@ -76,7 +76,7 @@ public struct StepBenchmark {
       communication: after.since(before))
   }
 
-  private func step(_ run: TrainingRun, _ group: any ReplicaGroup) throws -> Double {
+  private func step(_ run: TrainingRun, _ group: any ProcessGroup) throws -> Double {
     let batch = run.nextBatch()
     run.keepStatistics()
     let result = try run.network.train(batch) { run.batchAhead() }
@@ -99,18 +99,18 @@ public struct StepBenchmark {
       ("steps", steps, 1), ("warmup", warmup, 0), ("repeats", repeats, 1), ("samples", samples, 1),
     ]
     for (name, value, least) in numbers where value < least || value > 1 << 30 {
-      throw Verdict(status: 64, message: "--\(name) \(value): must be \(least) or more")
+      throw Failure(status: 64, message: "--\(name) \(value): must be \(least) or more")
     }
     guard widths.count >= 2, widths.allSatisfy({ (1...1 << 20).contains($0) }) else {
-      throw Verdict(
+      throw Failure(
         status: 64,
         message: "--widths \(widths.map(String.init).joined(separator: ",")): must be two or more "
           + "widths from 1 to 1048576, such as 784,256,128,10")
     }
-    do { try resolved.validate(ranks: ranks) } catch { throw Verdict(of: error) }
+    do { try resolved.validate(ranks: ranks) } catch { throw Failure(of: error) }
   }
 
-  private func peakMegabytes(_ group: any ReplicaGroup) throws -> [Double] {
+  private func peakMegabytes(_ group: any ProcessGroup) throws -> [Double] {
     var usage = rusage()
     getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
     return try group.allGather(Array("\(usage.ru_maxrss)".utf8)).map {

@@ -8,9 +8,9 @@ public struct ModelDescription: Codable, Equatable, Sendable {
   public var widths: [Int]
   /// What hidden layers end in; the last one ends in nothing.
   public var activation: ActivationName
-  /// What was minimised.
+  /// What was minimized.
   public var loss: LossName
-  /// How inputs of layers are normalised.
+  /// How inputs of layers are normalized.
   public var batchNorm: BatchNormName
   /// Which gradient goes back through batch norm.
   public var batchNormBackward: BatchNormBackwardName

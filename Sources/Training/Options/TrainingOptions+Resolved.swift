@@ -5,7 +5,7 @@ extension TrainingOptions {
   ///
   /// Ranks, exchange, run directory and logging are not among them: they change no bit.
   ///
-  /// Ranks are, where each normalises its own rows.
+  /// Ranks are, where each normalizes its own rows.
   public func determining(slices: Int, ranks: Int) -> [(name: String, value: String)] {
     var rows: [(name: String, value: String)] = [
       ("layers", layers.map(String.init).joined(separator: ",")),

@@ -54,7 +54,7 @@ public enum ScheduleName: String, Codable, CaseIterable, Sendable {
   case cosine
 }
 
-/// How inputs of layers are normalised, by the names of the command line.
+/// How inputs of layers are normalized, by the names of the command line.
 public enum BatchNormName: String, Codable, CaseIterable, Sendable {
   /// Over the whole batch, on all ranks.
   case synchronized
@@ -82,7 +82,7 @@ public struct TrainingOptions: Equatable, Sendable {
   public var layers = [256, 128]
   /// What hidden layers end in.
   public var activation = ActivationName.relu
-  /// What is minimised.
+  /// What is minimized.
   public var loss = LossName.crossEntropy
   /// How gradients become new weights.
   public var optimizer = OptimizerName.adam
@@ -124,7 +124,7 @@ public struct TrainingOptions: Equatable, Sendable {
   public var seed: UInt64 = 0
   /// Into how many slices a batch is cut; nil for one a rank.
   public var slices: Int?
-  /// How inputs of layers are normalised.
+  /// How inputs of layers are normalized.
   public var batchNorm = BatchNormName.synchronized
   /// Which gradient goes back through batch norm.
   public var batchNormBackward = BatchNormBackwardName.exact

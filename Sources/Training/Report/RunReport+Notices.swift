@@ -12,11 +12,11 @@ extension RunReport {
     var seen: [String] = []
     for size in study.sizes where !seen.contains(size.key.series) { seen.append(size.key.series) }
     return seen.map { series in
-      verdict(study.sizes.filter { $0.key.series == series }, series)
+      failure(study.sizes.filter { $0.key.series == series }, series)
     }
   }
 
-  private func verdict(_ sizes: [ScalingSize], _ series: String) -> ReportBlock {
+  private func failure(_ sizes: [ScalingSize], _ series: String) -> ReportBlock {
     let place = series.isEmpty ? "Convergence " : "With \(series), convergence "
     let runs = sizes.flatMap(\.runs)
     let pairs = Array(zip(runs, sizes.flatMap(\.agreements)).dropFirst())

@@ -12,9 +12,9 @@ public enum MachineData {
   /// - Parameters:
   ///   - read: reads the data; called on some replicas only, and never waits for others.
   ///   - warn: is given a sentence, on replica 0, if some machine had no room.
-  /// - Throws: `Verdict` on all replicas alike when reading fails on any.
+  /// - Throws: `Failure` on all replicas alike when reading fails on any.
   public static func load(
-    on group: any ReplicaGroup, transport: ExchangeOptions.Transport = .auto,
+    on group: any ProcessGroup, transport: ExchangeOptions.Transport = .auto,
     _ read: () throws -> LoadedData, warn: (String) -> Void = { _ in }
   ) throws -> LoadedData {
     let machine = try group.machine(transport)
@@ -43,7 +43,7 @@ public enum MachineData {
 
   /// Warns of machines without room, on replica 0; all replicas.
   private static func tell(
-    _ group: any ReplicaGroup, hasRoom: Bool, bytes: Int, _ warn: (String) -> Void
+    _ group: any ProcessGroup, hasRoom: Bool, bytes: Int, _ warn: (String) -> Void
   ) throws {
     let answers = try group.allGather([hasRoom ? 1 : 0])
     let hosts = Set(answers.indices.filter { answers[$0] == [0] }.map { group.hosts[$0] }).sorted()

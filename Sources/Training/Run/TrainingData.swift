@@ -14,7 +14,7 @@ struct TrainingData {
   ///
   /// - Parameter warn: is given a sentence, on replica 0, if a machine keeps them more than once.
   init(
-    _ options: TrainingOptions, on group: any ReplicaGroup, warn: (String) -> Void = { _ in }
+    _ options: TrainingOptions, on group: any ProcessGroup, warn: (String) -> Void = { _ in }
   ) throws {
     let loaded = try MachineData.load(
       on: group, transport: options.transport,

@@ -13,7 +13,7 @@ private func bound(rows: Int, atOnce: Int, roundingsOfTerm: Int) -> Double {
   Double(Swift.min(rows, RowBlocks.rowsAtOnce) / atOnce + 4 + roundingsOfTerm) / 2
 }
 
-@Suite("Column statistics and normalisation")
+@Suite("Column statistics and normalization")
 struct StatisticsKernelTests {
   @Test("column sums are within half a unit of their terms for four rows", arguments: oddLengths)
   func columnSums(columns: Int) {
@@ -74,7 +74,7 @@ struct StatisticsKernelTests {
   func scales(columns: Int) {
     var numbers = Numbers(columns)
     let stride = Vectors.padded(columns)
-    let moments = SliceMoments(features: columns)
+    let moments = SliceStatistics(features: columns)
     for j in 0..<columns {
       moments.whole.base[j] = Double(numbers.next()) * 1000 + 1 / 3
       moments.whole.base[stride + j] = Double(numbers.next() + 2) * 7
@@ -102,7 +102,7 @@ struct StatisticsKernelTests {
     withExtendedLifetime(buffer) {}
   }
 
-  @Test("normalised inputs are within 2 units, scaled ones rounded once", arguments: oddLengths)
+  @Test("normalized inputs are within 2 units, scaled ones rounded once", arguments: oddLengths)
   func normalize(columns: Int) {
     for rows in [1, 3, 17] {
       var numbers = Numbers(columns + rows)
