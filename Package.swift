@@ -9,10 +9,13 @@ let package = Package(
     .library(name: "MessagePassing", targets: ["MessagePassing"]),
     .library(name: "NeuralCore", targets: ["NeuralCore"]),
     .library(name: "Datasets", targets: ["Datasets"]),
+    .library(name: "Coordination", targets: ["Coordination"]),
     .library(name: "DataParallel", targets: ["DataParallel"]),
     .library(name: "Checkpoints", targets: ["Checkpoints"]),
-    .library(name: "Telemetry", targets: ["Telemetry"]),
+    .library(name: "RunRecords", targets: ["RunRecords"]),
+    .library(name: "Reports", targets: ["Reports"]),
     .library(name: "Training", targets: ["Training"]),
+    .library(name: "Diagnosis", targets: ["Diagnosis"]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
@@ -32,40 +35,58 @@ let package = Package(
       name: "CXXHash", pkgConfig: "libxxhash", providers: [.apt(["libxxhash-dev"])]),
     .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
 
+    // Leaves: errors and exit statuses, the clock and spans, the host that a process runs on.
+    .target(name: "Failures"),
+    .target(name: "Tracing"),
+    .target(name: "Machine"),
+
     // The libraries, lowest first.
-    .target(name: "MessagePassing", dependencies: ["COpenMPI", "CMemoryFile"]),
-    .target(name: "NeuralCore", dependencies: ["COneDNN", "CVectorMath", "CXXHash"]),
+    .target(name: "MessagePassing", dependencies: ["Failures", "COpenMPI", "CMemoryFile"]),
+    .target(name: "NeuralCore", dependencies: ["Tracing", "COneDNN", "CVectorMath", "CXXHash"]),
     .target(
-      name: "Datasets", dependencies: ["NeuralCore", "CZlib"],
+      name: "Datasets", dependencies: ["Failures", "Machine", "NeuralCore", "CZlib"],
       exclude: ["Resources/digits/README.md", "Resources/digits/LICENSE.scikit-learn.txt"],
       resources: [.embedInCode("Resources/digits/digits.csv.gz")]),
-    .target(name: "DataParallel", dependencies: ["MessagePassing", "NeuralCore"]),
-    .target(name: "Checkpoints", dependencies: ["NeuralCore"]),
-    .target(name: "Telemetry"),
+    .target(name: "Coordination", dependencies: ["Failures", "Tracing", "NeuralCore"]),
+    .target(
+      name: "DataParallel",
+      dependencies: ["Failures", "Tracing", "MessagePassing", "NeuralCore", "Coordination"]),
+    .target(name: "Checkpoints", dependencies: ["Failures", "NeuralCore"]),
+    .target(
+      name: "RunRecords", dependencies: ["Failures", .product(name: "Yams", package: "Yams")]),
+    .target(
+      name: "Reports", dependencies: ["Failures", "NeuralCore", "Checkpoints", "RunRecords"]),
     .target(
       name: "Training",
       dependencies: [
-        "NeuralCore", "Datasets", "Checkpoints", "Telemetry",
-        .product(name: "Yams", package: "Yams"),
+        "Failures", "Tracing", "Machine", "NeuralCore", "Datasets", "Coordination", "Checkpoints",
+        "RunRecords", "Reports",
+      ]),
+    .target(
+      name: "Diagnosis",
+      dependencies: [
+        "Failures", "Tracing", "Machine", "MessagePassing", "NeuralCore", "Coordination",
+        "DataParallel",
       ]),
 
     // The command line composes them.
     .executableTarget(
       name: "LockstepCLI",
       dependencies: [
-        "MessagePassing", "NeuralCore", "Datasets", "DataParallel", "Checkpoints", "Telemetry",
-        "Training", "CSignals",
+        "Failures", "Machine", "MessagePassing", "NeuralCore", "Datasets", "Coordination",
+        "DataParallel", "Checkpoints", "RunRecords", "Reports", "Training", "Diagnosis", "CSignals",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
 
     // Programs that use the libraries.
     .executableTarget(
-      name: "FitCurve", dependencies: ["DataParallel", "MessagePassing", "NeuralCore"],
+      name: "FitCurve",
+      dependencies: ["Coordination", "DataParallel", "MessagePassing", "NeuralCore"],
       path: "Examples/FitCurve"),
 
     // What Benchmarks/kernels runs.
     .executableTarget(
-      name: "KernelBenchmark", dependencies: ["NeuralCore", "COneDNN", "CVectorMath"],
+      name: "KernelBenchmark", dependencies: ["Tracing", "NeuralCore", "COneDNN", "CVectorMath"],
       path: "Benchmarks/KernelBenchmark"),
 
     // Tests: one target a module; RankChecks is what mpirun starts at 1 to 4 ranks, ReaderFuzz feeds
@@ -75,25 +96,41 @@ let package = Package(
       name: "GoldenSupport", dependencies: ["NeuralCore"], path: "Tests/GoldenSupport"),
     .executableTarget(
       name: "RankChecks",
-      dependencies: ["MessagePassing", "NeuralCore", "DataParallel", "GoldenSupport"],
+      dependencies: [
+        "Failures", "MessagePassing", "NeuralCore", "Coordination", "DataParallel", "Diagnosis",
+        "GoldenSupport",
+      ],
       path: "Tests/RankChecks"),
     .executableTarget(
-      name: "ReaderFuzz", dependencies: ["NeuralCore", "Datasets", "Checkpoints", "Training"],
+      name: "ReaderFuzz",
+      dependencies: [
+        "Failures", "NeuralCore", "Datasets", "Coordination", "Checkpoints", "RunRecords",
+        "Reports",
+        "Training",
+      ],
       path: "Tests/ReaderFuzz"),
     .testTarget(name: "MessagePassingTests", dependencies: ["MessagePassing", "TestSupport"]),
     .testTarget(
-      name: "NeuralCoreTests", dependencies: ["NeuralCore", "GoldenSupport", "TestSupport"],
+      name: "NeuralCoreTests",
+      dependencies: ["NeuralCore", "Tracing", "GoldenSupport", "TestSupport"],
       resources: [.copy("Resources")]),
     .testTarget(name: "DatasetsTests", dependencies: ["Datasets", "NeuralCore", "TestSupport"]),
     .testTarget(
       name: "DataParallelTests",
-      dependencies: ["RankChecks", "DataParallel", "NeuralCore", "TestSupport"]),
+      dependencies: [
+        "RankChecks", "DataParallel", "Diagnosis", "Coordination", "NeuralCore", "TestSupport",
+      ]),
     .testTarget(
       name: "CheckpointsTests", dependencies: ["Checkpoints", "NeuralCore", "TestSupport"]),
-    .testTarget(name: "TelemetryTests", dependencies: ["Telemetry", "TestSupport"]),
+    .testTarget(
+      name: "ReportsTests", dependencies: ["Failures", "RunRecords", "Reports", "TestSupport"]),
     .testTarget(
       name: "TrainingTests",
-      dependencies: ["Training", "NeuralCore", "Datasets", "Checkpoints", "TestSupport"]),
+      dependencies: [
+        "Failures", "Training", "NeuralCore", "Datasets", "Coordination", "Checkpoints",
+        "RunRecords",
+        "Reports", "TestSupport",
+      ]),
     .testTarget(name: "LockstepCLITests", dependencies: ["LockstepCLI", "TestSupport"]),
     .testTarget(
       name: "ClusterTests",

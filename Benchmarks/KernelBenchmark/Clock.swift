@@ -1,5 +1,6 @@
-// SPDX-License-Identifier: Apache-2.0
 import NeuralCore
+// SPDX-License-Identifier: Apache-2.0
+import Tracing
 
 /// Times small pieces of work.
 enum Clock {

@@ -5,6 +5,7 @@
 //     mpirun -n 4 .build/release/FitCurve
 //
 // Ranks share the work, and the weights have the same bits on 1 to 8 of them.
+import Coordination
 import DataParallel
 import Foundation
 import MessagePassing

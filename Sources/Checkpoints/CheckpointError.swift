@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+public import Failures
 
 /// What can go wrong with a checkpoint, with what its user needs to put it right.
 public enum CheckpointError: Error, Equatable, Sendable {
@@ -14,31 +15,18 @@ public enum CheckpointError: Error, Equatable, Sendable {
   case readFailed(path: String, reason: String)
   /// The system reported an error while a file was written; no half-written file is left behind.
   case writeFailed(path: String, reason: String)
+}
 
-  /// The kinds of failure, each with the exit status that it leads to (sysexits).
-  public enum Kind: Int32, Sendable {
-    /// Damaged or foreign content.
-    case content = 65
-    /// An input that is not there.
-    case missing = 66
-    /// An output that can't be created.
-    case cannotCreate = 73
-    /// A read or a write that failed.
-    case inputOutput = 74
-  }
-
-  /// What kind of failure this is.
-  public var kind: Kind {
+extension CheckpointError: ReportableError {
+  public var exitStatus: ExitStatus {
     switch self {
-    case .missing: .missing
-    case .malformed, .newerFormat: .content
+    case .missing: .missingInput
+    case .malformed, .newerFormat: .badData
     case .cannotCreate: .cannotCreate
     case .readFailed, .writeFailed: .inputOutput
     }
   }
-}
 
-extension CheckpointError: CustomStringConvertible {
   /// One line: what happened, where, and what to do.
   public var description: String {
     switch self {

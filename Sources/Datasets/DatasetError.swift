@@ -1,17 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+public import Failures
 
 /// Why data can't be used.
-public enum DatasetError: Error, Equatable, Sendable, CustomStringConvertible {
-  /// What kind of mistake it is.
-  public enum Kind: Sendable {
-    /// The source is written wrongly, or asks for what can't be.
-    case usage
-    /// The content of a file is wrong.
-    case content
-    /// A file is missing or can't be read.
-    case missing
-  }
-
+public enum DatasetError: ReportableError, Equatable, Sendable {
   /// A file or folder is not there, or can't be read.
   case unreadable(path: String, reason: String)
   /// What a file holds is not what it should be.
@@ -19,11 +10,10 @@ public enum DatasetError: Error, Equatable, Sendable, CustomStringConvertible {
   /// The DATA argument or an option about it can't be understood.
   case usage(String)
 
-  /// What kind of mistake it is.
-  public var kind: Kind {
+  public var exitStatus: ExitStatus {
     switch self {
-    case .unreadable: .missing
-    case .malformed: .content
+    case .unreadable: .missingInput
+    case .malformed: .badData
     case .usage: .usage
     }
   }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import ArgumentParser
+import Failures
 import Foundation
 import MessagePassing
 
@@ -39,7 +40,7 @@ struct Lockstep: ParsableCommand {
 
   /// Tells what the parser has to say once, on rank 0, and ends every rank.
   private static func leave(_ error: any Error) -> Never {
-    if let exit = error as? ExitStatus { exit.leave() }
+    if let exit = error as? ProgramExit { exit.leave() }
     let code = exitCode(for: error)
     guard LaunchEnvironment.current.isFirst else {
       // mpirun ends the job at the first rank that fails; rank 0 must come to its words.

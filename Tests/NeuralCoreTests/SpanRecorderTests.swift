@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import NeuralCore
 import Testing
+import Tracing
 
 @Suite("Recorded spans")
 struct SpanRecorderTests {

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+import Coordination
 import DataParallel
+import Failures
 import MessagePassing
 import NeuralCore
 
@@ -10,21 +12,27 @@ let agreementChecks: [String: RankCheck] = [
 
 enum AgreementChecks {
   static func agree(_ environment: MPIEnvironment) throws {
-    let group = try MPIProcessGroup(environment.world.duplicate(), host: "host\(environment.world.rank)")
+    let group = try MPIProcessGroup(
+      environment.world.duplicate(), host: "host\(environment.world.rank)")
     let last = group.size - 1
     try requireEqual(group.hosts, (0...last).map { "host\($0)" })
-    try requireEqual(try group.agree(nil), nil)
-    let own = group.rank == last ? Failure(status: 66, message: "no such file") : nil
+    try requireEqual(try group.agree { group.rank }, group.rank)
     let place = last == 0 ? "" : "rank \(last) (host\(last)): "
-    try requireEqual(
-      try group.agree(own), Failure(status: 66, message: "\(place)no such file"))
+    do {
+      try group.agree {
+        if group.rank == last { throw Failure(.missingInput, "no such file") }
+      }
+      throw CheckFailure(what: "a failure of one rank was not thrown", place: "agree")
+    } catch let failure as Failure {
+      try requireEqual(failure, Failure(.missingInput, "\(place)no such file"))
+    }
     try requireEqual(try group.minimum(10 - group.rank), 10 - last)
-    try requireEqual(try group.broadcast([UInt8(group.rank), 7]), [0, 7])
+    try requireEqual(try group.broadcast(bytes: [UInt8(group.rank), 7]), [0, 7])
     let equal = [Invariant("a", "1"), Invariant("b", "")]
     try requireEqual(try group.firstMismatch(in: equal), nil)
     let invariants = [Invariant("a", "1"), Invariant("the seed", "\(group.rank == last ? 5 : 4)")]
     let failure = try group.firstMismatch(in: invariants)
-    try requireEqual(failure?.status, last == 0 ? nil : 76)
+    try requireEqual(failure?.status, last == 0 ? nil : .mismatch)
     if last > 0 {
       try requireEqual(
         failure?.message,
@@ -52,7 +60,7 @@ enum AgreementChecks {
     do {
       _ = try group.agreedDigest(of: network.store, step: 7)
     } catch let failure as Failure {
-      try requireEqual(failure.status, 76)
+      try requireEqual(failure.status, .mismatch)
       for part in ["rank \(group.size - 1) (", "step 7", "layer 1", "layers.1.bias"] {
         try require(failure.message.contains(part), "no \(part) in: \(failure.message)")
       }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Coordination
 import DataParallel
 import Foundation
 import GoldenSupport
@@ -62,7 +63,7 @@ enum GoldenChecks {
     let gathered = try group.gatherOptimizerState()
     guard group.rank == 0, let sole = alone.replicas as? SingleReplica else { return }
     try require(
-      gathered.map { Array($0.elements) } == sole.moments.map { Array($0.elements) },
+      gathered.map { Array($0.elements) } == sole.optimizerState.map { Array($0.elements) },
       "\(name): other moments than on one replica")
   }
 }

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 import Checkpoints
+import Coordination
+import Failures
 import Foundation
 import NeuralCore
-import Telemetry
+import Reports
 import Testing
 import Training
 
@@ -77,7 +79,7 @@ struct CheckpointWritingTests {
           withIntermediateDirectories: false)
       }
     }
-    #expect(error?.status == 74)
+    #expect(error?.status.rawValue == 74)
     let words = "the last good checkpoint is \(run)/checkpoints/step-000000009.safetensors"
     #expect(error?.message.contains(words) == true, "\(String(describing: error))")
     #expect(error?.message.contains("Is a directory") == true)
@@ -99,7 +101,7 @@ struct CheckpointWritingTests {
         }
       }
     }
-    #expect(error?.status == 74)
+    #expect(error?.status.rawValue == 74)
     #expect(error?.message.contains("the run directory was removed") == true)
     #expect(!FileManager.default.fileExists(atPath: run))
   }
@@ -114,7 +116,7 @@ struct CheckpointWritingTests {
         try? FileManager.default.removeItem(atPath: "\(folder.path)/r/metrics.jsonl")
       }
     }
-    #expect(error?.status == 74)
+    #expect(error?.status.rawValue == 74)
     #expect(error?.message.contains("metrics.jsonl") == true)
     #expect(error?.message.contains("the last good checkpoint is") == true)
   }
@@ -176,6 +178,6 @@ struct CheckpointWritingTests {
       tensors: buffers.map { NamedTensor(name: $0.name, shape: $0.shape, in: $1) },
       metadata: metadata)
     let error = #expect(throws: TrainingError.self) { try LoadedModel(path: path) }
-    #expect(error?.status == 65)
+    #expect(error?.exitStatus.rawValue == 65)
   }
 }

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
+import Coordination
+import Failures
 import Foundation
 import NeuralCore
+import RunRecords
 import Testing
 import Training
 
@@ -13,8 +16,8 @@ struct ConfigurationTests {
   }
 
   /// What is wrong with a text.
-  func refusal(_ text: String) -> TrainingError? {
-    #expect(throws: TrainingError.self) { try read(text) }
+  func refusal(_ text: String) -> RunRecordError? {
+    #expect(throws: RunRecordError.self) { try read(text) }
   }
 
   /// Every option with another value than its default.
@@ -133,7 +136,7 @@ struct ConfigurationTests {
     ])
   func mistakes(text: String, words: String) {
     let error = refusal(text)
-    #expect(error?.status == 78)
+    #expect(error?.exitStatus.rawValue == 78)
     #expect(error?.description.hasPrefix("c.yaml") == true)
     #expect(error?.description.contains(words) == true, "\(String(describing: error))")
     #expect(error?.description.contains("\n") == false)
@@ -155,10 +158,10 @@ struct ConfigurationTests {
     ]
     for text in cases {
       let error = refusal(text)
-      #expect(error?.status == 78)
+      #expect(error?.exitStatus.rawValue == 78)
       #expect((error?.description.utf8.count ?? 0) < 300)
     }
-    #expect(throws: TrainingError.self) {
+    #expect(throws: RunRecordError.self) {
       var options = TrainingOptions()
       try options.read(configuration: [0x61, 0xFF], path: "c.yaml")
     }
@@ -169,17 +172,17 @@ struct ConfigurationTests {
     let folder = RunFolder()
     let path = try folder.write("c.yaml", "batch: 7\n")
     #expect(try ConfigurationFile.bytes(path: path) == Array("batch: 7\n".utf8))
-    let none = #expect(throws: TrainingError.self) {
+    let none = #expect(throws: RunRecordError.self) {
       try ConfigurationFile.bytes(path: folder.path + "/none")
     }
-    #expect(none?.status == 66)
+    #expect(none?.exitStatus.rawValue == 66)
     mkfifo(folder.path + "/pipe", 0o600)
     truncate(try folder.write("large", ""), 1 << 40)
     for name in ["", "/pipe", "/large"] {
-      let error = #expect(throws: TrainingError.self) {
+      let error = #expect(throws: RunRecordError.self) {
         try ConfigurationFile.bytes(path: folder.path + name)
       }
-      #expect(error?.status == 78)
+      #expect(error?.exitStatus.rawValue == 78)
     }
   }
 }

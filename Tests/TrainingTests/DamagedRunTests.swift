@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+import Failures
 import Foundation
-import Telemetry
+import Reports
+import RunRecords
 import Testing
 import Training
 
@@ -31,8 +33,8 @@ struct DamagedRunTests {
   @Test("a folder that is no run, and one that is not there, are status 66")
   func none() throws {
     for name in ["", "/nowhere"] {
-      let error = #expect(throws: TrainingError.self) { try RunReport([folder.folder + name]) }
-      #expect(error?.status == 66)
+      let error = #expect(throws: RunRecordError.self) { try RunReport([folder.folder + name]) }
+      #expect(error?.exitStatus.rawValue == 66)
       #expect(error?.description.contains("no run directory; name one that train has") == true)
     }
   }
@@ -73,8 +75,8 @@ struct DamagedRunTests {
     ])
   func damage(file: String, text: String, words: String) throws {
     try folder.place("run", file, text)
-    let error = #expect(throws: TrainingError.self) { try RunReport([path]) }
-    #expect(error?.status == 65)
+    let error = #expect(throws: RunRecordError.self) { try RunReport([path]) }
+    #expect(error?.exitStatus.rawValue == 65)
     #expect(error?.description.contains(words) == true, "\(error?.description ?? "")")
     #expect(error?.description.contains("\n") == false)
   }

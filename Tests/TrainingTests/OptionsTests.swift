@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+import Coordination
+import Failures
 import NeuralCore
 import Testing
 import Training
@@ -65,7 +67,7 @@ struct OptionsTests {
         try options.validate(ranks: 4)
         Issue.record("\(beginning) was accepted")
       } catch {
-        #expect(error.status == 64)
+        #expect(error.exitStatus.rawValue == 64)
         #expect(error.description.hasPrefix(beginning), "\(error)")
       }
     }

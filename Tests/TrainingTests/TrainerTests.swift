@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import Checkpoints
+import Coordination
 import Datasets
+import Failures
 import Foundation
 import NeuralCore
-import Telemetry
+import RunRecords
 import Testing
 import Training
 
@@ -157,7 +159,7 @@ struct TrainerTests {
           $0.optimizer = .sgd
           $0.learningRate = 1e30
         }))
-    #expect(found.status == 78)
+    #expect(found.status.rawValue == 78)
     for part in ["step 2:", "layers.", "--learning-rate", "step-000000001.safetensors"] {
       #expect(found.message.contains(part), "\(part) in: \(found.message)")
     }
@@ -173,7 +175,7 @@ struct TrainerTests {
     let rows = (0..<40).map { "\($0 % 2 == 0 ? "" : "-")1e38,\($0),\($0 % 2)" }
     let path = try folder.write("huge.csv", rows.joined(separator: "\n"))
     let found = try #require(failure(options("a") { $0.data = path }))
-    #expect(found.status == 78)
+    #expect(found.status.rawValue == 78)
     #expect(found.message.contains("step 1:") && found.message.contains("scale them down"))
   }
 
@@ -181,7 +183,7 @@ struct TrainerTests {
   func existing() throws {
     try train(options("a"))
     let before = try folder.text("a/metrics.jsonl")
-    #expect(failure(options("a") { $0.seed = 5 })?.status == 73)
+    #expect(failure(options("a") { $0.seed = 5 })?.status.rawValue == 73)
     #expect(try folder.text("a/metrics.jsonl") == before)
     try train(
       options("a") {
@@ -195,21 +197,21 @@ struct TrainerTests {
         $0.run = folder.path
         $0.overwrite = true
       })
-    #expect(refused?.status == 73)
+    #expect(refused?.status.rawValue == 73)
     let file = failure(
       options("x") {
         $0.run = other
         $0.overwrite = true
       })
-    #expect(file?.status == 73)
+    #expect(file?.status.rawValue == 73)
     #expect(try folder.text("precious.txt") == "keep me")
   }
 
   @Test("a run that can't begin leaves nothing behind")
   func nothingLeft() throws {
     let found = failure(options("a") { $0.data = "\(folder.path)/no.csv" })
-    #expect(found?.status == 66)
+    #expect(found?.status.rawValue == 66)
     #expect(!FileManager.default.fileExists(atPath: "\(folder.path)/a"))
-    #expect(failure(options("a") { $0.run = "/proc/no/such" })?.status == 73)
+    #expect(failure(options("a") { $0.run = "/proc/no/such" })?.status.rawValue == 73)
   }
 }

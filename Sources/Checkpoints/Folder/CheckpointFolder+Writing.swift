@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import Failures
 
 extension CheckpointFolder {
   /// Writes the checkpoint of `metadata.step`, then lets `latest` name it.

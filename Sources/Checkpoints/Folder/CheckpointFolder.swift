@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import Failures
 
 /// A folder of checkpoints, one file a step, with a small file `latest` that names the newest.
 ///

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import Failures
 internal import Glibc
 
 /// Files that come into being whole or not at all.

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import Failures
 internal import Glibc
 
 /// A regular file that is open for reading, at any place and from any thread.

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import Failures
 internal import Glibc
 
 /// An error number of the operating system.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import NeuralCore
+internal import Tracing
 
 /// Which buckets have messages under way, and since when.
 ///

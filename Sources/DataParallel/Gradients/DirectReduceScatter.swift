@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import MessagePassing
 internal import NeuralCore
+internal import Tracing
 
 /// Every team sends each owner in other teams its nodes of the owner's shard; the owner finishes the
 /// tree.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import MessagePassing
 internal import NeuralCore
+internal import Tracing
 
 /// Recursive halving in tree order: log2 of the ranks messages a bucket, each half as long.
 final class HalvingReduceScatter: ReduceScatter {

@@ -7,24 +7,24 @@
 /// blocks; of the two holders of a shard one sends its part to the other. With distances 1, 2, 4 …
 /// the additions are those of the slice tree. After: Thakur, Rabenseifner, Gropp, "Optimization of
 /// Collective Communication Operations in MPICH", 2005, section 4.2, with the distances turned round.
-struct HalvingStage {
+package struct HalvingStage {
   /// The shards that go to, or come from, one other rank.
-  struct Message {
-    let peer: Int
-    let shards: [Int]
+  package struct Message {
+    package let peer: Int
+    package let shards: [Int]
   }
 
   /// The ranks of the left block and of the right one.
-  let blocks: [Range<Int>]
+  package let blocks: [Range<Int>]
   /// Whether this rank belongs to the left block.
-  let isLeft: Bool
+  package let isLeft: Bool
   /// What this rank sends.
-  let sends: [Message]
+  package let sends: [Message]
   /// What this rank receives, and holds the merge of after the stage.
-  let receives: [Message]
+  package let receives: [Message]
 
   /// The stages of `rank` of `ranks` in order; stages without a neighboring block are left out.
-  static func all(rank: Int, ranks: Int) -> [HalvingStage] {
+  package static func all(rank: Int, ranks: Int) -> [HalvingStage] {
     var stages: [HalvingStage] = []
     var size = 1
     while size < ranks {

@@ -1,25 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import NeuralCore
+package import NeuralCore
 
 /// How the parameters are cut into buckets, and each bucket into one shard a rank.
 ///
 /// Both are runs of the table's blocks. Buckets come in descending order, since the backward pass
 /// finishes the last layer first.
-struct ShardTable {
+package struct ShardTable {
   /// The elements of each bucket, last ones first.
-  let buckets: [Range<Int>]
+  package let buckets: [Range<Int>]
   /// The elements of each bucket that each rank owns, in rank order.
-  let shards: [[Range<Int>]]
+  package let shards: [[Range<Int>]]
   /// The blocks of each bucket that each rank owns.
-  let shardBlocks: [[Range<Int>]]
+  package let shardBlocks: [[Range<Int>]]
   /// The elements that this rank owns, in bucket order.
-  let ownRanges: [Range<Int>]
+  package let ownRanges: [Range<Int>]
   /// The blocks that the parameters are cut into.
-  let blocks: ParameterBlocks
+  package let blocks: ParameterBlocks
   /// This rank.
-  let rank: Int
+  package let rank: Int
 
-  init(_ blocks: ParameterBlocks, ranks: Int, rank: Int, bucketBytes: Int) {
+  package init(_ blocks: ParameterBlocks, ranks: Int, rank: Int, bucketBytes: Int) {
     let perBucket = Self.blocksPerBucket(blocks, ranks: ranks, bucketBytes: bucketBytes)
     var blockRanges: [Range<Int>] = []
     var end = blocks.count
@@ -43,12 +43,14 @@ struct ShardTable {
   }
 
   /// How many blocks a full bucket has: one a rank at least, and no more than there are.
-  static func blocksPerBucket(_ blocks: ParameterBlocks, ranks: Int, bucketBytes: Int) -> Int {
+  package static func blocksPerBucket(_ blocks: ParameterBlocks, ranks: Int, bucketBytes: Int)
+    -> Int
+  {
     Swift.max(Swift.min(Swift.max(ranks, bucketBytes / (4 * blocks.size)), blocks.count), 1)
   }
 
   /// The elements that `rank` owns, in bucket order.
-  func ranges(ofRank rank: Int) -> [Range<Int>] {
+  package func ranges(ofRank rank: Int) -> [Range<Int>] {
     shards.map { $0[rank] }
   }
 }

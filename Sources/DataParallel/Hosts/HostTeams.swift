@@ -5,20 +5,20 @@
 /// Ranks that follow each other on one machine are a team. So a team's slices are one run of slices,
 /// and what its ranks have added up together are nodes of the slice tree. Ranks that are dealt out
 /// over machines in turn, and all ranks where messages are asked for, are teams of one.
-struct HostTeams: Hashable {
+package struct HostTeams: Hashable {
   /// The ranks of each team, in order.
-  let teams: [Range<Int>]
+  package let teams: [Range<Int>]
   /// Which team this rank is in.
-  let own: Int
+  package let own: Int
   /// The other teams.
-  let others: [Int]
+  package let others: [Int]
   /// This rank.
-  let rank: Int
+  package let rank: Int
 
   /// Divides ranks by the machine that each is on.
   ///
   /// - Parameter machines: for each rank a number that ranks of one machine have in common.
-  init(machines: [Int], rank: Int) {
+  package init(machines: [Int], rank: Int) {
     var teams: [Range<Int>] = []
     for (rank, machine) in machines.enumerated() {
       if let last = teams.last, machines[last.lowerBound] == machine {
@@ -40,18 +40,18 @@ struct HostTeams: Hashable {
   }
 
   /// The ranks of this rank's team.
-  var members: Range<Int> { teams[own] }
+  package var members: Range<Int> { teams[own] }
   /// This rank's place in its team.
-  var place: Int { rank - members.lowerBound }
+  package var place: Int { rank - members.lowerBound }
 
   /// The rank of a team that sends and receives what concerns the shards of `owner`, a rank of
   /// another team: the work is dealt out over the team.
-  func agent(ofTeam team: Int, forShardsOf owner: Int) -> Int {
+  package func agent(ofTeam team: Int, forShardsOf owner: Int) -> Int {
     teams[team].lowerBound + owner % teams[team].count
   }
 
   /// The ranks of other teams whose shards this rank sends to and receives for its team.
-  var clients: [Int] {
+  package var clients: [Int] {
     others.flatMap { teams[$0] }.filter { agent(ofTeam: own, forShardsOf: $0) == rank }
   }
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import MessagePassing
 internal import NeuralCore
+internal import Tracing
 
 /// Finds out how a rank best writes memory that its team has read and reads again.
 ///

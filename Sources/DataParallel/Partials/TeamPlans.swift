@@ -1,31 +1,31 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import NeuralCore
+package import NeuralCore
 
 /// In which steps partial results are merged over ranks: within teams, then between them.
 ///
 /// Teams are runs of ranks, so every step adds in the one slice tree.
-final class TeamPlans {
+package final class TeamPlans {
   /// Merges what the members of this rank's team have; its owners are the members.
-  let members: MergingPlans
+  package let members: MergingPlans
   /// Merges what the teams have; its owners are the teams.
-  let teams: MergingPlans
+  package let teams: MergingPlans
   /// Merges what the members of this rank's team have, each, and what other teams have, together;
   /// its owners are the members in place of their team.
-  let membersAndOthers: MergingPlans
+  package let membersAndOthers: MergingPlans
   /// Merges what all ranks have, each.
-  let ranks: MergingPlans
+  package let ranks: MergingPlans
   /// What each owner of ``membersAndOthers`` is.
-  let owners: [Owner]
+  package let owners: [Owner]
 
   /// Whoever brings nodes.
-  enum Owner: Hashable {
+  package enum Owner: Hashable {
     /// A member of this rank's team, by its place in it.
     case member(Int)
     /// Another team.
     case team(Int)
   }
 
-  init(_ partition: SlicePartition, _ division: HostTeams) {
+  package init(_ partition: SlicePartition, _ division: HostTeams) {
     let ranks = division.teams.last?.upperBound ?? 1
     let slices = (0..<ranks).map {
       SlicePartition(count: partition.count, rank: $0, of: ranks).owned
@@ -52,7 +52,7 @@ final class TeamPlans {
   }
 
   /// How many gradient buffers each member needs: the nodes that its own slices add up to.
-  var nodesOfMembers: [Int] {
+  package var nodesOfMembers: [Int] {
     members.largest.itemsOfOwner.map { Swift.max($0.count, 1) }
   }
 }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import Coordination
 internal import NeuralCore
 
 /// What a rank waits for others in.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import CZlib
 internal import Foundation
+internal import Machine
 
 /// Reads whole files, unpacking those that gzip made.
 enum ByteFile {
@@ -49,7 +50,7 @@ enum ByteFile {
     _ factor: Int, times bytes: Int, _ path: String
   ) throws(DatasetError) {
     guard bytes >= alwaysGranted else { return }
-    let free = AvailableMemory.bytes
+    let free = Memory.availableBytes
     guard bytes <= free / factor else {
       throw .unreadable(
         path: path,

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 import ArgumentParser
+import Failures
 import Foundation
 import MessagePassing
 import NeuralCore
-import Telemetry
+import Reports
 import Training
 
 /// The command `compare`: tells where runs differ, and shows their convergence side by side.
@@ -36,10 +37,9 @@ struct CompareCommand: ParsableCommand {
       Terminal.write(text, to: .standardOutput)
       isEqual = comparisons.allSatisfy(\.isEqual)
     } catch {
-      let failure = Failure.of(error)
-      throw ExitStatus(status: failure.status, message: failure.message)
+      throw ProgramExit(error)
     }
-    if !isEqual { throw ExitStatus(status: 1, message: nil) }
+    if !isEqual { throw ProgramExit(ExitStatus(rawValue: 1), nil) }
   }
 
   private struct Document: Encodable {
@@ -59,10 +59,10 @@ struct CompareCommand: ParsableCommand {
   }
 
   private func asText(_ comparisons: [RunComparison], _ runs: [RecordedRun]) -> String {
-    comparisons.map(failure).joined() + "\n" + ConvergenceText.text(runs)
+    comparisons.map(text(of:)).joined() + "\n" + ConvergenceText.text(runs)
   }
 
-  private func failure(_ comparison: RunComparison) -> String {
+  private func text(of comparison: RunComparison) -> String {
     let names = comparison.runs.joined(separator: " and ")
     guard !comparison.isEqual else {
       return "\(names) are equal: \(comparison.commonSteps) logged steps, "

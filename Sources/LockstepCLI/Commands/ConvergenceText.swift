@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
-import Telemetry
+import Reports
 import Training
 
 /// Runs' convergence side by side: evaluations at equal steps and at equal samples, and a plot of

@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import ArgumentParser
+import Coordination
 import DataParallel
 import Datasets
+import Diagnosis
+import Failures
 import Foundation
+import Machine
 import MessagePassing
 import NeuralCore
 import Training
@@ -38,7 +42,7 @@ struct DoctorCommand: ParsableCommand {
         Terminal.write(json ? try checkup.json : checkup.text, to: .standardOutput)
       }
       if let worst = checkup.findings.first(where: { $0.status != 0 }) {
-        throw Failure(status: worst.status, message: worst.message)
+        throw Failure(ExitStatus(rawValue: worst.status), worst.message)
       }
     }
   }
@@ -53,12 +57,12 @@ struct Checkup: Codable {
   /// Measures and compares; all ranks.
   init(_ group: MPIProcessGroup, mpi: String, linkSeconds: Double) throws {
     links = try group.measureLinks(within: linkSeconds)
-    let offsets = try ClockOffsets.measure(group) { MPIProcessGroup.timeOfDay }
+    let offsets = try ClockOffsets.measure(group) { Host.timeOfDay }
     let invariants = Session.invariants
     let program = HostReport.Program(
       mpi: Self.shortName(mpi), onednn: ProductLibrary.version,
       instructionSet: ProductLibrary.instructionSetName, build: Session.fingerprint,
-      freeBytes: AvailableMemory.bytes)
+      freeBytes: Memory.availableBytes)
     hosts = try group.reportHosts(program, clockOffsets: offsets)
     // Training stops at the first difference; here all are told.
     let differences = try invariants.compactMap { try group.firstMismatch(in: [$0]) }
@@ -84,7 +88,7 @@ struct Checkup: Codable {
   static func read(path: String) throws(Failure) -> Checkup {
     guard let data = FileManager.default.contents(atPath: path) else {
       throw Failure(
-        status: 66, message: "--links \(path): can't be read; write it with lockstep doctor --json")
+        .missingInput, "--links \(path): can't be read; write it with lockstep doctor --json")
     }
     let decoder = JSONDecoder()
     decoder.keyDecodingStrategy = .convertFromSnakeCase
@@ -95,8 +99,7 @@ struct Checkup: Codable {
       })
     else {
       throw Failure(
-        status: 65,
-        message: "--links \(path): is not what lockstep doctor --json writes; write it again")
+        .badData, "--links \(path): is not what lockstep doctor --json writes; write it again")
     }
     return read
   }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import DataParallel
+import Diagnosis
 import Foundation
-import Telemetry
+import Reports
 
 extension Checkup {
   /// Tables of hosts and links, and the findings.

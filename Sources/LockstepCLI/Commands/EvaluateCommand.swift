@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import ArgumentParser
+import Coordination
 import Datasets
 import Foundation
 import NeuralCore
@@ -33,10 +34,10 @@ struct EvaluateCommand: ParsableCommand {
 
   func run() throws {
     try Session.run(stallOptions.limits) { group in
-      let loaded = try Session.agreed(group) { try load(ranks: group.size) }
+      let loaded = try group.agree { try load(ranks: group.size) }
       let data = try MachineData.load(on: group) { try read(for: loaded.description) }
       let dataset = data.heldOut ?? data.training
-      try Session.agreed(group) { try check(dataset, suits: loaded) }
+      try group.agree { try check(dataset, suits: loaded) }
       try group.join(
         loaded.network, slices: slices ?? group.size, exchange: ExchangeOptions())
       let rows = Array(0..<Int32(dataset.rows))

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import ArgumentParser
 import Checkpoints
+import Failures
 import Foundation
 import MessagePassing
 import NeuralCore
-import Telemetry
+import Reports
 import Training
 
 /// The command `inspect`: shows and verifies a checkpoint.
@@ -25,8 +26,7 @@ struct InspectCommand: ParsableCommand {
       try checkpoint.verify()
       Terminal.write(json ? try asJSON(checkpoint) : asText(checkpoint), to: .standardOutput)
     } catch {
-      let failure = Failure.of(error)
-      throw ExitStatus(status: failure.status, message: failure.message)
+      throw ProgramExit(error)
     }
   }
 

@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import ArgumentParser
+import Coordination
 import DataParallel
 import Datasets
+import Diagnosis
+import Failures
 import Foundation
+import Machine
 import NeuralCore
 import Training
 
@@ -66,7 +70,7 @@ struct PlanCommand: ParsableCommand {
   func run() throws {
     try Session.run(stallOptions.limits) { group in
       // Rank 0 reads for all, and alone predicts.
-      let link = try Session.agreed(group) { () -> LinkModel? in
+      let link = try group.agree { () -> LinkModel? in
         try checkMemory()
         return group.rank == 0 ? try network.link() : nil
       }
@@ -94,12 +98,11 @@ struct PlanCommand: ParsableCommand {
   private func checkMemory() throws {
     let widths = try OptionNumbers.list("--widths", widths, in: 1...1 << 20)
     let weights = zip(widths, widths.dropFirst()).reduce(0) { $0 + $1.0 * $1.1 }
-    let (needed, free) = (16 * weights, AvailableMemory.bytes)
+    let (needed, free) = (16 * weights, Memory.availableBytes)
     guard needed > free else { return }
     throw Failure(
-      status: 64,
-      message:
-        "--widths \(self.widths): needs \(needed >> 20) MB of memory, and \(free >> 20) MB are "
+      .usage,
+      "--widths \(self.widths): needs \(needed >> 20) MB of memory, and \(free >> 20) MB are "
         + "free; plan where there is more, or a smaller network")
   }
 

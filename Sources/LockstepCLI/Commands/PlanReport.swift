@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import DataParallel
+import Diagnosis
 import Foundation
-import Telemetry
+import Reports
 
 /// A plan's predictions, as JSON and as text.
 struct PlanReport: Encodable {

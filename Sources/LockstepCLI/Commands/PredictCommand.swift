@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import ArgumentParser
+import Coordination
 import Datasets
 import Foundation
 import MessagePassing
@@ -27,8 +28,8 @@ struct PredictCommand: ParsableCommand {
 
   func run() throws {
     try Session.run(stallOptions.limits) { group in
-      group.note(.evaluation, step: 0)
-      try Session.agreed(group) {
+      group.begin(.evaluation, step: 0)
+      try group.agree {
         // One process is enough: the others wait for its success.
         if group.rank == 0 { try lead(group) } else { try follow(group) }
       }

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import ArgumentParser
+import Failures
 import Foundation
 import MessagePassing
 import NeuralCore
-import Telemetry
+import Reports
+import RunRecords
 import Training
 
 /// The command `report`: writes a page about runs, and prints its tables.
@@ -35,11 +37,10 @@ struct ReportCommand: ParsableCommand {
       let text = json ? try report.json() : report.text + "\nreport  \(output)\n"
       try TextFile.publish(report.page.html, to: output)
       if !quiet { Terminal.write(text, to: .standardOutput) }
-    } catch TelemetryError.writeFailed(let path, let reason) {
-      throw ExitStatus(status: 73, message: "-o \(path): can't be written: \(reason)")
+    } catch RunRecordError.writeFailed(let path, let reason) {
+      throw ProgramExit(.cannotCreate, "-o \(path): can't be written: \(reason)")
     } catch {
-      let failure = Failure.of(error)
-      throw ExitStatus(status: failure.status, message: failure.message)
+      throw ProgramExit(error)
     }
   }
 }

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 import ArgumentParser
+import Coordination
 import Foundation
 import NeuralCore
-import Telemetry
+import RunRecords
 import Training
 
 /// The command `train`: trains a network and writes a run directory.
@@ -58,11 +59,11 @@ struct TrainCommand: ParsableCommand {
     var options = TrainingOptions()
     if let path = runOptions.config {
       // Rank 0 reads for all: other hosts need no copy.
-      let own = try Session.agreed(group) {
+      let own = try group.agree {
         group.rank == 0 ? try ConfigurationFile.bytes(path: path) : []
       }
-      let bytes = try group.broadcast(own)
-      try Session.agreed(group) { try options.read(configuration: bytes, path: path) }
+      let bytes = try group.broadcast(bytes: own)
+      try group.agree { try options.read(configuration: bytes, path: path) }
     }
     options.data = data ?? options.data
     try network.apply(to: &options)

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 import ArgumentParser
+import Coordination
 import DataParallel
+import Diagnosis
+import Failures
 import NeuralCore
 import Training
 
@@ -37,8 +40,7 @@ struct PlanNodeOptions: ParsableArguments {
     }
     guard Set(group.hosts).count == 1 else {
       throw Failure(
-        status: 64,
-        message: "plan measures one node: start it on the ranks of one host, or give --step-seconds"
+        .usage, "plan measures one node: start it on the ranks of one host, or give --step-seconds"
       )
     }
     let result = try NodeBenchmark(benchmark).run(group)
@@ -83,9 +85,8 @@ struct PlanLinkOptions: ParsableArguments {
       measured = LinkModel(try Checkup.read(path: links).links)
       guard measured != nil || (latencyUs != nil && bandwidthMbit != nil) else {
         throw Failure(
-          status: 65,
-          message:
-            "--links \(links): no link between hosts; run doctor over several hosts, or give "
+          .badData,
+          "--links \(links): no link between hosts; run doctor over several hosts, or give "
             + "--latency-us and --bandwidth-mbit")
       }
     }

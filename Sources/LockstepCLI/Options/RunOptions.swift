@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 public import ArgumentParser
-public import NeuralCore
+import Coordination
 import Training
 
 extension ExchangeOptions.Mode: ExpressibleByArgument {}

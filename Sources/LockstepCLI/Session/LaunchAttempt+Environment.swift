@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
-import Telemetry
+import RunRecords
 
 extension LaunchAttempt {
   /// What `launch/run` says about this start; nil for other launchers.

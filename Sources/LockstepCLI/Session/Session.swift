@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+import Coordination
 import DataParallel
+import Failures
 import Foundation
 import MessagePassing
 import NeuralCore
@@ -34,7 +36,7 @@ enum Session {
     do {
       environment = try MPIEnvironment()
     } catch {
-      throw ExitStatus(status: 69, message: "\(error)")
+      throw ProgramExit(.unavailable, "\(error)")
     }
     let world = environment.world
     var group: MPIProcessGroup?
@@ -52,7 +54,7 @@ enum Session {
         Terminal.write("lockstep: \(failure.message)\n", to: .standardError)
       }
       finalize(environment)
-      throw ExitStatus(status: failure.status, message: nil)
+      throw ProgramExit(failure.status, nil)
     } catch {
       // The group outlives the error: what it has in flight must not speak before the error does.
       withExtendedLifetime(group) { abort(error, environment) }
@@ -62,14 +64,14 @@ enum Session {
 
   /// Tells this rank's error, and ends the job.
   private static func abort(_ error: any Error, _ environment: MPIEnvironment) -> Never {
-    let (world, failure) = (environment.world, Failure.of(error))
+    let (world, failure) = (environment.world, Failure(error))
     // MPI asks the launcher for the end, which may be out of reach, and may not take words either.
     let seconds = abortSeconds(after: error)
-    StopSignals.exit(afterSeconds: seconds, status: failure.status)
+    StopSignals.exit(afterSeconds: seconds, status: failure.status.rawValue)
     StopSignals.endDaemon(afterSeconds: seconds + 2)
     let place = world.size > 1 ? "rank \(world.rank) (\(environment.host)): " : ""
     Terminal.write("lockstep: \(place)\(failure.message)\n", to: .standardError)
-    world.abort(status: failure.status)
+    world.abort(status: failure.status.rawValue)
   }
 
   /// Seconds that ending the job may take.
@@ -123,14 +125,5 @@ enum Session {
         "lockstep: warning: \(difference.message); the bits are not promised\n", to: .standardError)
     }
     return []
-  }
-
-  /// Runs `body` here, and makes all ranks throw the same if it fails on any.
-  ///
-  /// Where it fails for want of the others, there is nobody to agree with.
-  static func agreed<Result>(
-    _ group: any ProcessGroup, _ body: () throws -> Result
-  ) throws -> Result {
-    try group.agreed({ $0 is MPIError ? nil : Failure.of($0) }, body)
   }
 }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+public import Failures
 
 /// What went wrong between this rank and MPI.
 ///
@@ -30,7 +31,17 @@ public enum MPIError: Error, Equatable, Sendable {
   case wrongLauncher(variable: String, expected: Int, found: Int)
 }
 
-extension MPIError: CustomStringConvertible {
+extension MPIError: CommunicationError {
+  public var exitStatus: ExitStatus {
+    switch self {
+    case .callFailed, .waitAbandoned: .lostPeer
+    case .sharedMemoryUnavailable, .threadLevelInsufficient, .wrongLauncher: .unavailable
+    case .invalidArgument, .tooManyElements, .communicatorClosed, .groupFull, .alreadyInitialized,
+      .alreadyFinalized:
+      .internalError
+    }
+  }
+
   /// The error in one sentence.
   public var description: String {
     switch self {

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import Tracing
 
 /// Where each tensor of a network lies in its two flat buffers.
 ///

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Checkpoints
-internal import Telemetry
+internal import RunRecords
 
 /// All that is needed to write one checkpoint.
 ///

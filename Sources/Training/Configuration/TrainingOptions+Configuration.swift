@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import RunRecords
 
 extension TrainingOptions {
   /// Takes over what a configuration file says; options that it lacks stay as they are.
@@ -6,19 +7,19 @@ extension TrainingOptions {
   /// - Parameters:
   ///   - configuration: the file's bytes.
   ///   - path: the file's name, for messages.
-  /// - Throws: ``TrainingError/badConfiguration(_:)`` that names line and key: no YAML, a key that
+  /// - Throws: ``RunRecordError/badConfiguration(_:)`` that names line and key: no YAML, a key that
   ///   is no option (with the nearest one), or a value of another type (with what is expected).
   public mutating func read(configuration: [UInt8], path: String) throws {
     let entries = try ConfigurationFile.entries(of: configuration, path: path)
     for entry in entries {
       guard let field = Self.fields.first(where: { $0.name == entry.key }) else {
         let nearest = EditDistance.nearest(to: entry.key, among: Self.fields.map(\.name))
-        throw TrainingError.badConfiguration(
+        throw RunRecordError.badConfiguration(
           "\(path), line \(entry.line): \(ConfigurationValue.oneLine(entry.key)) is no option; "
             + (nearest.map { "did you mean \($0)?" } ?? "see lockstep train --help"))
       }
       guard field.set(&self, entry.value) else {
-        throw TrainingError.badConfiguration(
+        throw RunRecordError.badConfiguration(
           "\(path), line \(entry.line): \(field.name): expected \(field.expectation), "
             + "found \(entry.value.shown)")
       }

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import Coordination
 internal import NeuralCore
+internal import RunRecords
 
 extension ActivationName: WordOption {}
 extension LossName: WordOption {}

@@ -1,8 +1,12 @@
-// SPDX-License-Identifier: Apache-2.0
 internal import Checkpoints
+internal import Coordination
 internal import Datasets
 internal import Foundation
+internal import Machine
 internal import NeuralCore
+// SPDX-License-Identifier: Apache-2.0
+internal import RunRecords
+internal import Tracing
 
 extension Trainer {
   /// Writes all state and waits for the disk; all replicas, which agree on the success.
@@ -12,14 +16,14 @@ extension Trainer {
   ///   for a checkpoint that was begun before.
   @discardableResult
   func writeCheckpoint(_ run: TrainingRun) throws -> String {
-    group.note(.checkpoint, step: run.step)
+    group.begin(.checkpoint, step: run.step)
     try settleCheckpoint(run)
     return try run.network.spans.record(.checkpoint) { try write(run) }
   }
 
   private func write(_ run: TrainingRun) throws -> String {
     let job = try checkpointJob(run) { _ in false }
-    return try group.agreed {
+    return try group.agree {
       guard let job else { return "" }
       return try notingSuccess(run, Result { try job.write() })
     }
@@ -30,7 +34,7 @@ extension Trainer {
   /// The success is agreed on by ``settleCheckpoint(_:waiting:)``. Where the state takes more
   /// than half of the memory that is free, or options say so, the writing is waited for.
   func beginCheckpoint(_ run: TrainingRun) throws {
-    group.note(.checkpoint, step: run.step)
+    group.begin(.checkpoint, step: run.step)
     try settleCheckpoint(run)
     try run.network.spans.record(.checkpoint) { try begin(run) }
   }
@@ -39,7 +43,7 @@ extension Trainer {
     let writer = run.checkpointWriter
     var overlaps = false
     let job = try checkpointJob(run) { bytes in
-      overlaps = !options.waitsForCheckpoints && bytes <= AvailableMemory.bytes / 2
+      overlaps = !options.waitsForCheckpoints && bytes <= Memory.availableBytes / 2
       return overlaps
     }
     run.isCheckpointPending = true
@@ -55,25 +59,14 @@ extension Trainer {
   /// - Throws: `Failure` on all replicas if it could not be written.
   func settleCheckpoint(_ run: TrainingRun, waiting: Bool = true) throws {
     guard run.isCheckpointPending else { return }
-    var word: [UInt8] = []
-    if group.rank == 0,
-      let result = waiting ? run.checkpointWriter.wait() : run.checkpointWriter.poll()
-    {
-      do {
-        _ = try notingSuccess(run, result)
-        word = Array("0 ".utf8)
-      } catch {
-        let failure = Failure(of: error)
-        word = Array("\(failure.status) \(failure.message)".utf8)
-      }
+    let isDone = try group.agree {
+      guard group.rank == 0,
+        let result = waiting ? run.checkpointWriter.wait() : run.checkpointWriter.poll()
+      else { return false }
+      _ = try notingSuccess(run, result)
+      return true
     }
-    let answer = String(decoding: try group.broadcast(word), as: UTF8.self)
-    guard let space = answer.firstIndex(of: " ") else { return }
-    run.isCheckpointPending = false
-    let status = Int32(answer[..<space]) ?? 70
-    guard status == 0 else {
-      throw Failure(status: status, message: String(answer[answer.index(after: space)...]))
-    }
+    if try group.broadcast({ isDone }) { run.isCheckpointPending = false }
   }
 
   private func notingSuccess(

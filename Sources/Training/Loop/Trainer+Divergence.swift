@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import Coordination
+internal import Failures
 internal import NeuralCore
 
 extension Trainer {
@@ -10,7 +12,7 @@ extension Trainer {
     let bits = try -group.minimum(-Int(finding.largestInput.bitPattern))
     let largestInput = Float(bitPattern: UInt32(truncatingIfNeeded: bits))
     let checkpoint = try writeCheckpoint(run)
-    let saved = try group.broadcast(Array(checkpoint.utf8))
+    let saved = try group.broadcast { checkpoint }
     let place = layer == Int.max ? "" : ", first in layers.\(layer)"
     let rate = run.network.schedule.rate(at: run.step)
     let cause =
@@ -23,9 +25,8 @@ extension Trainer {
         "probably the steps are too long: lower --learning-rate or set --clip-norm"
       }
     return Failure(
-      status: 78,
-      message:
-        "step \(run.step + 1): the \(finding.quantity.rawValue) is not finite\(place); \(cause); "
-        + "the weights after step \(run.step) are in \(String(decoding: saved, as: UTF8.self))")
+      .configuration,
+      "step \(run.step + 1): the \(finding.quantity.rawValue) is not finite\(place); \(cause); "
+        + "the weights after step \(run.step) are in \(saved)")
   }
 }

@@ -1,15 +1,17 @@
-// SPDX-License-Identifier: Apache-2.0
 internal import Checkpoints
+internal import Coordination
 internal import Foundation
 internal import NeuralCore
-internal import Telemetry
+// SPDX-License-Identifier: Apache-2.0
+internal import Reports
+internal import RunRecords
 
 extension Trainer {
   /// Finds the checkpoint to go on with, if the options ask for it; all replicas, rank 0 reads.
   func findResumePoint() throws -> ResumePoint? {
     guard let resume = options.resume else { return nil }
-    let encoded = try group.agreed { () -> [UInt8] in
-      guard group.rank == 0 else { return [] }
+    let found = try group.agree { () -> ResumePoint? in
+      guard group.rank == 0 else { return nil }
       let point: ResumePoint
       if resume == "newest" {
         let folder = CheckpointFolder(path: (options.run ?? ".") + "/checkpoints")
@@ -21,9 +23,9 @@ extension Trainer {
         try checkpoint.verify()
         point = try ResumePoint(checkpoint, skipped: [])
       }
-      return Array(try JSONEncoder().encode(point))
+      return point
     }
-    return try JSONDecoder().decode(ResumePoint.self, from: Data(try group.broadcast(encoded)))
+    return try group.broadcast { found }
   }
 
   /// Opens the directory of the run that goes on, and cuts its metrics back; rank 0.
@@ -72,7 +74,7 @@ extension Trainer {
     _ name: String, _ layout: TensorLayout, from checkpoint: Checkpoint?,
     into target: UnsafeMutableBufferPointer<Float>
   ) throws {
-    try group.agreed {
+    try group.agree {
       guard let checkpoint else { return }
       guard checkpoint.entry(name)?.shape == layout.shape else {
         throw TrainingError.unsuitableModel(
@@ -81,7 +83,8 @@ extension Trainer {
       try checkpoint.read(name, as: layout, into: target)
     }
     let bytes = try group.broadcast(
-      group.rank == 0 ? Array(UnsafeRawBufferPointer(target)) : [])
+      bytes:
+        group.rank == 0 ? Array(UnsafeRawBufferPointer(target)) : [])
     UnsafeMutableRawBufferPointer(target).copyBytes(from: bytes)
   }
 }

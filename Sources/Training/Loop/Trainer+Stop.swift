@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import Coordination
+internal import Failures
 internal import Foundation
 internal import NeuralCore
 
@@ -30,10 +32,7 @@ extension Trainer {
     guard run.step < run.totalSteps else { return nil }
     guard run.hasIdleReplica else { return StopVote.signal(result.votes) }
     let vote = StopVote.vote(for: stopSignal())
-    let votes = try group.allGather(Array("\(vote)".utf8)).reduce(0) {
-      $0 + (Int(String(decoding: $1, as: UTF8.self)) ?? 0)
-    }
-    return StopVote.signal(votes)
+    return StopVote.signal(try group.allGather(values: vote).reduce(0, +))
   }
 
   /// Keeps all state, and ends the run on every replica.
@@ -43,8 +42,8 @@ extension Trainer {
       if case .finished(_, _, let checkpoint) = event { saved = checkpoint }
     }
     throw Failure(
-      status: 128 + signal,
-      message: "\(signal == SIGINT ? "SIGINT" : "SIGTERM"): stopped after step \(run.step) of "
+      .signal(signal),
+      "\(signal == SIGINT ? "SIGINT" : "SIGTERM"): stopped after step \(run.step) of "
         + "\(run.totalSteps); \(saved) holds all state: go on with --resume")
   }
 }

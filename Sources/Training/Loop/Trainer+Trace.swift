@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import Coordination
 internal import NeuralCore
-internal import Telemetry
+internal import RunRecords
+internal import Tracing
 
 extension Trainer {
   /// Writes the spans of all replicas to the run directory, if they were recorded; all replicas.
   func writeTrace(_ run: TrainingRun) throws {
     guard let spans = run.network.spans else { return }
-    let (recorded, dropped) = (
-      try group.allGather(spans.bytes), try group.allGather(Array("\(spans.dropped)".utf8))
-    )
-    try group.agreed {
+    let recorded = try group.allGather(spans.bytes)
+    let dropped = try group.allGather(values: spans.dropped)
+    try group.agree {
       guard group.rank == 0, let directory = run.directory else { return }
       let tracks = recorded.indices.map { rank in
         TraceTrack(
@@ -17,7 +18,7 @@ extension Trainer {
           events: SpanRecorder.spans(in: recorded[rank]).map {
             TraceEvent($0, clockAhead: run.clockOffsets[rank])
           },
-          dropped: Int(String(decoding: dropped[rank], as: UTF8.self)) ?? 0)
+          dropped: dropped[rank])
       }
       try TraceFile.write(tracks, to: directory.trace)
     }

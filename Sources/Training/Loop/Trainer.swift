@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
+public import Coordination
 internal import Datasets
-public import NeuralCore
-public import Telemetry
+internal import Failures
+internal import NeuralCore
+public import RunRecords
+internal import Tracing
 
 /// Trains a network as options say, and writes a run directory.
 ///
@@ -24,7 +27,8 @@ public final class Trainer {
   ///   - attempt: which start of a launcher's this is, for the logs.
   ///   - stopSignal: the signal that asked this rank to stop, 0 if none has; called once a step.
   public init(
-    _ options: TrainingOptions, group: any ProcessGroup, version: String, invariants: [Invariant] = [],
+    _ options: TrainingOptions, group: any ProcessGroup, version: String,
+    invariants: [Invariant] = [],
     attempt: LaunchAttempt? = nil, stopSignal: @escaping () -> Int32 = { 0 }
   ) {
     self.attempt = attempt
@@ -46,7 +50,7 @@ public final class Trainer {
     defer { run.checkpointWriter.wait() }
     observeStart(run, observe)
     while run.step < run.totalSteps {
-      group.note(.training, step: run.step + 1)
+      group.begin(.training, step: run.step + 1)
       let spans = run.network.spans
       spans?.begin(step: run.step + 1)
       let result = try spans.record(.step) {
@@ -67,7 +71,7 @@ public final class Trainer {
 
   /// Checks options, data and ranks, makes the network and the run directory, writes step 0.
   private func start(_ observe: (TrainingEvent) -> Void) throws -> TrainingRun {
-    try group.agreed { try options.validate(ranks: group.size) }
+    try group.agree { try options.validate(ranks: group.size) }
     // Ranks that exchange in different ways would wait for each other for ever.
     let transport = Invariant("--transport", options.transport.rawValue)
     if let failure = try group.firstMismatch(in: invariants + [transport]) { throw failure }
@@ -82,12 +86,11 @@ public final class Trainer {
     if let failure = try group.firstMismatch(in: own) { throw failure }
     guard slices >= group.size else {
       throw Failure(
-        status: 64,
-        message: "--resume: \(point?.path ?? "") has \(slices) slices; use at most as many ranks")
+        .usage, "--resume: \(point?.path ?? "") has \(slices) slices; use at most as many ranks")
     }
     let run = try TrainingRun(options, data, group: group, slices: slices)
     if let point {
-      try group.agreed {
+      try group.agree {
         try point.check(
           options, dataHash: data.contentHash, totalSteps: run.totalSteps, ranks: group.size)
       }
@@ -103,7 +106,7 @@ public final class Trainer {
   ) throws {
     let goesOn = options.resume == "newest"
     let placement = try Placement(of: group)
-    try group.agreed {
+    try group.agree {
       guard group.rank == 0 else { return }
       if goesOn, let point {
         run.directory = try reopen(point, run)
@@ -114,7 +117,7 @@ public final class Trainer {
       }
     }
     do {
-      try group.agreed {
+      try group.agree {
         if group.rank == 0, let warning = try run.openFiles(version: version, attempt, placement) {
           observe(.warned(warning))
         }
@@ -154,7 +157,7 @@ public final class Trainer {
 
   private func digestIfDue(_ run: TrainingRun) throws -> ContentHash? {
     guard run.isDigestDue else { return nil }
-    group.note(.digest, step: run.step)
+    group.begin(.digest, step: run.step)
     let digest = try run.network.spans.record(.digest) {
       try group.agreedDigest(of: run.network.store, step: run.step)
     }
@@ -181,7 +184,7 @@ public final class Trainer {
 
   private func evaluate(_ run: TrainingRun, _ observe: (TrainingEvent) -> Void) throws {
     guard let evaluator = run.evaluator else { return }
-    group.note(.evaluation, step: run.step)
+    group.begin(.evaluation, step: run.step)
     let totals = try evaluator.run()
     run.lastEvaluation = totals
     guard group.rank == 0 else { return }
@@ -203,7 +206,7 @@ public final class Trainer {
     let summary = run.summary(
       seconds: seconds, traffic: try TrafficBytes(ofAll: group), version: version,
       digest: run.network.store.digest().description)
-    try group.agreed {
+    try group.agree {
       guard group.rank == 0, let directory = run.directory else { return }
       do {
         if let warning = try run.closeLogs() { observe(.warned(warning)) }

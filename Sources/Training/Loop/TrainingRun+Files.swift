@@ -1,15 +1,17 @@
-// SPDX-License-Identifier: Apache-2.0
 internal import Checkpoints
+// SPDX-License-Identifier: Apache-2.0
+internal import Coordination
+internal import Failures
 internal import Foundation
 internal import NeuralCore
-internal import Telemetry
+internal import RunRecords
 
 /// The files of a run while it goes on; all of this on rank 0.
 extension TrainingRun {
   /// Opens the logs and the folder of checkpoints, and writes the options.
   ///
   /// - Returns: a warning if times can't be written.
-  /// - Throws: `TelemetryError` or `CheckpointError`.
+  /// - Throws: `RunRecordError` or `CheckpointError`.
   func openFiles(
     version: String, _ attempt: LaunchAttempt?, _ placement: Placement
   ) throws -> String? {
@@ -52,7 +54,7 @@ extension TrainingRun {
   /// Closes both logs.
   ///
   /// - Returns: a warning if the times could not be written.
-  /// - Throws: `TelemetryError` if the metrics could not.
+  /// - Throws: `RunRecordError` if the metrics could not.
   func closeLogs() throws -> String? {
     try metrics?.close()
     return givingUpTiming { try $0.close() }
@@ -71,14 +73,16 @@ extension TrainingRun {
 
   /// What an error means that came of writing: also which checkpoint is left, and what to do.
   func failure(_ error: any Error) -> Failure {
-    let failure = Failure(of: error)
-    guard failure.status == 74 || failure.status == 73, let path = lastGoodCheckpoint else {
+    let failure = Failure(error)
+    guard failure.status == .inputOutput || failure.status == .cannotCreate,
+      let path = lastGoodCheckpoint
+    else {
       return failure
     }
     let isThere = FileManager.default.fileExists(atPath: path)
     return Failure(
-      status: 74,
-      message: failure.message
+      .inputOutput,
+      failure.message
         + (isThere
           ? "; the last good checkpoint is \(path): once the disk is in order, go on with --resume"
           : "; the checkpoint \(path) is gone too: the run directory was removed"))

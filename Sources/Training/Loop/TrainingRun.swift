@@ -1,8 +1,11 @@
-// SPDX-License-Identifier: Apache-2.0
 internal import Checkpoints
+internal import Coordination
 internal import Datasets
 internal import NeuralCore
-internal import Telemetry
+// SPDX-License-Identifier: Apache-2.0
+internal import Reports
+internal import RunRecords
+internal import Tracing
 
 /// Where a run stands: its network, its rows, its files and its counters.
 final class TrainingRun {

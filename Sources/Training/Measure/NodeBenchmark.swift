@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-public import NeuralCore
+public import Coordination
+internal import NeuralCore
 
 /// Measures the steps of one node, as a prediction for many needs them.
 public struct NodeBenchmark {
@@ -54,11 +55,7 @@ public struct NodeBenchmark {
     let result = try benchmark.run(group)
     let share = result.communication.update / result.seconds
     // Rank 0's numbers are everybody's.
-    let numbers = try group.broadcast(Array("\(1 / result.median) \(share)".utf8))
-    let read = String(decoding: numbers, as: UTF8.self).split(separator: " ").compactMap {
-      Double($0)
-    }
-    guard read.count == 2 else { throw Failure(status: 70, message: "the measurement is lost") }
+    let read = try group.broadcast { [1 / result.median, share] }
     return (read[0], read[0] * Swift.min(Swift.max(read[1], 0), 1))
   }
 }

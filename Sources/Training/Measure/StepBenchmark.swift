@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
+public import Coordination
+internal import Failures
 internal import Glibc
-public import NeuralCore
+internal import NeuralCore
+internal import Tracing
 
 /// Measures how many steps a second the training loop does, on synthetic rows in memory.
 ///
@@ -63,10 +66,10 @@ public struct StepBenchmark {
     for _ in 0..<warmup { try step() }
     let (start, before) = (MonotonicClock.seconds, group.communicationTimes)
     for _ in 0..<repeats {
-      _ = try group.minimum(0)
+      try group.barrier()
       let start = MonotonicClock.seconds
       for _ in 0..<steps { try step() }
-      _ = try group.minimum(0)
+      try group.barrier()
       speeds.append(Double(steps) / (MonotonicClock.seconds - start))
     }
     let after = group.communicationTimes
@@ -99,22 +102,21 @@ public struct StepBenchmark {
       ("steps", steps, 1), ("warmup", warmup, 0), ("repeats", repeats, 1), ("samples", samples, 1),
     ]
     for (name, value, least) in numbers where value < least || value > 1 << 30 {
-      throw Failure(status: 64, message: "--\(name) \(value): must be \(least) or more")
+      throw Failure(
+        .usage, "--\(name) \(value): must be \(least) or more")
     }
     guard widths.count >= 2, widths.allSatisfy({ (1...1 << 20).contains($0) }) else {
       throw Failure(
-        status: 64,
-        message: "--widths \(widths.map(String.init).joined(separator: ",")): must be two or more "
+        .usage,
+        "--widths \(widths.map(String.init).joined(separator: ",")): must be two or more "
           + "widths from 1 to 1048576, such as 784,256,128,10")
     }
-    do { try resolved.validate(ranks: ranks) } catch { throw Failure(of: error) }
+    try resolved.validate(ranks: ranks)
   }
 
   private func peakMegabytes(_ group: any ProcessGroup) throws -> [Double] {
     var usage = rusage()
     getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
-    return try group.allGather(Array("\(usage.ru_maxrss)".utf8)).map {
-      (Double(String(decoding: $0, as: UTF8.self)) ?? 0) / 1024
-    }
+    return try group.allGather(values: usage.ru_maxrss).map { Double($0) / 1024 }
   }
 }

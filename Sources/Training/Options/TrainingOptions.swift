@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+public import Coordination
 public import NeuralCore
 
 /// The functions that hidden layers can end in, by the names of the command line.
@@ -139,7 +140,7 @@ public struct TrainingOptions: Equatable, Sendable {
   /// What ranks on one host exchange by.
   public var transport = ExchangeOptions.Transport.auto
   /// About how many megabytes of gradients are sent at a time.
-  public var bucketMegabytes = Double(ExchangeOptions.usualBucketBytes) / 1_048_576
+  public var bucketMegabytes = Double(ExchangeOptions.defaultBucketBytes) / 1_048_576
   /// Whether ranks may differ in build and instruction set; the bits are not promised then.
   public var allowsMixedHardware = false
   /// The run directory; nil for one named after time and data.

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+public import Coordination
 public import Datasets
 internal import Foundation
-public import NeuralCore
+internal import NeuralCore
 
 /// Data that each machine reads and keeps once, however many replicas it has.
 public enum MachineData {
@@ -17,17 +18,13 @@ public enum MachineData {
     on group: any ProcessGroup, transport: ExchangeOptions.Transport = .auto,
     _ read: () throws -> LoadedData, warn: (String) -> Void = { _ in }
   ) throws -> LoadedData {
-    let machine = try group.machine(transport)
+    let machine = try group.ranksSharingMemory(transport)
     let isFirst = group.rank == machine.lowerBound
-    let own = try group.agreed { isFirst ? try read() : nil }
+    let own = try group.agree { isFirst ? try read() : nil }
     if try group.minimum(isFirst ? 1 : 0) == 1, let own { return own }
-    let shape = try group.agreed { try own.map { try JSONEncoder().encode($0.shapes) } ?? Data() }
-    let shapes = try group.allGather(Array(shape))
-    let all = try group.agreed {
-      try JSONDecoder().decode([DatasetShape].self, from: Data(shapes[machine.lowerBound]))
-    }
+    let all = try group.allGather(values: own?.shapes ?? [])[machine.lowerBound]
     let bytes = all.reduce(0) { $0 + $1.byteCount }
-    let memory = try group.shareOnMachine(transport, bytes: bytes) { memory in
+    let memory = try group.shareBytes(transport, count: bytes) { memory in
       var place = memory
       for dataset in own?.datasets ?? [] {
         dataset.copyNumbers(to: place)
@@ -35,7 +32,7 @@ public enum MachineData {
       }
     }
     try tell(group, hasRoom: memory != nil, bytes: bytes, warn)
-    return try group.agreed {
+    return try group.agree {
       if let memory, let data = LoadedData(all, in: memory) { return data }
       return try own ?? read()
     }
@@ -45,8 +42,8 @@ public enum MachineData {
   private static func tell(
     _ group: any ProcessGroup, hasRoom: Bool, bytes: Int, _ warn: (String) -> Void
   ) throws {
-    let answers = try group.allGather([hasRoom ? 1 : 0])
-    let hosts = Set(answers.indices.filter { answers[$0] == [0] }.map { group.hosts[$0] }).sorted()
+    let answers = try group.allGather(values: hasRoom)
+    let hosts = Set(answers.indices.filter { !answers[$0] }.map { group.hosts[$0] }).sorted()
     guard group.rank == 0, let first = hosts.first else { return }
     let others = hosts.count > 1 ? " and \(hosts.count - 1) more" : ""
     warn(

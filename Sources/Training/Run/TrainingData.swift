@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import Coordination
 internal import Datasets
 internal import NeuralCore
 
@@ -25,7 +26,7 @@ struct TrainingData {
             targets: options.loss == .crossEntropy ? .classes : .numeric,
             targetColumns: options.targetColumns))
       }, warn: warn)
-    self = try group.agreed { try TrainingData(options, loaded) }
+    self = try group.agree { try TrainingData(options, loaded) }
   }
 
   private init(_ options: TrainingOptions, _ loaded: LoadedData) throws {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-public import Telemetry
+public import Reports
+public import RunRecords
 
 /// What a run tells whoever watches; on rank 0 only.
 public enum TrainingEvent {

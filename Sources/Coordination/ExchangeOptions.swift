@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// How gradients are exchanged; the bits of the results don't depend on it.
+public struct ExchangeOptions: Hashable, Sendable {
+  /// Who updates which parameters.
+  public enum Mode: String, CaseIterable, Sendable {
+    /// Each rank updates its shard and sends the new parameters to the others.
+    case sharded
+    /// Each rank gets the whole gradient and updates all parameters.
+    case allReduce = "all-reduce"
+  }
+
+  /// How the parts of a gradient reach the rank that adds them up.
+  public enum Schedule: String, CaseIterable, Sendable {
+    /// Each rank sends to each.
+    case direct
+    /// Recursive halving: neighbors exchange halves, then pairs of neighbors, and so on: fewer messages.
+    case halving
+    /// Direct among up to 8 groups of ranks that share memory, halving among more.
+    case auto
+
+    /// Whether that many groups of ranks that share memory exchange by halving.
+    public func halves(groups: Int) -> Bool {
+      self == .halving || self == .auto && groups > 8
+    }
+  }
+
+  /// How ranks on one host communicate.
+  public enum Transport: String, CaseIterable, Sendable, Codable {
+    /// Shared memory on a host, messages between hosts.
+    case auto
+    /// Messages everywhere.
+    case messages
+  }
+
+  /// Who updates which parameters.
+  public var mode: Mode
+  /// How the parts of a gradient reach the rank that adds them up.
+  public var schedule: Schedule
+  /// How ranks on one host communicate.
+  public var transport: Transport
+  /// The approximate size of a bucket of gradients, in bytes.
+  public var bucketBytes: Int
+  /// The default size of a bucket, in bytes: large enough to fill a link, and small enough that most
+  /// of a wide layer is on its way before the layer is done.
+  public static let defaultBucketBytes = 1 << 20
+
+  /// Sets how to exchange.
+  public init(
+    mode: Mode = .sharded, schedule: Schedule = .auto, transport: Transport = .auto,
+    bucketBytes: Int = Self.defaultBucketBytes
+  ) {
+    self.mode = mode
+    self.schedule = schedule
+    self.transport = transport
+    self.bucketBytes = bucketBytes
+  }
+}

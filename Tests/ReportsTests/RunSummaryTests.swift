@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+import Reports
+import RunRecords
+import Testing
+
+@Suite("Run summaries")
+struct RunSummaryTests {
+  let file: TemporaryFile
+  let full = RunSummary(
+    ranks: 2, slices: 4, steps: 1234, epochs: 10, finalLoss: 0.0625, testLoss: 0.125,
+    testAccuracy: 0.971, digest: "00112233445566778899aabbccddeeff", samplesPerSecond: 12345.5,
+    seconds: 83.25, parameters: 235_146, version: "1.0", completed: true)
+  let bare = RunSummary(
+    ranks: 1, slices: 1, steps: 0, epochs: 1, finalLoss: .nan, seconds: nil, parameters: 3,
+    version: "1.0", completed: false)
+
+  init() throws {
+    file = try TemporaryFile()
+  }
+
+  @Test("summary.json has every key in order, null where nothing is known")
+  func json() throws {
+    #expect(
+      full.json == """
+        {
+          "ranks": 2,
+          "slices": 4,
+          "steps": 1234,
+          "epochs": 10,
+          "final_loss": 0.0625,
+          "test_loss": 0.125,
+          "test_accuracy": 0.971,
+          "digest": "00112233445566778899aabbccddeeff",
+          "samples_per_second": 12345.5,
+          "seconds": 83.25,
+          "parameters": 235146,
+          "version": "1.0",
+          "completed": true
+        }
+
+        """)
+    #expect(
+      bare.line == #"{"ranks":1,"slices":1,"steps":0,"epochs":1,"final_loss":null,"#
+        + #""test_loss":null,"test_accuracy":null,"digest":null,"samples_per_second":null,"#
+        + #""seconds":null,"parameters":3,"version":"1.0","completed":false}"#)
+  }
+
+  @Test("the file is written whole and reads back")
+  func writing() throws {
+    try full.write(to: file.path)
+    try full.write(to: file.path)
+    let read = try JSONDecoder().decode(RunSummary.self, from: Data(try file.text.utf8))
+    #expect(read == full)
+    #expect(try FileManager.default.contentsOfDirectory(atPath: file.folder) == ["log.jsonl"])
+    #expect(throws: RunRecordError.self) { try full.write(to: file.folder + "/none/summary.json") }
+  }
+
+  @Test("the text says what is known, aligned")
+  func text() {
+    #expect(
+      SummaryText.text(full, files: [("model", "runs/a/latest")]) == """
+        Training is complete.
+          held-out accuracy  97.1 %
+          held-out loss      0.1250
+          training loss      0.0625
+          steps              1,234 in 10 epochs
+          parameters         235,146
+          ranks              2 (4 slices)
+          time               1:23
+          samples/s          12,346
+          digest             00112233445566778899aabbccddeeff
+          model              runs/a/latest
+
+        """)
+    #expect(
+      SummaryText.text(bare) == """
+        Training was stopped early.
+          training loss  NaN
+          steps          0 in 1 epoch
+          parameters     3
+          ranks          1 (1 slices)
+
+        """)
+  }
+
+  @Test("a table of options is aligned, and values can't break its lines")
+  func options() {
+    let table = ResolvedOptionsTable([("batch", "128"), ("learning-rate", "0.001\n\u{1B}[2J")])
+    #expect(table.text == "  batch          128\n  learning-rate  0.001  [2J\n")
+    #expect(ResolvedOptionsTable([]).text == "")
+  }
+}
