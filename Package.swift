@@ -114,14 +114,16 @@ let package = Package(
       name: "NeuralCoreTests",
       dependencies: ["NeuralCore", "Tracing", "GoldenSupport", "TestSupport"],
       resources: [.copy("Resources")]),
-    .testTarget(name: "DatasetsTests", dependencies: ["Datasets", "NeuralCore", "TestSupport"]),
+    .testTarget(
+      name: "DatasetsTests", dependencies: ["Failures", "Datasets", "NeuralCore", "TestSupport"]),
     .testTarget(
       name: "DataParallelTests",
       dependencies: [
         "RankChecks", "DataParallel", "Diagnosis", "Coordination", "NeuralCore", "TestSupport",
       ]),
     .testTarget(
-      name: "CheckpointsTests", dependencies: ["Checkpoints", "NeuralCore", "TestSupport"]),
+      name: "CheckpointsTests",
+      dependencies: ["Failures", "Checkpoints", "NeuralCore", "TestSupport"]),
     .testTarget(
       name: "ReportsTests", dependencies: ["Failures", "RunRecords", "Reports", "TestSupport"]),
     .testTarget(

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Checkpoints
+import Failures
 import Foundation
 import Glibc
 import Testing
@@ -40,7 +41,7 @@ struct AtomicityTests {
     #expect(calls > 15)
     for failing in 1...calls {
       let error = try #require(try write(FailingCalls(failing: failing, manner: .error(ENOSPC))))
-      #expect(error.kind == .inputOutput)
+      #expect(error.exitStatus == .inputOutput)
       #expect(error.description.contains("No space left on device"))
       #expect(try !temporary.names.contains { $0.hasSuffix(".partial") }, "call \(failing)")
       let old = try Checkpoint(path: temporary.file("step-000000001.safetensors"))
@@ -91,14 +92,14 @@ struct AtomicityTests {
     let error = #expect(throws: CheckpointError.self) {
       try folder.write(tensors: before.tensors, metadata: before.metadata())
     }
-    #expect(error?.kind == .inputOutput)
+    #expect(error?.exitStatus == .inputOutput)
     #expect(error?.description.contains("No such file or directory") == true)
     try place([], at: temporary.file("file"))
     for path in ["file", "file/below"] {
       let error = #expect(throws: CheckpointError.self) {
         try CheckpointFolder.open(temporary.file(path))
       }
-      #expect(error?.kind == .cannotCreate)
+      #expect(error?.exitStatus == .cannotCreate)
     }
   }
 
@@ -110,6 +111,6 @@ struct AtomicityTests {
     let error = #expect(throws: CheckpointError.self) {
       try folder.write(tensors: before.tensors, metadata: before.metadata())
     }
-    #expect(error?.kind == .inputOutput)
+    #expect(error?.exitStatus == .inputOutput)
   }
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Checkpoints
+import Failures
 import Foundation
 import Testing
 
@@ -64,7 +65,7 @@ struct CheckpointFolderTests {
     try place(Array(content.prefix(50)), at: folder.path(step: 3))
     let search = try folder.newestIntact()
     #expect(search.checkpoint?.metadata.step == 2)
-    #expect(search.skipped.map(\.kind) == [.content, .content])
+    #expect(search.skipped.map(\.exitStatus) == [.badData, .badData])
     #expect(search.skipped.first?.description.contains("step-000000004") == true)
   }
 
@@ -113,7 +114,7 @@ struct CheckpointFolderTests {
     try write(1)
     try place(Array(content.utf8), at: folder.path + "/latest")
     let error = #expect(throws: CheckpointError.self) { try folder.latest() }
-    #expect(error?.kind == .content)
+    #expect(error?.exitStatus == .badData)
   }
 
   @Test("a latest whose checkpoint is gone names none")

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Checkpoints
+import Failures
 import Foundation
 import NeuralCore
 import Testing
@@ -59,7 +60,7 @@ struct CheckpointMetadataTests {
     let path = try write(changing: ["format_version": "2", "step": nil])
     let error = #expect(throws: CheckpointError.self) { try Checkpoint(path: path) }
     #expect(error == .newerFormat(path: path, version: 2))
-    #expect(error?.kind == .content)
+    #expect(error?.exitStatus == .badData)
   }
 
   @Test("entries that are not known are passed over and kept")
@@ -82,7 +83,7 @@ struct CheckpointMetadataTests {
   func nonsense(key: String, value: String?, what: String) throws {
     let path = try write(changing: [key: value])
     let error = #expect(throws: CheckpointError.self) { try Checkpoint(path: path) }
-    #expect(error?.kind == .content)
+    #expect(error?.exitStatus == .badData)
     #expect(error?.description.contains(what) == true, "\(String(describing: error))")
   }
 

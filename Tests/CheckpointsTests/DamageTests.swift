@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Checkpoints
+import Failures
 import Foundation
 import NeuralCore
 import Testing
@@ -43,8 +44,8 @@ struct DamageTests {
       for bit in 0..<8 {
         var content = intact
         content[index] ^= 1 << bit
-        let kind = try refusal(content)?.kind
-        guard kind == .content else {
+        let kind = try refusal(content)?.exitStatus
+        guard kind == .badData else {
           Issue.record("bit \(bit) of byte \(index): \(String(describing: kind))")
           return
         }
@@ -55,11 +56,11 @@ struct DamageTests {
   @Test("a cut at any length is found, and so is anything added")
   func cuts() throws {
     for length in 0..<intact.count {
-      let kind = try refusal(Array(intact[..<length]))?.kind
-      #expect(kind == .content, "cut to \(length) bytes")
+      let kind = try refusal(Array(intact[..<length]))?.exitStatus
+      #expect(kind == .badData, "cut to \(length) bytes")
     }
     for added in [1, 4, 8, 4096] {
-      #expect(try refusal(intact + [UInt8](repeating: 0, count: added))?.kind == .content)
+      #expect(try refusal(intact + [UInt8](repeating: 0, count: added))?.exitStatus == .badData)
     }
   }
 
@@ -83,8 +84,8 @@ struct DamageTests {
       var content = intact
       for _ in 0...Int.random(in: 0..<4, using: &random) { mutate(&content, using: &random) }
       guard content != intact else { continue }
-      let kind = try refusal(content)?.kind
-      guard kind == .content else {
+      let kind = try refusal(content)?.exitStatus
+      guard kind == .badData else {
         Issue.record("seed \(seed), round \(round): \(String(describing: kind))")
         return
       }
@@ -100,7 +101,7 @@ struct DamageTests {
       for _ in 0...Int.random(in: 0..<3, using: &random) { mutate(&content, using: &random) }
       sign(&content)
       if let error = try refusal(content) {
-        #expect(error.kind == .content)
+        #expect(error.exitStatus == .badData)
       } else {
         taken += 1
       }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Checkpoints
+import Failures
 import Testing
 
 @Suite("Headers that lie")
@@ -58,7 +59,7 @@ struct HostileHeaderTests {
     let error = #expect(throws: CheckpointError.self) {
       try SafetensorsFile(path: folder.file("x"))
     }
-    #expect(error?.kind == .content)
+    #expect(error?.exitStatus == .badData)
     #expect(error?.description.contains(what) == true, "\(String(describing: error))")
   }
 
@@ -70,7 +71,7 @@ struct HostileHeaderTests {
     let error = #expect(throws: CheckpointError.self) {
       try SafetensorsFile(path: folder.file("x"))
     }
-    #expect(error?.kind == .content)
+    #expect(error?.exitStatus == .badData)
   }
 
   @Test("text that is not UTF-8 is refused")
@@ -97,19 +98,19 @@ struct HostileHeaderTests {
     let error = #expect(throws: CheckpointError.self) {
       try SafetensorsFile(path: folder.file("x"))
     }
-    #expect(error?.kind == .content)
+    #expect(error?.exitStatus == .badData)
   }
 
   @Test("folders, devices and files that are not there are told apart")
   func notFiles() throws {
     let folder = try TemporaryFolder()
-    func kind(_ path: String) -> CheckpointError.Kind? {
+    func kind(_ path: String) -> Failures.ExitStatus? {
       let error = #expect(throws: CheckpointError.self) { try Checkpoint(path: path) }
-      return error?.kind
+      return error?.exitStatus
     }
-    #expect(kind(folder.path) == .content)
-    #expect(kind("/dev/zero") == .content)
-    #expect(kind(folder.file("none")) == .missing)
-    #expect(kind(folder.file("none") + "/none") == .missing)
+    #expect(kind(folder.path) == .badData)
+    #expect(kind("/dev/zero") == .badData)
+    #expect(kind(folder.file("none")) == .missingInput)
+    #expect(kind(folder.file("none") + "/none") == .missingInput)
   }
 }

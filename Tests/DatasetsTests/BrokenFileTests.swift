@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Datasets
+import Failures
 import Foundation
 import NeuralCore
 import Testing
@@ -30,7 +31,7 @@ struct BrokenFileTests {
   func tables(text: String, problem: String) throws {
     let path = try folder.write("a.csv", text)
     let error = refusal(.csv(path: path))
-    #expect(error?.kind == .content)
+    #expect(error?.exitStatus == .badData)
     #expect(error?.description.hasSuffix(problem) == true, "\(error?.description ?? "")")
     #expect(error?.description.contains("\n") == false)
   }
@@ -43,7 +44,7 @@ struct BrokenFileTests {
     #expect(whole.rows == 400)
     for length in [3, 10, packed.count / 2, packed.count - 4, packed.count - 1] {
       let cut = try folder.write("cut.csv.gz", Array(packed[..<length]))
-      #expect(refusal(.csv(path: cut))?.kind == .content)
+      #expect(refusal(.csv(path: cut))?.exitStatus == .badData)
     }
     for place in 10..<packed.count {
       var damaged = packed
@@ -54,7 +55,7 @@ struct BrokenFileTests {
         let read = try Dataset.load(.csv(path: path)).training
         #expect(read.contentHash == whole.contentHash, "damage at \(place) was not noticed")
       } catch {
-        #expect(error.kind == .content)
+        #expect(error.exitStatus == .badData)
       }
     }
     let fake = try folder.write("fake.csv.gz", "1,2,x\n")
@@ -81,16 +82,16 @@ struct BrokenFileTests {
     _ = try folder.write("train-images-idx3-ubyte", images)
     _ = try folder.write("train-labels-idx1-ubyte", labels)
     let error = refusal(.idx(folder: folder.path))
-    #expect(error?.kind == .content)
+    #expect(error?.exitStatus == .badData)
     #expect(error?.description.contains(problem) == true, "\(error?.description ?? "")")
   }
 
   @Test("files and folders that are missing, incomplete or of another kind")
   func missing() throws {
-    #expect(refusal(.csv(path: folder.path + "/no.csv"))?.kind == .missing)
-    #expect(refusal(.csv(path: folder.path))?.kind == .missing)
-    #expect(refusal(.idx(folder: folder.path + "/no"))?.kind == .missing)
-    #expect(refusal(.idx(folder: folder.path))?.kind == .missing)
+    #expect(refusal(.csv(path: folder.path + "/no.csv"))?.exitStatus == .missingInput)
+    #expect(refusal(.csv(path: folder.path))?.exitStatus == .missingInput)
+    #expect(refusal(.idx(folder: folder.path + "/no"))?.exitStatus == .missingInput)
+    #expect(refusal(.idx(folder: folder.path))?.exitStatus == .missingInput)
     _ = try folder.write("train-images-idx3-ubyte", idx([1, 1], [1]))
     #expect(
       refusal(.idx(folder: folder.path))?.description.contains("images but no labels") == true)
@@ -111,7 +112,7 @@ struct BrokenFileTests {
     let x = try folder.write("x.npy", features)
     let y = try folder.write("y.npy", npy("<i4", "2,", bytes([Int32(0), 1])))
     let error = refusal(.npy(features: x, targets: y))
-    #expect(error?.kind == .content)
+    #expect(error?.exitStatus == .badData)
     #expect(error?.description.contains(problem) == true, "\(error?.description ?? "")")
   }
 
