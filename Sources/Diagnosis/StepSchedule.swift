@@ -53,10 +53,14 @@ public struct StepSchedule: Sendable {
         targets: usesClasses
           ? .classes(classes.elements)
           : .values(MatrixView(values.base, rows: rows, columns: network.outputs)))
-      // The first step has no statistics ahead; the second is as all others.
-      _ = try network.train(batch) { batch }
-      recorder.requests.removeAll()
-      _ = try network.train(batch) { batch }
+      // The first step has nothing prepared; the second is as all others.
+      var prepared = PreparedBatch(batch)
+      for _ in 0..<2 {
+        recorder.requests.removeAll()
+        try network.computeGradients(prepared)
+        prepared = try network.prepare(batch)
+        _ = try network.update(after: batch)
+      }
     }
     blocks = network.store.table.blocks
     let work = StepWork(network.layers.map { Double($0.inputs) * Double($0.outputs) })

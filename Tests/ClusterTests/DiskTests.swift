@@ -57,7 +57,7 @@ struct DiskTests {
     #expect(try run("mount", ["-t", "tmpfs", "-o", "size=400k", "tmpfs", disk]).status == 0)
     defer { _ = try? run("umount", [disk]) }
     let failed = try Self.train(2, disk + "/r", ["--steps", "60"])
-    try check(failed, disk + "/r", "No space left on device", "go on with --resume")
+    try check(failed, disk + "/r", "No space left on device", "continue with --resume")
     let names = try FileManager.default.contentsOfDirectory(atPath: disk + "/r/checkpoints")
     #expect(!names.contains { $0.hasSuffix(".partial") }, "\(names)")
     let again = try Self.train(1, disk + "/r", ["--steps", "60", "--resume"])

@@ -51,7 +51,7 @@ struct DisturbanceTests {
     let step = try #require(result.step)
     #expect(step > 0)
     #expect(result.words.hasPrefix("lockstep: \(name): stopped after step \(step) of "))
-    #expect(result.words.hasSuffix("holds all state: go on with --resume\n"))
+    #expect(result.words.hasSuffix("holds all state: continue with --resume\n"))
     #expect(result.words.split(separator: "\n").count == 1, "\(result.words)")
     #expect(result.invariants["completed"] == "false")
     #expect(result.invariants["left"] == "0")

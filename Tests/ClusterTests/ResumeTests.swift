@@ -106,7 +106,7 @@ struct ResumeTests {
     try cutOff("r")
     let other = try resume("r", ranks: 1, local)
     #expect(other.status == 64, "\(other.standardError)")
-    #expect(other.standardError.contains("is of 2 ranks, here are 1; start as many"))
+    #expect(other.standardError.contains("was trained on 2 ranks, not 1; start the same number"))
     #expect(try resume("r", ranks: 2, local).status == 0)
     #expect(try runs.file("r", Self.last) == runs.file("whole", Self.last))
     let file = "\(runs.folder)/whole/checkpoints/step-000000021.safetensors"
@@ -137,8 +137,8 @@ struct ResumeTests {
     try runs.train("r", ranks: 1, Self.options)
     let metrics = try runs.file("r", "metrics.jsonl")
     let cases: [(Int, [String], Int32, String)] = [
-      (1, ["--learning-rate", "0.5", "--seed", "7"], 64, "--learning-rate 0.5 (there 0.001)"),
-      (1, ["--slices", "5"], 64, "--slices 5 (there 4)"),
+      (1, ["--learning-rate", "0.5", "--seed", "7"], 64, "--learning-rate 0.5 (was 0.001)"),
+      (1, ["--slices", "5"], 64, "--slices 5 (was 4)"),
       (1, ["--epochs", "1"], 64, "beyond the last of 12 steps"),
       (2, ["--overwrite"], 64, "exclude each other"),
     ]

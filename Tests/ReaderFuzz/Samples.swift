@@ -34,7 +34,7 @@ enum Samples {
     options.run = NSTemporaryDirectory() + "lockstep-fuzz-run-\(getpid())"
     defer { try? FileManager.default.removeItem(atPath: options.run ?? "") }
     do {
-      _ = try Trainer(options, group: SingleProcessGroup(), version: "fuzz").run { _ in }
+      _ = try TrainingLoop(options, group: SingleProcessGroup(), version: "fuzz").run()
       let path = "\(options.run ?? "")/checkpoints/step-000000001.safetensors"
       return Array(try Data(contentsOf: URL(fileURLWithPath: path)))
     } catch {

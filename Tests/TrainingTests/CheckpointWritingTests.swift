@@ -31,9 +31,10 @@ struct CheckpointWritingTests {
   @discardableResult
   func train(_ options: TrainingOptions) throws -> [String] {
     var warnings: [String] = []
-    _ = try Trainer(options, group: SingleProcessGroup(), version: "test").run {
-      if case .warned(let words) = $0 { warnings.append(words) }
-    }
+    _ = try TrainingLoop(
+      options, group: SingleProcessGroup(), version: "test",
+      observe: { if case .warned(let message) = $0 { warnings.append(message) } }
+    ).run()
     return warnings
   }
 
@@ -68,16 +69,17 @@ struct CheckpointWritingTests {
     let run = "\(folder.path)/r"
     var isBroken = false
     let error = #expect(throws: Failure.self) {
-      _ = try Trainer(
-        options("r") { $0.steps = 100_000 }, group: SingleProcessGroup(), version: "test"
-      ).run { event in
-        guard case .progress(let progress) = event, progress.step == 11, !isBroken else { return }
-        // In the place of the next partial file stands something that can't be written to.
-        isBroken = true
-        try? FileManager.default.createDirectory(
-          atPath: run + "/checkpoints/step-000000012.safetensors.partial",
-          withIntermediateDirectories: false)
-      }
+      _ = try TrainingLoop(
+        options("r") { $0.steps = 100_000 }, group: SingleProcessGroup(), version: "test",
+        observe: { event in
+          guard case .progress(let progress) = event, progress.step == 11, !isBroken else { return }
+          // In the place of the next partial file stands something that can't be written to.
+          isBroken = true
+          try? FileManager.default.createDirectory(
+            atPath: run + "/checkpoints/step-000000012.safetensors.partial",
+            withIntermediateDirectories: false)
+        }
+      ).run()
     }
     #expect(error?.status.rawValue == 74)
     let words = "the last good checkpoint is \(run)/checkpoints/step-000000009.safetensors"
@@ -91,15 +93,16 @@ struct CheckpointWritingTests {
   func vanished() throws {
     let run = "\(folder.path)/r"
     let error = #expect(throws: Failure.self) {
-      _ = try Trainer(
-        options("r") { $0.steps = 100_000 }, group: SingleProcessGroup(), version: "test"
-      ).run { event in
-        guard case .progress(let progress) = event, progress.step == 20 else { return }
-        // Once more where a checkpoint came in while the folder was being emptied.
-        while FileManager.default.fileExists(atPath: run) {
-          try? FileManager.default.removeItem(atPath: run)
+      _ = try TrainingLoop(
+        options("r") { $0.steps = 100_000 }, group: SingleProcessGroup(), version: "test",
+        observe: { event in
+          guard case .progress(let progress) = event, progress.step == 20 else { return }
+          // Once more where a checkpoint came in while the folder was being emptied.
+          while FileManager.default.fileExists(atPath: run) {
+            try? FileManager.default.removeItem(atPath: run)
+          }
         }
-      }
+      ).run()
     }
     #expect(error?.status.rawValue == 74)
     #expect(error?.message.contains("the run directory was removed") == true)
@@ -109,12 +112,13 @@ struct CheckpointWritingTests {
   @Test("metrics that were removed end the run at the next checkpoint")
   func removedMetrics() throws {
     let error = #expect(throws: Failure.self) {
-      _ = try Trainer(
-        options("r") { $0.steps = 100_000 }, group: SingleProcessGroup(), version: "test"
-      ).run { event in
-        guard case .progress(let progress) = event, progress.step == 20 else { return }
-        try? FileManager.default.removeItem(atPath: "\(folder.path)/r/metrics.jsonl")
-      }
+      _ = try TrainingLoop(
+        options("r") { $0.steps = 100_000 }, group: SingleProcessGroup(), version: "test",
+        observe: { event in
+          guard case .progress(let progress) = event, progress.step == 20 else { return }
+          try? FileManager.default.removeItem(atPath: "\(folder.path)/r/metrics.jsonl")
+        }
+      ).run()
     }
     #expect(error?.status.rawValue == 74)
     #expect(error?.message.contains("metrics.jsonl") == true)
@@ -131,7 +135,7 @@ struct CheckpointWritingTests {
     let warnings = try train(
       options("r") {
         $0.steps = 60
-        $0.resume = "newest"
+        $0.resume = .newest
       })
     #expect(warnings.count == 1)
     #expect(warnings.first?.contains("timing.jsonl' failed: No space left on device") == true)
@@ -158,7 +162,7 @@ struct CheckpointWritingTests {
     try train(
       options("r") {
         change(7)(&$0)
-        $0.resume = "newest"
+        $0.resume = .newest
       })
     #expect(try folder.text("r/metrics.jsonl") == folder.text("whole/metrics.jsonl"))
     let last = "checkpoints/step-000000028.safetensors"

@@ -45,7 +45,7 @@ struct TrainerTests {
 
   @discardableResult
   func train(_ options: TrainingOptions) throws -> RunSummary {
-    try Trainer(options, group: SingleProcessGroup(), version: "test").run { _ in }
+    try TrainingLoop(options, group: SingleProcessGroup(), version: "test").run()
   }
 
   func failure(_ options: TrainingOptions) -> Failure? {

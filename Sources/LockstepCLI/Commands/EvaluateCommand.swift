@@ -35,7 +35,7 @@ struct EvaluateCommand: ParsableCommand {
   func run() throws {
     try Session.run(stallOptions.limits) { group in
       let loaded = try group.agree { try load(ranks: group.size) }
-      let data = try MachineData.load(on: group) { try read(for: loaded.description) }
+      let data = try HostData.load(on: group) { try read(for: loaded.description) }
       let dataset = data.heldOut ?? data.training
       try group.agree { try check(dataset, suits: loaded) }
       try group.join(

@@ -46,10 +46,10 @@ struct TrainCommand: ParsableCommand {
       var view = TrainingView(quiet: quiet)
       let invariants = try Session.requiredInvariants(
         group, allowingMixedHardware: options.allowsMixedHardware)
-      let summary = try Trainer(
+      let summary = try TrainingLoop(
         options, group: group, version: Version.current, invariants: invariants,
-        attempt: .current, stopSignal: { StopSignals.pending }
-      ).run { view.show($0) }
+        attempt: .current, stopSignal: { StopSignals.pending }, observe: { view.show($0) }
+      ).run()
       if json && group.rank == 0 { Terminal.write(summary.json, to: .standardOutput) }
     }
   }

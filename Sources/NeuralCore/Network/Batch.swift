@@ -48,3 +48,23 @@ public struct Batch {
     self.init(globalRows: inputs.rows, inputs: inputs, targets: targets)
   }
 }
+
+/// A batch, with or without what a network has computed of it ahead of its forward pass.
+///
+/// ``NeuralNetwork/prepare(_:)`` makes one that has been prepared. The results lie in the network's
+/// memory, one batch's at a time: a batch that is used later than the next preparation, or twice, is
+/// computed anew.
+public struct PreparedBatch {
+  /// The batch.
+  public let batch: Batch
+  /// The number of the network's preparation, nil if there was none.
+  let preparation: Int?
+
+  /// A batch of which nothing has been computed.
+  public init(_ batch: Batch) { self.init(batch, preparation: nil) }
+
+  init(_ batch: Batch, preparation: Int?) {
+    self.batch = batch
+    self.preparation = preparation
+  }
+}

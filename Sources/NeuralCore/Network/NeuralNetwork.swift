@@ -13,7 +13,7 @@ package import Tracing
 /// let result = try network.train(batch)
 /// ```
 ///
-/// It trains alone until ``replicas`` is replaced by a group that reaches over processes.
+/// It trains alone until ``replicas`` is replaced by a group that communicates with other processes.
 public final class NeuralNetwork {
   /// The layers, first to last.
   public let layers: [Layer]
@@ -33,10 +33,7 @@ public final class NeuralNetwork {
   }
   /// How many updates the parameters have had.
   public var stepsDone = 0
-  /// A whole number by which this replica tells all others something with the next step's sums; it
-  /// arrives unless the replica has no rows of the batch.
-  public var vote = 0
-  /// Takes down when the parts of a step are done, if it is there.
+  /// Records when the parts of a step are done; nil if nobody wants to know.
   package var spans: SpanRecorder?
 
   let memories: [LayerMemory]
@@ -46,8 +43,8 @@ public final class NeuralNetwork {
   private let accumulator = GradientAccumulator()
   private let totals = SliceSums(count: 3)
   private var sliceCache: [Int: BatchSlices] = [:]
-  /// The batch that the first layer is prepared for: where its rows are, and how many it has.
-  private var prepared: (UnsafePointer<Float>, Int)?
+  /// How often the first layer was prepared for a batch: the number of the last preparation.
+  private var preparations = 0
 
   /// Makes a network with the initial parameters of `seed`.
   ///
@@ -82,19 +79,51 @@ public final class NeuralNetwork {
 
   /// One step of all replicas: forward, loss, backward, update.
   ///
-  /// While gradients are on their way, the first layer's statistics of the next batch are taken:
-  /// they need no weights.
+  /// A loop that has other work to do while gradients are exchanged calls
+  /// ``computeGradients(_:controlWord:)`` and ``update(after:)`` itself.
   ///
-  /// - Parameter next: the batch of the next step, whose rows then stay as they are; nil if there is
-  ///   none, or it is not known yet. Called once, and alike on all replicas.
   /// - Returns: loss and accuracy of the whole batch before the update, and the gradient's norm.
   /// - Throws: ``NeuralCoreError/notFinite(_:)`` on every replica, before any parameter changes,
   ///   when loss or gradient are not finite; whatever the group throws.
-  public func train(_ batch: Batch, next: () -> Batch? = { nil }) throws -> StepResult {
-    let outputs = try forward(batch)
-    let gradient = try spans.record(.loss) { try differentiateLoss(outputs.readOnly, batch) }
+  public func train(_ batch: Batch) throws -> StepResult {
+    try computeGradients(PreparedBatch(batch))
+    return try update(after: batch)
+  }
+
+  /// The first part of a step: forward, loss and backward; all replicas.
+  ///
+  /// When it returns, gradients are final on this replica and may still be on their way to others.
+  ///
+  /// - Parameter controlWord: a number that is added up over the replicas with the loss
+  ///   (``StepResult/controlWords``); that of a replica without rows of the batch is not.
+  public func computeGradients(_ prepared: PreparedBatch, controlWord: Int = 0) throws {
+    let batch = prepared.batch
+    let outputs = try forward(prepared)
+    let gradient = try spans.record(.loss) {
+      try differentiateLoss(outputs.readOnly, batch, controlWord: controlWord)
+    }
     try backward(gradient, batch)
-    if let next = next() { try prepare(next) }
+  }
+
+  /// Computes what the first layer can compute of a batch before its weights are known: the
+  /// statistics of its inputs; all replicas.
+  ///
+  /// Called between the two parts of the step before, it uses the time in which gradients travel.
+  ///
+  /// - Returns: the batch for ``computeGradients(_:controlWord:)``, with its rows unchanged until then.
+  public func prepare(_ batch: Batch) throws -> PreparedBatch {
+    guard let first = layers.first else { return PreparedBatch(batch) }
+    let slices = try begin(batch)
+    preparations += 1
+    try spans.record(.statisticsAhead) { try first.prepare(batch.inputs, pass(0, slices)) }
+    return PreparedBatch(batch, preparation: preparations)
+  }
+
+  /// The second part of a step: the update of the parameters; all replicas.
+  ///
+  /// - Parameter batch: that of the last ``computeGradients(_:controlWord:)``.
+  /// - Throws: ``NeuralCoreError/notFinite(_:)`` as ``train(_:)``.
+  public func update(after batch: Batch) throws -> StepResult {
     let rate = schedule.rate(at: stepsDone)
     let update = ParameterUpdate(
       optimizer: optimizer, number: stepsDone + 1, learningRate: rate, clipNorm: clipNorm,
@@ -102,24 +131,26 @@ public final class NeuralNetwork {
     let outcome = try spans.record(.update) { try replicas.updateParameters(update) }
     let total = BatchTotals(
       rows: batch.globalRows, lossSum: totals.whole[0],
-      correctRows: Int(exactly: totals.whole[1]) ?? 0, votes: Int(exactly: totals.whole[2]) ?? 0)
+      correctRows: Int(exactly: totals.whole[1]) ?? 0)
     guard outcome.applied else {
       throw notFinite(total.loss.isFinite ? .gradient : .loss, batch)
     }
     stepsDone += 1
     return StepResult(
       loss: total.loss, accuracy: total.accuracy, learningRate: rate,
-      gradientNorm: outcome.gradientNorm, votes: total.votes)
+      gradientNorm: outcome.gradientNorm, controlWords: Int(exactly: totals.whole[2]) ?? 0)
   }
 
   /// Training's forward pass of all replicas: the outputs of this replica's rows.
   ///
   /// The result lies in the network's own memory, valid until the next call. Running statistics
   /// take the batch in.
-  public func forward(_ batch: Batch) throws -> MutableMatrixView {
+  public func forward(_ prepared: PreparedBatch) throws -> MutableMatrixView {
+    let batch = prepared.batch
     let slices = try begin(batch)
-    let isPrepared = prepared.map { $0 == (batch.inputs.base, batch.globalRows) } ?? false
-    prepared = nil
+    // What was prepared lies in the first layer's memory until it is prepared for another batch.
+    let isPrepared = prepared.preparation == preparations
+    preparations += 1
     var input = batch.inputs
     var output = MutableMatrixView(activations[0].base, rows: slices.rows, columns: 0)
     for (index, layer) in layers.enumerated() {
@@ -136,10 +167,10 @@ public final class NeuralNetwork {
 
   /// The loss's gradient by this replica's outputs; this replica.
   ///
-  /// Loss and right answers of its slices are kept until they are added up with the update. The
-  /// gradient lies in the network's own memory, valid until the next call.
+  /// Loss and correct predictions of its slices are kept until they are added up with the update.
+  /// The gradient lies in the network's own memory, valid until the next call.
   public func differentiateLoss(
-    _ outputs: MatrixView, _ batch: Batch
+    _ outputs: MatrixView, _ batch: Batch, controlWord: Int = 0
   ) throws -> MutableMatrixView {
     let slices = slices(of: batch.globalRows)
     let gradient = activations[layers.count % 2].mutableMatrix(
@@ -150,7 +181,7 @@ public final class NeuralNetwork {
       totals.row(item)[0] = try loss.computeWithDerivative(
         part, targets, batchRows: batch.globalRows, into: gradient.rows(rows))
       totals.row(item)[1] = Double(Targets.correctRows(part, targets))
-      totals.row(item)[2] = item == 0 ? Double(vote) : 0
+      totals.row(item)[2] = item == 0 ? Double(controlWord) : 0
     }
     return gradient
   }
@@ -200,14 +231,6 @@ public final class NeuralNetwork {
     guard activations.count < 2 || activations[0].count < rows * widest else { return }
     activations = (0..<2).map { _ in AlignedBuffer(count: rows * widest) }
     layers.forEach { $0.reserve(rows: rows) }
-  }
-
-  /// Takes the first layer's statistics of a batch ahead of its forward pass; all replicas.
-  private func prepare(_ batch: Batch) throws {
-    guard let first = layers.first else { return }
-    let slices = try begin(batch)
-    try spans.record(.statisticsAhead) { try first.prepare(batch.inputs, pass(0, slices)) }
-    prepared = (batch.inputs.base, batch.globalRows)
   }
 
   private func pass(

@@ -4,38 +4,36 @@
 public struct StepResult: Sendable {
   /// The mean loss of the global batch, before the update.
   public let loss: Double
-  /// The share of the batch's rows whose largest output is the right one, before the update.
+  /// The share of the batch's rows whose largest output is the correct one, before the update.
   public let accuracy: Double
   /// The learning rate of the update.
   public let learningRate: Double
   /// The norm of the gradient over all parameters, before clipping.
   public let gradientNorm: Double
-  /// The sum of the replicas' ``NeuralNetwork/vote``.
-  public let votes: Int
+  /// The sum of the control words that the replicas gave to
+  /// ``NeuralNetwork/computeGradients(_:controlWord:)``.
+  public let controlWords: Int
 }
 
-/// Loss and right answers added up over rows; the same on every replica.
+/// Loss and correct predictions added up over rows; the same on every replica.
 public struct BatchTotals: Sendable {
-  /// How many rows were added up.
+  /// The number of rows.
   public private(set) var rows: Int
   /// The sum of the rows' losses.
   public private(set) var lossSum: Double
-  /// How many rows have their largest output where it should be.
+  /// The number of rows whose largest output is the correct one.
   public private(set) var correctRows: Int
-  /// The sum of the votes that were cast with them.
-  public private(set) var votes: Int
 
   /// Totals of some rows.
-  public init(rows: Int = 0, lossSum: Double = 0, correctRows: Int = 0, votes: Int = 0) {
+  public init(rows: Int = 0, lossSum: Double = 0, correctRows: Int = 0) {
     self.rows = rows
     self.lossSum = lossSum
     self.correctRows = correctRows
-    self.votes = votes
   }
 
-  /// The mean loss of a row.
+  /// The mean loss per row.
   public var loss: Double { lossSum / Double(rows) }
-  /// The share of right rows.
+  /// The share of correct rows.
   public var accuracy: Double { Double(correctRows) / Double(rows) }
 
   /// Adds the totals of further rows.
@@ -43,6 +41,5 @@ public struct BatchTotals: Sendable {
     total.rows += more.rows
     total.lossSum += more.lossSum
     total.correctRows += more.correctRows
-    total.votes += more.votes
   }
 }

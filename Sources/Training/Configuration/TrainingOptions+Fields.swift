@@ -105,3 +105,17 @@ extension TrainingOptions {
     OptionField("resume", \.resume, isRecorded: false),
   ]
 }
+
+extension ResumeSource: OptionValue {
+  static var expectation: String { "newest or a checkpoint file" }
+  init?(_ value: ConfigurationValue) {
+    guard let text = value.text else { return nil }
+    self = text == "newest" ? .newest : .file(text)
+  }
+  var configured: ConfigurationValue {
+    switch self {
+    case .newest: .quoted("newest")
+    case .file(let path): .quoted(path)
+    }
+  }
+}

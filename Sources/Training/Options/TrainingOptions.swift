@@ -148,7 +148,7 @@ public struct TrainingOptions: Equatable, Sendable {
   /// Whether a run directory that exists is replaced.
   public var overwrite = false
   /// What is gone on with: "newest" for the run's newest intact checkpoint, or a file.
-  public var resume: String?
+  public var resume: ResumeSource?
   /// After how many steps a checkpoint is written, beside the first and the last step.
   public var checkpointEvery: Int?
   /// How many of the newest checkpoints are kept, beside the best one; nil for all.
@@ -211,4 +211,12 @@ public struct TrainingOptions: Equatable, Sendable {
     return LearningRateSchedule(
       base: resolvedLearningRate, shape: shape, warmupSteps: warmupSteps)
   }
+}
+
+/// Where a run is resumed from.
+public enum ResumeSource: Hashable, Sendable {
+  /// The run's newest intact checkpoint.
+  case newest
+  /// A checkpoint file.
+  case file(String)
 }

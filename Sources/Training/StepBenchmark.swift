@@ -5,10 +5,10 @@ internal import Glibc
 internal import NeuralCore
 internal import Tracing
 
-/// Measures how many steps a second the training loop does, on synthetic rows in memory.
+/// Measures the steps per second of training, on synthetic rows in memory.
 ///
-/// It steps as ``Trainer`` does, digests included, but writes no files. A block of steps is timed
-/// between two meetings of all replicas, again and again; nothing before the first block counts.
+/// It takes steps as ``TrainingLoop`` does, digests included, but writes no files. Blocks of steps are
+/// timed, each between two barriers; nothing before the first block counts.
 public struct StepBenchmark {
   /// Widths of the network, from its inputs to its outputs.
   public var widths = [784, 256, 128, 10]
@@ -26,19 +26,19 @@ public struct StepBenchmark {
   /// The defaults.
   public init() {}
 
-  /// What was measured; the same on all replicas.
+  /// What was measured; the same on all ranks.
   public struct Result: Sendable {
-    /// Steps a second of each timed block.
+    /// Steps per second of each timed block.
     public let stepsPerSecond: [Double]
     /// The loss of the first batch, before any update.
     public let firstLoss: Double
     /// The loss of the last batch.
     public let finalLoss: Double
-    /// The largest resident memory of each replica's process, in megabytes.
+    /// The peak resident memory of each rank's process, in megabytes.
     public let peakMegabytes: [Double]
-    /// Where the timed seconds of this replica went.
+    /// The duration of all timed blocks on this rank, in seconds.
     public let seconds: Double
-    /// Seconds of this replica in the timed blocks that were not computing.
+    /// Seconds of this rank in the timed blocks that were not computing.
     public let communication: CommunicationTimes
 
     /// The median over the blocks.
@@ -49,9 +49,9 @@ public struct StepBenchmark {
     }
   }
 
-  /// Measures; all replicas.
+  /// Measures; all ranks.
   ///
-  /// - Throws: `Failure` with status 64 for numbers that can't hold; what training throws.
+  /// - Throws: `Failure` with status 64 for invalid numbers; what training throws.
   public func run(_ group: any ProcessGroup) throws -> Result {
     try validate(ranks: group.size)
     let run = try TrainingRun(
@@ -80,11 +80,10 @@ public struct StepBenchmark {
   }
 
   private func step(_ run: TrainingRun, _ group: any ProcessGroup) throws -> Double {
-    let batch = run.nextBatch()
-    run.keepStatistics()
-    let result = try run.network.train(batch) { run.batchAhead() }
-    run.note(result)
-    if run.isDigestDue { _ = try group.agreedDigest(of: run.network.store, step: run.step) }
+    let result = try run.trainStep()
+    if run.schedule.isDigestDue(run.step) {
+      _ = try group.agreedDigest(of: run.network.store, step: run.step)
+    }
     return result.loss
   }
 
@@ -101,9 +100,9 @@ public struct StepBenchmark {
     let numbers = [
       ("steps", steps, 1), ("warmup", warmup, 0), ("repeats", repeats, 1), ("samples", samples, 1),
     ]
-    for (name, value, least) in numbers where value < least || value > 1 << 30 {
+    for (name, value, minimum) in numbers where value < minimum || value > 1 << 30 {
       throw Failure(
-        .usage, "--\(name) \(value): must be \(least) or more")
+        .usage, "--\(name) \(value): must be \(minimum) or more")
     }
     guard widths.count >= 2, widths.allSatisfy({ (1...1 << 20).contains($0) }) else {
       throw Failure(
@@ -118,5 +117,62 @@ public struct StepBenchmark {
     var usage = rusage()
     getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
     return try group.allGather(values: usage.ru_maxrss).map { Double($0) / 1024 }
+  }
+}
+
+/// Measures the steps of one node, from which `plan` predicts those of many.
+public struct NodeBenchmark {
+  /// The target duration of each measurement, in seconds.
+  private static let seconds = 0.4
+  private static let blocks = 5
+
+  private let benchmark: StepBenchmark
+
+  /// Measures what `benchmark` describes, with numbers of steps of its own.
+  public init(_ benchmark: StepBenchmark) {
+    self.benchmark = benchmark
+  }
+
+  /// Two steps of different batches; the same on all ranks.
+  public struct Result: Sendable {
+    /// Seconds of a step of the whole batch.
+    public let seconds: Double
+    /// Rows of the smaller batch.
+    public let smallerRows: Int
+    /// Seconds of a step of the smaller batch.
+    public let smallerSeconds: Double
+    /// Seconds of the update, in a step of the whole batch.
+    public let update: Double
+  }
+
+  /// Measures with the batch and with a quarter of it; all ranks.
+  ///
+  /// - Throws: `Failure` with status 64 for invalid numbers; what training throws.
+  public func run(_ group: any ProcessGroup) throws -> Result {
+    let batch = benchmark.options.batch
+    let smaller = Swift.max(batch / 4, Swift.min(batch, group.size))
+    let small = try measure(group, batch: smaller)
+    let whole = try measure(group, batch: batch)
+    return Result(
+      seconds: whole.seconds, smallerRows: smaller, smallerSeconds: small.seconds,
+      update: whole.update)
+  }
+
+  private func measure(
+    _ group: any ProcessGroup, batch: Int
+  ) throws -> (seconds: Double, update: Double) {
+    var benchmark = benchmark
+    benchmark.options.batch = batch
+    benchmark.samples = Swift.max(Swift.min(benchmark.samples, 4 * batch), batch)
+    (benchmark.warmup, benchmark.steps, benchmark.repeats) = (1, 2, 1)
+    let first = try benchmark.run(group)
+    let wanted = Int(Self.seconds / Double(Self.blocks) * first.median)
+    // All ranks must do the same number.
+    benchmark.steps = try group.minimum(Swift.min(Swift.max(wanted, 1), 10_000))
+    (benchmark.warmup, benchmark.repeats) = (benchmark.steps, Self.blocks)
+    let result = try benchmark.run(group)
+    let share = result.communication.update / result.seconds
+    let read = try group.broadcast { [1 / result.median, share] }
+    return (read[0], read[0] * Swift.min(Swift.max(read[1], 0), 1))
   }
 }

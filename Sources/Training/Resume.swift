@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Checkpoints
+internal import Coordination
 internal import Foundation
 
-/// The checkpoint that a run goes on with, as far as all replicas must know it.
+/// The checkpoint that a run is resumed from, as far as all ranks must know it.
 struct ResumePoint: Codable {
   let path: String
   let step: Int
@@ -12,8 +13,27 @@ struct ResumePoint: Codable {
   /// What was wrong with newer checkpoints.
   let skipped: [String]
 
-  /// Tells what of a checkpoint all must know.
-  init(_ checkpoint: Checkpoint, skipped: [CheckpointError]) throws {
+  /// Finds the checkpoint to resume from, if the options ask for it; all ranks, rank 0 reads.
+  static func find(_ options: TrainingOptions, _ group: any ProcessGroup) throws -> ResumePoint? {
+    guard let resume = options.resume else { return nil }
+    let found = try group.agree { () -> ResumePoint? in
+      guard group.rank == 0 else { return nil }
+      switch resume {
+      case .newest:
+        let folder = CheckpointFolder(path: (options.run ?? ".") + "/checkpoints")
+        let search = try folder.newestIntact()
+        guard let checkpoint = search.checkpoint else { throw folder.nothingIntact(search) }
+        return try ResumePoint(checkpoint, skipped: search.skipped)
+      case .file(let path):
+        let checkpoint = try Checkpoint(path: path)
+        try checkpoint.verify()
+        return try ResumePoint(checkpoint, skipped: [])
+      }
+    }
+    return try group.broadcast { found }
+  }
+
+  private init(_ checkpoint: Checkpoint, skipped: [CheckpointError]) throws {
     path = checkpoint.path
     step = checkpoint.metadata.step
     slices = checkpoint.metadata.slices
@@ -31,10 +51,10 @@ struct ResumePoint: Codable {
     return config["epochs"].flatMap { Int($0) }.map { $0 * stepsPerEpoch }
   }
 
-  /// Options whose end a run may put off, since they don't change the steps before.
+  /// Options that a resumed run may raise, since they don't change the steps before.
   private static let lengths: Set = ["epochs", "steps"]
 
-  /// Checks that going on gives what the run would have given.
+  /// Checks that the resumed run gives what the run would have given.
   ///
   /// - Throws: ``TrainingError/usage(_:)`` that lists the options that differ;
   ///   ``TrainingError/unsuitableData(_:)`` if the data do.
@@ -49,14 +69,14 @@ struct ResumePoint: Codable {
     }
     if changed.map(\.name) == ["ranks"] {
       throw TrainingError.usage(
-        "--resume: with --batch-norm local the result depends on the number of ranks: \(path) is of "
-          + "\(config["ranks"] ?? "an unknown number of") ranks, here are \(ranks); "
-          + "start as many")
+        "--resume: with --batch-norm local the result depends on the number of ranks: \(path) was "
+          + "trained on \(config["ranks"] ?? "an unknown number of") ranks, not \(ranks); "
+          + "start the same number")
     }
     guard changed.isEmpty else {
       let list = changed.map {
         ($0.name == "ranks" ? "" : "--")
-          + "\($0.name) \($0.value) (there \(config[$0.name] ?? "unset"))"
+          + "\($0.name) \($0.value) (was \(config[$0.name] ?? "unset"))"
       }
       throw TrainingError.usage(
         "--resume: these options would change the result of \(path): "
@@ -64,7 +84,7 @@ struct ResumePoint: Codable {
     }
     guard config["data-hash"] == dataHash else {
       throw TrainingError.unsuitableData(
-        "\(options.data): other rows than those that \(path) was trained on")
+        "\(options.data): its rows are not those that \(path) was trained on")
     }
     guard step <= totalSteps else {
       throw TrainingError.usage(

@@ -1,22 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Coordination
-internal import NeuralCore
 internal import RunRecords
 internal import Tracing
 
-extension Trainer {
-  /// Writes the spans of all replicas to the run directory, if they were recorded; all replicas.
-  func writeTrace(_ run: TrainingRun) throws {
-    guard let spans = run.network.spans else { return }
+/// The trace of a run: when each rank did what in the first steps.
+enum RunTrace {
+  /// Writes the spans of all ranks to the run directory, if they were recorded; all ranks.
+  ///
+  /// - Parameter clockOffsets: seconds that each rank's clock is ahead of that of rank 0.
+  static func write(
+    _ spans: SpanRecorder?, _ clockOffsets: [Double], _ directory: RunDirectory?,
+    _ group: any ProcessGroup
+  ) throws {
+    guard let spans else { return }
     let recorded = try group.allGather(spans.bytes)
     let dropped = try group.allGather(values: spans.dropped)
     try group.agree {
-      guard group.rank == 0, let directory = run.directory else { return }
+      guard let directory else { return }
       let tracks = recorded.indices.map { rank in
         TraceTrack(
           rank: rank, host: group.hosts[rank],
           events: SpanRecorder.spans(in: recorded[rank]).map {
-            TraceEvent($0, clockAhead: run.clockOffsets[rank])
+            TraceEvent($0, clockAhead: clockOffsets[rank])
           },
           dropped: dropped[rank])
       }

@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+public import Checkpoints
+internal import Foundation
+public import NeuralCore
+
+/// A network from a checkpoint, ready for inference.
+public final class LoadedModel {
+  /// The network's architecture.
+  public let description: ModelDescription
+  /// The rest of the checkpoint's metadata.
+  public let metadata: CheckpointMetadata
+  /// The network with the checkpoint's weights and running statistics.
+  public let network: NeuralNetwork
+  /// The checkpoint's file.
+  public let path: String
+
+  /// Loads a checkpoint file, or the newest intact checkpoint of a run directory.
+  ///
+  /// - Throws: `CheckpointError` or ``TrainingError`` when there is none, or it is damaged.
+  public init(path: String) throws {
+    let checkpoint = try Self.open(path)
+    try checkpoint.verify()
+    self.path = checkpoint.path
+    metadata = checkpoint.metadata
+    description = try ModelDescription(json: metadata.model, path: checkpoint.path)
+    try Self.check(description, fits: checkpoint)
+    network = try description.makeNetwork()
+    for entry in network.store.table.entries {
+      try checkpoint.read(
+        entry.name, as: entry.specification.layout, into: network.store.elements(of: entry))
+    }
+    network.store.noteChange()
+  }
+
+  /// Checks that the file has the weights that the description claims, before memory is allocated for
+  /// them, which is thereby bounded by the size of the file.
+  private static func check(
+    _ description: ModelDescription, fits checkpoint: Checkpoint
+  ) throws(TrainingError) {
+    let widths = description.widths
+    for (layer, (inputs, outputs)) in zip(widths, widths.dropFirst()).enumerated() {
+      let name = "layers.\(layer).weight"
+      guard checkpoint.entry(name)?.shape == [outputs, inputs] else {
+        throw .unsuitableModel(
+          "\(checkpoint.path): tensor \(name) of shape [\(outputs), \(inputs)] is missing")
+      }
+    }
+  }
+
+  /// Opens a checkpoint file, or the newest intact checkpoint of a run directory.
+  ///
+  /// - Throws: `CheckpointError` or ``TrainingError`` when there is none, or it is damaged.
+  public static func open(_ path: String) throws -> Checkpoint {
+    var isFolder: ObjCBool = false
+    guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder), isFolder.boolValue
+    else { return try Checkpoint(path: path) }
+    var failure = CheckpointError.missing(path: path, reason: "there is no checkpoint in it")
+    for folder in [path + "/checkpoints", path].map({ CheckpointFolder(path: $0) }) {
+      let search = try folder.newestIntact()
+      if let found = search.checkpoint { return found }
+      if !search.skipped.isEmpty { failure = folder.nothingIntact(search) }
+    }
+    throw failure
+  }
+}
+
+/// The architecture of a network, as checkpoints store it.
+public struct ModelDescription: Codable, Equatable, Sendable {
+  /// The widths of all layers: inputs, hidden ones, outputs.
+  public var widths: [Int]
+  /// The activation of hidden layers; the last layer has none.
+  public var activation: ActivationName
+  /// The loss function.
+  public var loss: LossName
+  /// Batch normalization of the layers' inputs.
+  public var batchNorm: BatchNormName
+  /// The gradient through batch normalization.
+  public var batchNormBackward: BatchNormBackwardName
+  /// The momentum of the running statistics.
+  public var batchNormMomentum: Double
+  /// The number that is added to variances for numerical stability.
+  public var epsilon: Double
+  /// The classes in the order of the outputs; empty for numeric targets.
+  public var labels: [String]
+
+  enum CodingKeys: String, CodingKey {
+    case widths, activation, loss, epsilon, labels
+    case batchNorm = "batch_norm"
+    case batchNormBackward = "batch_norm_backward"
+    case batchNormMomentum = "batch_norm_momentum"
+  }
+
+  /// The architecture that options and data ask for.
+  public init(_ options: TrainingOptions, inputs: Int, outputs: Int, labels: [String]) {
+    widths = [inputs] + options.layers + [outputs]
+    activation = options.activation
+    loss = options.loss
+    batchNorm = options.batchNorm
+    batchNormBackward = options.batchNormBackward
+    batchNormMomentum = options.batchNormMomentum
+    epsilon = options.epsilon
+    self.labels = labels
+  }
+
+  /// Reads the form that ``json`` writes.
+  ///
+  /// - Throws: ``TrainingError/unsuitableModel(_:)`` when it is damaged or impossible.
+  public init(json: String, path: String) throws(TrainingError) {
+    guard let read = try? JSONDecoder().decode(Self.self, from: Data(json.utf8)),
+      read.widths.count >= 2, read.widths.allSatisfy({ (1...1 << 24).contains($0) }),
+      read.epsilon > 0, read.labels.isEmpty || read.labels.count == read.widths.last
+    else {
+      throw .unsuitableModel("\(path): the description of the network is damaged")
+    }
+    self = read
+  }
+
+  /// A JSON object with sorted keys.
+  public var json: String {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+    return (try? encoder.encode(self)).map { String(decoding: $0, as: UTF8.self) } ?? "{}"
+  }
+
+  /// A network of this architecture with the initial weights of a seed.
+  public func makeNetwork(
+    optimizer: any Optimizer = VanillaSGDOptimizer(),
+    schedule: LearningRateSchedule = LearningRateSchedule(base: 1e-3), clipNorm: Double? = nil,
+    seed: UInt64 = 0
+  ) throws -> NeuralNetwork {
+    let normalization =
+      batchNorm == .off
+      ? nil
+      : BatchNormalization(
+        scope: batchNorm == .local ? .replica : .batch,
+        backward: batchNormBackward == .exact ? .exact : .frozenStatistics,
+        momentum: batchNormMomentum, epsilon: epsilon)
+    let last = widths.count - 2
+    let layers = (0...last).map { index in
+      FullyConnectedLayer(
+        inputs: widths[index], outputs: widths[index + 1],
+        activation: index == last ? Identity() : activation.function, normalization: normalization)
+    }
+    return try NeuralNetwork(
+      layers: layers, loss: loss.function, optimizer: optimizer, schedule: schedule,
+      clipNorm: clipNorm, seed: seed)
+  }
+}

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import Coordination
+internal import Datasets
+internal import NeuralCore
+internal import Tracing
+
+/// What is trained, and how far it is: the network, its batches and the number of steps done.
+///
+/// It takes steps and knows of no files; all ranks make one, from the same options and data.
+final class TrainingRun {
+  let network: NeuralNetwork
+  let model: ModelDescription
+  let slices: Int
+  let schedule: RunSchedule
+  let loader: BatchLoader
+  /// Evaluates the held-out rows; nil if there are none.
+  let evaluator: Evaluator?
+  /// The hash of all rows, held-out ones included.
+  let dataHash: String
+  /// The numbers of rows, for the table of options.
+  let rowsText: String
+
+  /// The number of steps done.
+  private(set) var step = 0 {
+    didSet { digest = nil }
+  }
+  /// The digest that all ranks have agreed on after this step, if they have.
+  var digest: ContentHash?
+  /// The running statistics before the last step.
+  private let savedStatistics: AlignedBuffer<Float>
+
+  /// Makes the network and joins it to the group; all ranks.
+  init(
+    _ options: TrainingOptions, _ data: TrainingData, group: any ProcessGroup, slices: Int
+  ) throws {
+    self.slices = slices
+    dataHash = data.contentHash
+    rowsText = "\(data.trainingRows.count) for training, \(data.heldOutRows.count) held out"
+    let dataset = data.training
+    let batches = BatchSchedule(
+      rows: data.trainingRows.count, batchRows: options.batch, dropsLast: options.dropLast)
+    schedule = RunSchedule(options, batches, evaluates: !data.heldOutRows.isEmpty)
+    model = ModelDescription(
+      options, inputs: dataset.columns, outputs: dataset.outputs, labels: dataset.labels)
+    network = try model.makeNetwork(
+      optimizer: options.makeOptimizer,
+      schedule: options.makeSchedule(totalSteps: schedule.totalSteps),
+      clipNorm: options.clipNorm, seed: options.seed)
+    if options.trace { network.spans = Self.spanRecorder(options, network) }
+    try group.join(network, slices: slices, exchange: options.exchangeOptions)
+    loader = BatchLoader(
+      dataset, batches, order: EpochOrder(rows: data.trainingRows, seed: options.seed),
+      partition: network.replicas.slices, spans: network.spans)
+    evaluator =
+      data.heldOutRows.isEmpty
+      ? nil : Evaluator(network, data.heldOut, rows: data.heldOutRows)
+    savedStatistics = AlignedBuffer(count: network.store.statistics.count)
+  }
+
+  private static func spanRecorder(
+    _ options: TrainingOptions, _ network: NeuralNetwork
+  ) -> SpanRecorder {
+    let table = network.store.table
+    let megabytes = Double(table.parameterCount * MemoryLayout<Float>.stride) / 1_048_576
+    let buckets = (megabytes / options.bucketMegabytes).rounded(.up)
+    return SpanRecorder(
+      steps: options.traceSteps, layers: network.layers.count,
+      buckets: Int(min(buckets, Double(table.blocks.count))))
+  }
+
+  /// The epoch of the last step, 1 for the first.
+  var epoch: Int { schedule.epoch(ofStep: step) }
+  var isDone: Bool { step >= schedule.totalSteps }
+  var hasClasses: Bool { !model.labels.isEmpty }
+
+  /// One step; all ranks.
+  ///
+  /// - Parameter controlWord: see `NeuralNetwork.computeGradients`.
+  func trainStep(controlWord: Int = 0) throws -> StepResult {
+    // A step updates the running statistics before loss and gradient are known to be finite.
+    savedStatistics.base.update(
+      from: network.store.statistics.base, count: savedStatistics.count)
+    let prepared = loader.batch(ofStep: step)
+    try network.computeGradients(prepared, controlWord: controlWord)
+    // The next batch is loaded while the gradients of this one are exchanged.
+    if step + 1 < schedule.totalSteps { try loader.prefetch(step: step + 1, for: network) }
+    let result = try network.update(after: prepared.batch)
+    step += 1
+    return result
+  }
+
+  /// Takes back what a step that failed has done to the running statistics.
+  func restoreStatistics() {
+    network.store.statistics.base.update(
+      from: savedStatistics.base, count: savedStatistics.count)
+    network.store.noteChange()
+  }
+
+  /// Continues after a step whose state has been loaded.
+  func resume(atStep loaded: Int) {
+    step = loaded
+    network.stepsDone = loaded
+  }
+}
+
+/// After which steps of a run something is due; steps count from 1.
+struct RunSchedule {
+  /// How an epoch's rows are cut into batches.
+  let batches: BatchSchedule
+  /// The number of steps of the run.
+  let totalSteps: Int
+  private let options: TrainingOptions
+  private let evaluates: Bool
+
+  init(_ options: TrainingOptions, _ batches: BatchSchedule, evaluates: Bool) {
+    self.options = options
+    self.batches = batches
+    self.evaluates = evaluates
+    totalSteps = options.totalSteps(stepsPerEpoch: batches.stepsPerEpoch)
+  }
+
+  var stepsPerEpoch: Int { batches.stepsPerEpoch }
+  /// The number of epochs, the last of which may be cut short.
+  var epochs: Int { (totalSteps + stepsPerEpoch - 1) / stepsPerEpoch }
+
+  /// The epoch that a step belongs to, 1 for the first; before the first step 1, too.
+  func epoch(ofStep step: Int) -> Int { max(step - 1, 0) / stepsPerEpoch + 1 }
+
+  /// The rows of the global batch of a step.
+  func batchRows(ofStep step: Int) -> Int {
+    batches.range(ofStep: (step - 1) % stepsPerEpoch).count
+  }
+
+  func isLogDue(_ step: Int) -> Bool {
+    step == 1 || step % options.logEvery == 0 || step == totalSteps
+  }
+
+  func isDigestDue(_ step: Int) -> Bool {
+    guard let every = options.digestEvery else { return isLogDue(step) }
+    return step % every == 0 || step == totalSteps
+  }
+
+  func isEvaluationDue(_ step: Int) -> Bool {
+    evaluates && (step == totalSteps || step % (stepsPerEpoch * options.evaluateEvery) == 0)
+  }
+
+  /// Whether a checkpoint is due besides those of the first and the last step.
+  func isCheckpointDue(_ step: Int) -> Bool {
+    guard let every = options.checkpointEvery else { return false }
+    return step % every == 0 && step != totalSteps
+  }
+}
+
+extension TrainingOptions {
+  /// How gradients are exchanged.
+  var exchangeOptions: ExchangeOptions {
+    ExchangeOptions(
+      mode: exchange, schedule: exchangeSchedule, transport: transport,
+      bucketBytes: Int(bucketMegabytes * 1_048_576))
+  }
+}
