@@ -1,17 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import CSignals
 import Coordination
 import DataParallel
 import Failures
 import Foundation
 import MessagePassing
 import NeuralCore
+import RunRecords
 
-/// A command's time with MPI: from its start on all ranks to its end on all ranks.
+/// A command under MPI, from initialization to finalization on all ranks.
 enum Session {
   /// Runs `body` on every rank, as a group.
   ///
-  /// An error that all ranks agree on (`Failure`) is told once, and all ranks leave in order. Any
-  /// other error is this rank's alone: it is told with the rank's name, and the job is aborted.
+  /// A `Failure` is what all ranks agree on: rank 0 reports it, and all ranks finalize MPI. Any other
+  /// error concerns this rank only: it is reported with the rank's name, and the job is aborted.
   ///
   /// - Parameter limits: how long a rank waits for others.
   static func run(
@@ -20,7 +22,7 @@ enum Session {
     try run(limits) { group, _ in try body(group) }
   }
 
-  /// Runs `body` on every rank, as a group, and gives it MPI's own environment too.
+  /// Runs `body` on every rank, as a group, and passes it the MPI environment as well.
   ///
   /// - Parameter streams: as that of `MPIProcessGroup`.
   static func run(
@@ -28,7 +30,7 @@ enum Session {
     _ body: (MPIProcessGroup, MPIEnvironment) throws -> Void
   ) throws {
     if LaunchEnvironment.current.launcher != nil { StopSignals.dieWithParent() }
-    // MPI's start waits for all ranks and can't look around.
+    // MPI_Init waits for all ranks and can't be interrupted.
     StopSignals.exit(
       afterSeconds: UInt32(limits.abortAfter), status: 75,
       saying: "lockstep: MPI can't start: a host or rank does not answer; check the hosts\n")
@@ -56,16 +58,16 @@ enum Session {
       finalize(environment)
       throw ProgramExit(failure.status, nil)
     } catch {
-      // The group outlives the error: what it has in flight must not speak before the error does.
+      // The group outlives the error: its requests in flight must not report before the error does.
       withExtendedLifetime(group) { abort(error, environment) }
     }
     finalize(environment)
   }
 
-  /// Tells this rank's error, and ends the job.
+  /// Reports this rank's error, and ends the job.
   private static func abort(_ error: any Error, _ environment: MPIEnvironment) -> Never {
     let (world, failure) = (environment.world, Failure(error))
-    // MPI asks the launcher for the end, which may be out of reach, and may not take words either.
+    // MPI_Abort asks the launcher, which may be unreachable; standard error may be blocked, too.
     let seconds = abortSeconds(after: error)
     StopSignals.exit(afterSeconds: seconds, status: failure.status.rawValue)
     StopSignals.endDaemon(afterSeconds: seconds + 2)
@@ -76,24 +78,24 @@ enum Session {
 
   /// Seconds that ending the job may take.
   ///
-  /// A rank that gave up waiting most likely can't reach the launcher. Together with the patience of
-  /// those ranks that leave this to the lowest one, and with the daemon's end, it must stay below the
+  /// A rank that gave up waiting most likely can't reach the launcher. Together with the delay of the
+  /// ranks that leave aborting to the lowest one, and with ending the daemon, this must stay below the
   /// 10 seconds after `--stall-abort-seconds` that are promised.
   private static func abortSeconds(after error: any Error) -> UInt32 {
     if case MPIError.waitAbandoned = error { 3 } else { 10 }
   }
 
-  /// Seconds that leaving MPI in order may take.
-  private static let leavingSeconds: UInt32 = 30
+  /// Seconds that finalizing may take.
+  private static let finalizingSeconds: UInt32 = 30
 
-  /// Leaves MPI; a rank that can't, since another died on the way, leaves all the same.
+  /// Finalizes MPI; a rank that can't, since another one died, ends all the same.
   private static func finalize(_ environment: MPIEnvironment) {
-    StopSignals.exit(afterSeconds: leavingSeconds, status: 75)
+    StopSignals.exit(afterSeconds: finalizingSeconds, status: 75)
     try? environment.finalize()
     StopSignals.exit(afterSeconds: 0, status: 0)
   }
 
-  /// What must be equal on all ranks for equal bits, beside options and data.
+  /// What must be equal on all ranks for equal bits, besides options and data.
   static var invariants: [Invariant] {
     let build = "copy one build to all hosts, or allow the difference with --allow-mixed-hardware"
     let machine =
@@ -115,15 +117,55 @@ enum Session {
     return file.withUnsafeBytes { ContentHash(of: $0).description }
   }
 
-  /// The invariants that a run must insist on; if they may differ, a difference is only told.
+  /// The invariants that a run requires; if they may differ, a difference is only a warning.
   static func requiredInvariants(
     _ group: any ProcessGroup, allowingMixedHardware isAllowed: Bool
   ) throws -> [Invariant] {
     guard isAllowed else { return invariants }
     if let difference = try group.firstMismatch(in: invariants), group.rank == 0 {
       Terminal.write(
-        "lockstep: warning: \(difference.message); the bits are not promised\n", to: .standardError)
+        "lockstep: warning: \(difference.message); identical bits are not guaranteed\n",
+        to: .standardError)
     }
     return []
+  }
+}
+
+/// The signals that ask this process to stop.
+enum StopSignals {
+  /// From now on SIGTERM and SIGINT are requests, checked once per step.
+  ///
+  /// A second one ends the process. Exceeding the limit on file sizes becomes an error of the write.
+  static func watch() {
+    clockstep_catch_stop_signals()
+    clockstep_survive_file_limits()
+  }
+
+  /// SIGTERM or SIGINT if one has been received, otherwise 0.
+  static var pending: Int32 { clockstep_stop_signal() }
+
+  /// Makes the kernel end this process when its parent ends: no rank may outlive its launcher.
+  static func dieWithParent() { clockstep_die_with_parent() }
+
+  /// Ends the launcher's daemon on this host if it is still running after `seconds`.
+  static func endDaemon(afterSeconds seconds: UInt32) { clockstep_end_daemon_after(seconds) }
+
+  /// Ends this process after `seconds`, even if it hangs; 0 cancels that.
+  static func exit(afterSeconds seconds: UInt32, status: Int32, saying message: StaticString? = nil)
+  {
+    // A static string lives as long as the process, and ends with a zero.
+    let text = message.map { UnsafeRawPointer($0.utf8Start).assumingMemoryBound(to: CChar.self) }
+    clockstep_exit_after(seconds, status, text)
+  }
+}
+
+extension LaunchAttempt {
+  /// The start that `launch/run` made; nil for other launchers.
+  static var current: LaunchAttempt? {
+    let variables = ProcessInfo.processInfo.environment
+    guard let launch = variables["LOCKSTEP_LAUNCH"],
+      let number = variables["LOCKSTEP_ATTEMPT"].flatMap({ Int($0) })
+    else { return nil }
+    return LaunchAttempt(launch: launch, number: number)
   }
 }

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
+import Failures
 import Foundation
 
-/// What the program writes to the person's terminal.
+/// Writes to standard output and standard error.
 enum Terminal {
   enum Stream: Int32 {
     case standardOutput = 1
     case standardError = 2
   }
 
-  /// Writes all of a text; a reader that has gone is no reason to stop.
+  /// Writes all of a text; a closed pipe is no reason to stop.
   static func write(_ text: String, to stream: Stream) {
     var bytes = Array(text.utf8)[...]
     while !bytes.isEmpty {
@@ -23,9 +24,9 @@ enum Terminal {
     }
   }
 
-  /// The width to draw progress in, or nil where lines are to be written one by one.
+  /// The width of the terminal, nil where progress is written line by line.
   ///
-  /// Ranks under mpirun have no terminal of their own; the launcher tells about its own.
+  /// Ranks under mpirun have no terminal of their own; the launcher passes on the width of its own.
   static var width: Int? {
     let variables = ProcessInfo.processInfo.environment
     if variables["LOCKSTEP_TERMINAL"] == "1" {
@@ -37,5 +38,27 @@ enum Terminal {
       return 80
     }
     return Int(size.ws_col)
+  }
+}
+
+/// The end of the program with an error: a status, and what rank 0 reports about it.
+struct ProgramExit: Error {
+  let status: ExitStatus
+  let message: String?
+
+  init(_ status: ExitStatus, _ message: String?) {
+    self.status = status
+    self.message = message
+  }
+
+  /// The end that an error leads to in a command that runs without MPI.
+  init(_ error: any Error) {
+    let failure = Failure(error)
+    self.init(failure.status, failure.message)
+  }
+
+  func leave() -> Never {
+    if let message { Terminal.write("lockstep: \(message)\n", to: .standardError) }
+    exit(status.rawValue)
   }
 }

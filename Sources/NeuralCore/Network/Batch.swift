@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What the outputs of some rows should have been, in memory that someone else owns.
+/// The targets of some rows, in memory that the caller owns.
 public enum TargetView {
-  /// One class index a row.
+  /// One class index per row.
   case classes(UnsafeBufferPointer<Int32>)
-  /// One row of values a row: numeric targets, one-hot or soft labels.
+  /// One row of values per row: numeric targets, one-hot or soft labels.
   case values(MatrixView)
 
-  /// How many rows there are targets for.
+  /// The number of rows.
   public var rows: Int {
     switch self {
     case .classes(let indices): indices.count
@@ -28,14 +28,14 @@ public enum TargetView {
 ///
 /// The rows are those of the slices that the replica owns, in order; a replica may have none.
 public struct Batch {
-  /// How many rows the batch has over all replicas: the B of the formulas.
+  /// The number of rows over all replicas: the B of the formulas.
   public let globalRows: Int
-  /// This replica's rows, one sample a row.
+  /// This replica's rows, one sample per row.
   public let inputs: MatrixView
   /// The targets of the same rows.
   public let targets: TargetView
 
-  /// Puts a batch together; inputs and targets must have the same number of rows.
+  /// Makes a batch; inputs and targets must have the same number of rows.
   public init(globalRows: Int, inputs: MatrixView, targets: TargetView) {
     precondition(inputs.rows == targets.rows, "inputs and targets differ in rows")
     self.globalRows = globalRows

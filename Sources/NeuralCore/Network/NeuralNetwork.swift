@@ -17,13 +17,13 @@ package import Tracing
 public final class NeuralNetwork {
   /// The layers, first to last.
   public let layers: [Layer]
-  /// What the outputs cost.
+  /// The loss function.
   public let loss: any LossFunction
-  /// How gradients become new parameters.
+  /// The optimizer.
   public let optimizer: any Optimizer
-  /// The learning rate of each step.
+  /// The learning-rate schedule.
   public var schedule: LearningRateSchedule
-  /// The greatest global gradient norm, or nil for no limit.
+  /// The maximum norm of the global gradient, nil for no clipping.
   public var clipNorm: Double?
   /// Parameters, gradients and statistics.
   public let store: ParameterStore
@@ -31,7 +31,7 @@ public final class NeuralNetwork {
   public var replicas: any Replicas {
     didSet { sliceCache.removeAll() }
   }
-  /// How many updates the parameters have had.
+  /// The number of updates done.
   public var stepsDone = 0
   /// Records when the parts of a step are done; nil if nobody wants to know.
   package var spans: SpanRecorder?
@@ -141,10 +141,10 @@ public final class NeuralNetwork {
       gradientNorm: outcome.gradientNorm, controlWords: Int(exactly: totals.whole[2]) ?? 0)
   }
 
-  /// Training's forward pass of all replicas: the outputs of this replica's rows.
+  /// The forward pass of training, on all replicas: the outputs of this replica's rows.
   ///
-  /// The result lies in the network's own memory, valid until the next call. Running statistics
-  /// take the batch in.
+  /// The result lies in the network's own memory, valid until the next call. The batch updates the
+  /// running statistics.
   public func forward(_ prepared: PreparedBatch) throws -> MutableMatrixView {
     let batch = prepared.batch
     let slices = try begin(batch)
@@ -165,7 +165,7 @@ public final class NeuralNetwork {
     return output
   }
 
-  /// The loss's gradient by this replica's outputs; this replica.
+  /// The loss's gradient with respect to this replica's outputs; this replica.
   ///
   /// Loss and correct predictions of its slices are kept until they are added up with the update.
   /// The gradient lies in the network's own memory, valid until the next call.
@@ -186,8 +186,8 @@ public final class NeuralNetwork {
     return gradient
   }
 
-  /// The backward pass of all replicas, for the loss's gradient by the outputs of the last forward
-  /// pass.
+  /// The backward pass, on all replicas, from the loss's gradient with respect to the outputs of the
+  /// last forward pass.
   ///
   /// Leaves this replica's part of the gradient in ``store``.
   public func backward(_ outputGradient: MutableMatrixView, _ batch: Batch) throws {
@@ -204,7 +204,7 @@ public final class NeuralNetwork {
     }
   }
 
-  /// The slices of a batch with that many rows; made once for each size.
+  /// The slices of a batch of `batchRows` rows; made once per size.
   public func slices(of batchRows: Int) -> BatchSlices {
     if let known = sliceCache[batchRows] { return known }
     let made = BatchSlices(replicas.slices, batchRows: batchRows)
@@ -226,7 +226,7 @@ public final class NeuralNetwork {
     return slices
   }
 
-  /// Makes room for batches with at most that many of this replica's rows.
+  /// Allocates memory for batches with at most `rows` of this replica's rows.
   public func reserve(rows: Int) {
     guard activations.count < 2 || activations[0].count < rows * widest else { return }
     activations = (0..<2).map { _ in AlignedBuffer(count: rows * widest) }
@@ -248,5 +248,29 @@ public final class NeuralNetwork {
         quantity: quantity, layer: layers.firstIndex { !$0.isFinite(rows: rows) },
         largestParameter: store.parameters.elements.lazy.map(abs).max() ?? 0,
         largestInput: batch.inputs.elements.lazy.map(abs).max() ?? 0))
+  }
+}
+
+extension NeuralNetwork {
+  /// The outputs for some rows, with the running statistics; changes nothing that is learned.
+  ///
+  /// This replica alone. The result lies in the network's own memory, valid until the next call.
+  ///
+  /// - Throws: ``NeuralCoreError/shapeMismatch(what:expected:found:)`` when the rows have another
+  ///   number of columns than the first layer.
+  public func infer(_ rows: MatrixView) throws -> MutableMatrixView {
+    guard rows.columns == inputs else {
+      throw NeuralCoreError.shapeMismatch(
+        what: "columns of the data", expected: inputs, found: rows.columns)
+    }
+    reserve(rows: rows.rows)
+    var input = rows
+    var output = MutableMatrixView(activations[0].base, rows: rows.rows, columns: 0)
+    for (index, layer) in layers.enumerated() {
+      output = activations[index % 2].mutableMatrix(rows: rows.rows, columns: layer.outputs)
+      try layer.infer(input, into: output, memories[index])
+      input = output.readOnly
+    }
+    return output
   }
 }
