@@ -131,7 +131,7 @@ struct CheckpointWritingTests {
     let warnings = try train(
       options("r") {
         $0.steps = 60
-        $0.resume = "newest"
+        $0.resume = .newest
       })
     #expect(warnings.count == 1)
     #expect(warnings.first?.contains("timing.jsonl' failed: No space left on device") == true)
@@ -158,7 +158,7 @@ struct CheckpointWritingTests {
     try train(
       options("r") {
         change(7)(&$0)
-        $0.resume = "newest"
+        $0.resume = .newest
       })
     #expect(try folder.text("r/metrics.jsonl") == folder.text("whole/metrics.jsonl"))
     let last = "checkpoints/step-000000028.safetensors"

@@ -144,7 +144,7 @@ struct RunOptions: ParsableArguments {
     options.allowsMixedHardware = allowMixedHardware ?? options.allowsMixedHardware
     options.run = run ?? options.run
     options.overwrite = overwrite ?? options.overwrite
-    options.resume = resume ?? options.resume
+    options.resume = resume.map { ResumeSource($0) } ?? options.resume
     options.keep = keep ?? options.keep
     options.checkpointEvery = checkpointEvery ?? options.checkpointEvery
     options.waitsForCheckpoints = waitForCheckpoints ?? options.waitsForCheckpoints

@@ -13,13 +13,14 @@ extension Trainer {
     let found = try group.agree { () -> ResumePoint? in
       guard group.rank == 0 else { return nil }
       let point: ResumePoint
-      if resume == "newest" {
+      switch resume {
+      case .newest:
         let folder = CheckpointFolder(path: (options.run ?? ".") + "/checkpoints")
         let search = try folder.newestIntact()
         guard let checkpoint = search.checkpoint else { throw folder.nothingIntact(search) }
         point = try ResumePoint(checkpoint, skipped: search.skipped)
-      } else {
-        let checkpoint = try Checkpoint(path: resume)
+      case .file(let path):
+        let checkpoint = try Checkpoint(path: path)
         try checkpoint.verify()
         point = try ResumePoint(checkpoint, skipped: [])
       }
@@ -63,7 +64,7 @@ extension Trainer {
     group.loadOptimizerState(moments)
     run.resume(atStep: point.step)
     run.lastGoodCheckpoint = point.path
-    guard group.rank == 0, options.resume == "newest", let path = options.run else { return }
+    guard group.rank == 0, options.resume == .newest, let path = options.run else { return }
     for line in try RecordedRun(path: path).evaluations where line.step <= point.step {
       run.heldOutLosses[line.step] = line.testLoss
     }

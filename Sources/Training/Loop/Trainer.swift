@@ -104,7 +104,7 @@ public final class Trainer {
   private func prepareFiles(
     _ run: TrainingRun, _ point: ResumePoint?, _ observe: (TrainingEvent) -> Void
   ) throws {
-    let goesOn = options.resume == "newest"
+    let goesOn = options.resume == .newest
     let placement = try Placement(of: group)
     try group.agree {
       guard group.rank == 0 else { return }

@@ -16,7 +16,7 @@ extension TrainingRun {
     version: String, _ attempt: LaunchAttempt?, _ placement: Placement
   ) throws -> String? {
     guard let directory else { return nil }
-    let mode: JSONLinesLog.Mode = options.resume == "newest" ? .append : .truncate
+    let mode: JSONLinesLog.Mode = options.resume == .newest ? .append : .truncate
     metrics = try JSONLinesLog(path: directory.metrics, mode: mode)
     timing = try JSONLinesLog(path: directory.timing, mode: mode)
     let warning = appendTiming(

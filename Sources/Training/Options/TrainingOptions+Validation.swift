@@ -74,10 +74,10 @@ extension TrainingOptions {
       try check(checkpointEvery >= 1, "checkpoint-every", checkpointEvery, "1 or more")
     }
     if let keep { try check(keep >= 1, "keep", keep, "1 or more") }
-    if resume == "newest" && run == nil {
+    if resume == .newest && run == nil {
       throw .usage("--resume: needs --run FOLDER, the run to go on with, or a checkpoint file")
     }
-    if resume == "newest" && overwrite {
+    if resume == .newest && overwrite {
       throw .usage("--resume and --overwrite exclude each other")
     }
     try check((1...100_000).contains(traceSteps), "trace-steps", traceSteps, "from 1 to 100000")

@@ -73,6 +73,17 @@ public enum BatchNormBackwardName: String, Codable, CaseIterable, Sendable {
   case frozen
 }
 
+/// The checkpoint that training resumes from.
+public enum ResumeSource: Equatable, Sendable {
+  /// The newest intact checkpoint of the run, which continues in its directory.
+  case newest
+  /// The checkpoint in a file; the run has a directory of its own.
+  case file(String)
+
+  /// The source that a command line or a configuration file names: `newest`, or a file.
+  public init(_ text: String) { self = text == "newest" ? .newest : .file(text) }
+}
+
 /// Everything that can be chosen about a training run, with its defaults.
 public struct TrainingOptions: Equatable, Sendable {
   /// The DATA argument.
@@ -147,8 +158,8 @@ public struct TrainingOptions: Equatable, Sendable {
   public var run: String?
   /// Whether a run directory that exists is replaced.
   public var overwrite = false
-  /// What is gone on with: "newest" for the run's newest intact checkpoint, or a file.
-  public var resume: String?
+  /// The checkpoint that training resumes from.
+  public var resume: ResumeSource?
   /// After how many steps a checkpoint is written, beside the first and the last step.
   public var checkpointEvery: Int?
   /// How many of the newest checkpoints are kept, beside the best one; nil for all.
