@@ -144,7 +144,7 @@ struct RunOptions: ParsableArguments {
     options.allowsMixedHardware = allowMixedHardware ?? options.allowsMixedHardware
     options.run = run ?? options.run
     options.overwrite = overwrite ?? options.overwrite
-    if let resume { options.resume = resume == "newest" ? .newest : .file(resume) }
+    options.resume = resume.map { ResumeSource($0) } ?? options.resume
     options.keep = keep ?? options.keep
     options.checkpointEvery = checkpointEvery ?? options.checkpointEvery
     options.waitsForCheckpoints = waitForCheckpoints ?? options.waitsForCheckpoints

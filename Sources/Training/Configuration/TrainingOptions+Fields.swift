@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Coordination
 internal import NeuralCore
-internal import RunRecords
+package import RunRecords
 
 extension ActivationName: WordOption {}
 extension LossName: WordOption {}
@@ -12,6 +12,20 @@ extension BatchNormBackwardName: WordOption {}
 extension ExchangeOptions.Mode: WordOption {}
 extension ExchangeOptions.Schedule: WordOption {}
 extension ExchangeOptions.Transport: WordOption {}
+
+extension ResumeSource: OptionValue {
+  package static var expectation: String { "newest or a checkpoint file" }
+  package init?(_ value: ConfigurationValue) {
+    guard let text = value.text else { return nil }
+    self.init(text)
+  }
+  package var configured: ConfigurationValue {
+    switch self {
+    case .newest: .quoted("newest")
+    case .file(let path): .quoted(path)
+    }
+  }
+}
 
 /// An option by its name, which is the same on the command line and in a configuration file.
 struct OptionField: Sendable {
@@ -104,18 +118,4 @@ extension TrainingOptions {
     OptionField("overwrite", \.overwrite, isRecorded: false),
     OptionField("resume", \.resume, isRecorded: false),
   ]
-}
-
-extension ResumeSource: OptionValue {
-  static var expectation: String { "newest or a checkpoint file" }
-  init?(_ value: ConfigurationValue) {
-    guard let text = value.text else { return nil }
-    self = text == "newest" ? .newest : .file(text)
-  }
-  var configured: ConfigurationValue {
-    switch self {
-    case .newest: .quoted("newest")
-    case .file(let path): .quoted(path)
-    }
-  }
 }

@@ -73,6 +73,17 @@ public enum BatchNormBackwardName: String, Codable, CaseIterable, Sendable {
   case frozen
 }
 
+/// The checkpoint that training resumes from.
+public enum ResumeSource: Equatable, Sendable {
+  /// The newest intact checkpoint of the run, which continues in its directory.
+  case newest
+  /// The checkpoint in a file; the run has a directory of its own.
+  case file(String)
+
+  /// The source that a command line or a configuration file names: `newest`, or a file.
+  public init(_ text: String) { self = text == "newest" ? .newest : .file(text) }
+}
+
 /// Everything that can be chosen about a training run, with its defaults.
 public struct TrainingOptions: Equatable, Sendable {
   /// The DATA argument.
@@ -147,7 +158,7 @@ public struct TrainingOptions: Equatable, Sendable {
   public var run: String?
   /// Whether a run directory that exists is replaced.
   public var overwrite = false
-  /// What is gone on with: "newest" for the run's newest intact checkpoint, or a file.
+  /// The checkpoint that training resumes from.
   public var resume: ResumeSource?
   /// After how many steps a checkpoint is written, beside the first and the last step.
   public var checkpointEvery: Int?
@@ -211,12 +222,4 @@ public struct TrainingOptions: Equatable, Sendable {
     return LearningRateSchedule(
       base: resolvedLearningRate, shape: shape, warmupSteps: warmupSteps)
   }
-}
-
-/// Where a run is resumed from.
-public enum ResumeSource: Hashable, Sendable {
-  /// The run's newest intact checkpoint.
-  case newest
-  /// A checkpoint file.
-  case file(String)
 }
