@@ -47,7 +47,8 @@ public final class BlockLayout: @unchecked Sendable {
     for (count, offset) in zip(counts, offsets) {
       guard (0...limit).contains(count), (0...limit).contains(offset), count + offset <= limit
       else {
-        throw Self.invalid("a block of \(count) elements at offset \(offset) is not within 0...\(limit)")
+        throw Self.invalid(
+          "a block of \(count) elements at offset \(offset) is not within 0...\(limit)")
       }
       if count > 0 { extent = max(extent, offset + count) }
     }

@@ -36,9 +36,9 @@ public final class Communicator {
     size = Int(number)
   }
 
-  /// Releases the communicator's MPI resources. Collective.
+  /// Releases the communicator's MPI resources.
   ///
-  /// There is no automatic release: a communicator that goes out of scope on one rank must not block
+  /// Collective. There is no automatic release: a communicator that goes out of scope on one rank must not block
   /// on the others. MPI 3.1, section 6.4.3.
   ///
   /// - Throws: ``MPIError/invalidArgument(call:rank:reason:)`` for the communicators of
@@ -79,9 +79,8 @@ public final class Communicator {
 /// New communicators from existing ones.
 extension Communicator {
   /// Creates a communicator of the same ranks whose messages are separate from this one's.
-  /// Collective.
   ///
-  /// MPI 3.1, section 6.4.2.
+  /// Collective. MPI 3.1, section 6.4.2.
   ///
   /// - Throws: What MPI reports, or ``MPIError/communicatorClosed(call:rank:)``.
   public func duplicate() throws(MPIError) -> Communicator {
@@ -90,9 +89,9 @@ extension Communicator {
     return try wrap(made, "MPI_Comm_dup")
   }
 
-  /// Partitions the ranks into one new communicator per color. Collective.
+  /// Partitions the ranks into one new communicator per color.
   ///
-  /// MPI 3.1, section 6.4.2.
+  /// Collective. MPI 3.1, section 6.4.2.
   ///
   /// - Parameters:
   ///   - color: The communicator that this rank joins, not negative; `nil` to join none.
@@ -113,9 +112,9 @@ extension Communicator {
     return color == nil ? nil : try wrap(made, call)
   }
 
-  /// Partitions the ranks into one communicator per host, whose ranks can share memory. Collective.
+  /// Partitions the ranks into one communicator per host, whose ranks can share memory.
   ///
-  /// The ranks keep their order. MPI 3.1, section 6.4.2.
+  /// Collective. The ranks keep their order. MPI 3.1, section 6.4.2.
   ///
   /// - Throws: What MPI reports, or ``MPIError/communicatorClosed(call:rank:)``.
   public func splitBySharedMemory() throws(MPIError) -> Communicator {

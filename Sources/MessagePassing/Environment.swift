@@ -32,9 +32,9 @@ public final class MPIEnvironment {
 
   private let state: EnvironmentState
 
-  /// Initializes MPI, once per process. Collective.
+  /// Initializes MPI, once per process.
   ///
-  /// MPI 3.1, sections 8.7 and 12.4.3.
+  /// Collective. MPI 3.1, sections 8.7 and 12.4.3.
   ///
   /// - Parameters:
   ///   - level: The thread level that the program requires.
@@ -63,9 +63,9 @@ public final class MPIEnvironment {
     }
   }
 
-  /// Finalizes MPI after all communication has completed. Collective.
+  /// Finalizes MPI after all communication has completed.
   ///
-  /// No communicator can be used afterwards. MPI 3.1, section 8.7.
+  /// Collective. No communicator can be used afterwards. MPI 3.1, section 8.7.
   ///
   /// - Throws: ``MPIError/alreadyFinalized`` the second time, or what MPI reports.
   public func finalize() throws(MPIError) {

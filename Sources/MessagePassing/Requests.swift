@@ -162,7 +162,9 @@ extension RequestGroup {
       label: label)
   }
 
-  /// Starts copying the root's buffer to all ranks. Collective.
+  /// Starts copying the root's buffer to all ranks.
+  ///
+  /// Collective.
   ///
   /// - Throws: ``MPIError/groupFull(capacity:rank:)``, or as
   ///   ``Communicator/startBroadcast(_:root:owner:)``.
@@ -174,7 +176,9 @@ extension RequestGroup {
     add(try communicator.beginBroadcast(buffer, root: root, owner: owner), label: label)
   }
 
-  /// Starts completing a buffer in which each rank has filled its own block. Collective.
+  /// Starts completing a buffer in which each rank has filled its own block.
+  ///
+  /// Collective.
   ///
   /// - Throws: ``MPIError/groupFull(capacity:rank:)``, or as
   ///   ``Communicator/startAllGather(inPlace:layout:owner:)``.

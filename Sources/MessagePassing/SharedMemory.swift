@@ -16,9 +16,9 @@ public final class SharedWindow {
   private let byteCount: Int
   private let segments: [Range<Int>]
 
-  /// Creates a window, for a communicator whose ranks are all on one host. Collective.
+  /// Creates a window, for a communicator whose ranks are all on one host.
   ///
-  /// The first rank creates the memory, and the others open it through /proc, which ranks of the same
+  /// Collective. The first rank creates the memory, and the others open it through /proc, which ranks of the same
   /// user may. POSIX.1-2017, posix_fallocate, mmap. All bytes are zero initially. Each segment's pages
   /// are allocated by its rank, on the NUMA node where the rank runs.
   ///
@@ -97,8 +97,8 @@ public final class SharedWindow {
 
 /// Counters in shared memory with which the ranks of one host wait for each other.
 ///
-/// Each rank has one counter of each kind, which it alone advances and all ranks can read. Whoever
-/// reads a counter's new value also sees what its rank wrote to shared memory before advancing it.
+/// Each rank has one counter of each kind, which it alone advances and all ranks can read. A rank
+/// that reads a counter's new value also sees what the counter's rank wrote to shared memory before.
 /// Waits spin first, and yield the core where ranks outnumber cores (``WaitLoop``).
 public final class SharedCounters {
   /// Keeps the counters of different ranks on separate cache lines, adjacent-line prefetch included.
@@ -108,7 +108,9 @@ public final class SharedCounters {
   private let communicator: Communicator
   private let counters: UnsafeMutablePointer<UnsafeMutablePointer<Atomic<Int>>>
 
-  /// Creates `kinds` counters per rank, all zero, for ranks on one host. Collective.
+  /// Creates `kinds` counters per rank, all zero, for ranks on one host.
+  ///
+  /// Collective.
   ///
   /// - Throws: As ``SharedWindow/init(_:ownBytes:)``.
   public init(_ communicator: Communicator, kinds: Int) throws(MPIError) {
@@ -158,6 +160,7 @@ public final class SharedCounters {
   }
 
   /// Advances this rank's counter, and returns once all ranks have advanced theirs as many times.
+  ///
   /// Collective.
   ///
   /// - Throws: As ``wait(_:for:)``.
