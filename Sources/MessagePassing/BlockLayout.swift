@@ -18,8 +18,8 @@ public final class BlockLayout: @unchecked Sendable {
   /// Places blocks one after another.
   ///
   /// - Parameter counts: The size of each rank's block; may be 0.
-  /// - Throws: ``MPIError/invalidArgument(call:rank:reason:)`` if a count is negative, or the layout
-  ///   exceeds `Int32.max` elements.
+  /// - Throws: ``MPIError/invalidArgument(call:rank:reason:)`` if a count is negative, or the
+  ///   layout exceeds `Int32.max` elements.
   public convenience init(counts: [Int]) throws(MPIError) {
     var offsets: [Int] = []
     offsets.reserveCapacity(counts.count)
@@ -36,8 +36,8 @@ public final class BlockLayout: @unchecked Sendable {
   /// - Parameters:
   ///   - counts: The size of each rank's block; may be 0.
   ///   - offsets: The first element of each rank's block.
-  /// - Throws: ``MPIError/invalidArgument(call:rank:reason:)`` if the arrays differ in length, a number
-  ///   is negative, or the layout exceeds `Int32.max` elements.
+  /// - Throws: ``MPIError/invalidArgument(call:rank:reason:)`` if the arrays differ in length, a
+  ///   number is negative, or the layout exceeds `Int32.max` elements.
   public init(counts: [Int], offsets: [Int]) throws(MPIError) {
     guard counts.count == offsets.count else {
       throw Self.invalid("\(counts.count) counts but \(offsets.count) offsets")

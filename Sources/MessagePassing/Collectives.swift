@@ -65,11 +65,11 @@ extension Communicator {
   /// - Parameters:
   ///   - block: This rank's block.
   ///   - buffer: Receives all blocks on `root`; ignored elsewhere, where it may be `nil`.
-  ///   - layout: Where each rank's block goes, the same on all ranks; `nil` for blocks of equal size in
-  ///     the order of ranks.
+  ///   - layout: Where each rank's block goes, the same on all ranks; `nil` for blocks of equal
+  ///     size in the order of ranks.
   ///   - root: The rank that receives the data, the same on all ranks.
-  /// - Throws: ``MPIError/invalidArgument(call:rank:reason:)`` if block, buffer, layout or root don't
-  ///   fit, ``MPIError/tooManyElements(call:rank:count:)``, or what MPI reports.
+  /// - Throws: ``MPIError/invalidArgument(call:rank:reason:)`` if block, buffer, layout or root
+  ///   don't fit, ``MPIError/tooManyElements(call:rank:count:)``, or what MPI reports.
   public func gather<Element: MessageElement>(
     _ block: UnsafeBufferPointer<Element>, into buffer: UnsafeMutableBufferPointer<Element>?,
     layout: BlockLayout? = nil, root: Int
@@ -105,10 +105,10 @@ extension Communicator {
   /// - Parameters:
   ///   - block: This rank's block.
   ///   - buffer: Receives all blocks; must not overlap `block`.
-  ///   - layout: Where each rank's block goes, the same on all ranks; `nil` for blocks of equal size in
-  ///     the order of ranks.
-  /// - Throws: ``MPIError/invalidArgument(call:rank:reason:)`` if block, buffer or layout don't fit,
-  ///   ``MPIError/tooManyElements(call:rank:count:)``, or what MPI reports.
+  ///   - layout: Where each rank's block goes, the same on all ranks; `nil` for blocks of equal
+  ///     size in the order of ranks.
+  /// - Throws: ``MPIError/invalidArgument(call:rank:reason:)`` if block, buffer or layout don't
+  ///   fit, ``MPIError/tooManyElements(call:rank:count:)``, or what MPI reports.
   public func allGather<Element: MessageElement>(
     _ block: UnsafeBufferPointer<Element>, into buffer: UnsafeMutableBufferPointer<Element>,
     layout: BlockLayout? = nil
@@ -122,8 +122,8 @@ extension Communicator {
   ///
   /// - Parameters:
   ///   - buffer: All blocks, of which this rank's is filled.
-  ///   - layout: Where each rank's block lies, the same on all ranks; `nil` for blocks of equal size
-  ///     in the order of ranks.
+  ///   - layout: Where each rank's block lies, the same on all ranks; `nil` for blocks of equal
+  ///     size in the order of ranks.
   /// - Throws: As ``allGather(_:into:layout:)``.
   public func allGather<Element: MessageElement>(
     inPlace buffer: UnsafeMutableBufferPointer<Element>, layout: BlockLayout? = nil
@@ -178,7 +178,8 @@ extension Communicator {
 
   /// Sends one block to each rank and receives one from each, all of equal size.
   ///
-  /// Block `r` of `blocks` goes to rank `r`; block `r` of `buffer` comes from it. MPI 3.1, section 5.8.
+  /// Block `r` of `blocks` goes to rank `r`; block `r` of `buffer` comes from it. MPI 3.1, section
+  /// 5.8.
   ///
   /// - Parameters:
   ///   - blocks: `size` equal blocks, of the same count on all ranks.
@@ -279,7 +280,8 @@ extension Communicator {
   ) throws(MPIError) {
     let call: StaticString = "MPI_Iallreduce"
     let count = try checkedCount(buffer.count, call)
-    // A reduce-scatter and an all-gather: each block goes to the rank that adds it up, its sum to all.
+    // A reduce-scatter and an all-gather: each block goes to the rank that adds it up, its sum to
+    // all.
     let sent = 2 &* buffer.count / size &* (size - 1)
     let reduce = try begin(call, on: Element.self, count: buffer.count, sent: sent) {
       type, communicator, request in
@@ -322,8 +324,8 @@ extension Communicator {
 
   /// Returns the root's bytes; the other ranks need not know their number.
   ///
-  /// - Throws: ``MPIError/tooManyElements(call:rank:count:)`` on all ranks if there are 2 GiB or more,
-  ///   or what MPI reports.
+  /// - Throws: ``MPIError/tooManyElements(call:rank:count:)`` on all ranks if there are 2 GiB or
+  ///   more, or what MPI reports.
   public func broadcast(bytes: [UInt8], root: Int) throws(MPIError) -> [UInt8] {
     let count = try broadcast(bytes.count, root: root)
     var result = rank == root ? bytes : [UInt8](repeating: 0, count: count)
@@ -346,8 +348,8 @@ extension Communicator {
 
   /// Returns the bytes of all ranks, in the order of ranks; their numbers may differ.
   ///
-  /// - Throws: ``MPIError/invalidArgument(call:rank:reason:)`` on all ranks if there are 2 GiB or more
-  ///   in total, or what MPI reports.
+  /// - Throws: ``MPIError/invalidArgument(call:rank:reason:)`` on all ranks if there are 2 GiB or
+  ///   more in total, or what MPI reports.
   public func allGather(bytes: [UInt8]) throws(MPIError) -> [[UInt8]] {
     let layout = try BlockLayout(counts: try allGather(bytes.count))
     var all = [UInt8](repeating: 0, count: layout.extent)

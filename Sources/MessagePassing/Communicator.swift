@@ -38,8 +38,8 @@ public final class Communicator {
 
   /// Releases the communicator's MPI resources.
   ///
-  /// Collective. There is no automatic release: a communicator that goes out of scope on one rank must not block
-  /// on the others. MPI 3.1, section 6.4.3.
+  /// Collective. There is no automatic release: a communicator that goes out of scope on one rank
+  /// must not block on the others. MPI 3.1, section 6.4.3.
   ///
   /// - Throws: ``MPIError/invalidArgument(call:rank:reason:)`` for the communicators of
   ///   ``MPIEnvironment``, ``MPIError/communicatorClosed(call:rank:)`` if it is already freed.
@@ -59,9 +59,9 @@ public final class Communicator {
 
   /// Bytes that this process has sent to other ranks so far, on all communicators.
   ///
-  /// A message counts when it is started, without headers. How MPI routes the data of a collective is
-  /// its own choice, so there each rank counts its own elements once for every rank that must receive
-  /// them; summed over all ranks this is what arrives.
+  /// A message counts when it is started, without headers. How MPI routes the data of a collective
+  /// is its own choice, so there each rank counts its own elements once for every rank that must
+  /// receive them; summed over all ranks this is what arrives.
   public var bytesSent: Int { state.bytesSent }
 
   /// The rank of this process in the world, which errors report.

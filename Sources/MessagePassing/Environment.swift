@@ -10,10 +10,10 @@ internal import COpenMPI
 /// try environment.finalize()
 /// ```
 ///
-/// The module offers a typed subset of MPI. A ``Communicator`` sends and receives messages, blocking
-/// and non-blocking (``Request``, ``RequestGroup``), and has the collectives barrier, broadcast,
-/// gather, all-gather, all-to-all and, for integers, all-reduce; ranks on one host share memory by
-/// ``SharedWindow`` and ``SharedCounters``.
+/// The module offers a typed subset of MPI. A ``Communicator`` sends and receives messages,
+/// blocking and non-blocking (``Request``, ``RequestGroup``), and has the collectives barrier,
+/// broadcast, gather, all-gather, all-to-all and, for integers, all-reduce; ranks on one host share
+/// memory by ``SharedWindow`` and ``SharedCounters``.
 ///
 /// A program that was not started by `mpirun` is a world of one process. MPI is finalized only by
 /// ``finalize()``: on a rank that fails it would wait for the others, so such a rank calls

@@ -9,7 +9,8 @@ public import Failures
 public enum MPIError: Error, Equatable, Sendable {
   /// An MPI function returned an error code.
   case callFailed(MPIFailure)
-  /// An argument was rejected before the call reached MPI; `reason` states what was expected and found.
+  /// An argument was rejected before the call reached MPI; `reason` states what was expected and
+  /// found.
   case invalidArgument(call: String, rank: Int, reason: String)
   /// A message has `count` elements, more than the 32-bit counts of MPI allow.
   case tooManyElements(call: String, rank: Int, count: Int)

@@ -8,14 +8,15 @@ internal import Foundation
 /// if LaunchEnvironment.current.isFirst { print(usage) }
 /// ```
 ///
-/// Variables of several launchers can be set, since `mpirun` inside a Slurm step keeps the step's; the
-/// innermost launcher counts. `SLURM_NTASKS` alone, as in a shell of `salloc`, is no launcher.
+/// Variables of several launchers can be set, since `mpirun` inside a Slurm step keeps the step's;
+/// the innermost launcher counts. `SLURM_NTASKS` alone, as in a shell of `salloc`, is no launcher.
 public struct LaunchEnvironment: Equatable, Sendable {
   /// The kind of launcher that started a process.
   public enum Launcher: Equatable, Sendable {
     /// Open MPI's `mpirun`.
     case openMPI
-    /// A launcher that provides PMI: `srun --mpi=pmi2`, or the `mpirun` of MPICH and its derivatives.
+    /// A launcher that provides PMI: `srun --mpi=pmi2`, or the `mpirun` of MPICH and its
+    /// derivatives.
     case pmi
     /// A launcher that provides PMIx, such as `srun --mpi=pmix` or `prun`.
     case pmix

@@ -29,8 +29,8 @@ extension Communicator {
   ///   - buffer: The destination of the message; may be larger than the message.
   ///   - source: The sending rank.
   ///   - tag: The message's tag.
-  /// - Throws: ``MPIError/callFailed(_:)`` of class `MPI_ERR_TRUNCATE` if the message is larger than
-  ///   the buffer, or as ``send(_:to:tag:)``.
+  /// - Throws: ``MPIError/callFailed(_:)`` of class `MPI_ERR_TRUNCATE` if the message is larger
+  ///   than the buffer, or as ``send(_:to:tag:)``.
   @discardableResult
   public func receive<Element: MessageElement>(
     into buffer: UnsafeMutableBufferPointer<Element>, from source: Int, tag: Int = 0
@@ -144,8 +144,8 @@ extension Communicator {
 extension Communicator {
   /// Sends an integer to a rank, without waiting and without learning whether it arrives.
   ///
-  /// Each notice permanently occupies 8 bytes, which MPI may read at any later time: it is meant for
-  /// rare events. MPI 3.1, section 3.7.3.
+  /// Each notice permanently occupies 8 bytes, which MPI may read at any later time: it is meant
+  /// for rare events. MPI 3.1, section 3.7.3.
   ///
   /// - Throws: ``MPIError/invalidArgument(call:rank:reason:)`` for a rank out of range, or what MPI
   ///   reports.

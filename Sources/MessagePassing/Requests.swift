@@ -6,9 +6,9 @@ internal import Glibc
 /// One communication in flight, which must be waited for.
 ///
 /// The request keeps the owner of its buffer alive. Dropping a request before it has completed
-/// terminates the job with a message that names the operation: waiting could hang, and releasing the
-/// buffer would let MPI write into memory that has been reused. This also applies when a thrown error
-/// leaves the scope.
+/// terminates the job with a message that names the operation: waiting could hang, and releasing
+/// the buffer would let MPI write into memory that has been reused. This also applies when a thrown
+/// error leaves the scope.
 ///
 /// MPI 3.1, section 3.7.
 public struct Request: ~Copyable {
@@ -72,8 +72,8 @@ public final class RequestGroup {
   /// The number of requests in flight.
   public private(set) var count = 0
 
-  // MPI completes arrays of handles, so these are kept beside the operations. Only the first `count`
-  // elements are in use.
+  // MPI completes arrays of handles, so these are kept beside the operations. Only the first
+  // `count` elements are in use.
   private let handles: UnsafeMutablePointer<MPI_Request?>
   private let operations: UnsafeMutablePointer<Operation?>
   private let labels: UnsafeMutablePointer<Int>
@@ -130,7 +130,8 @@ extension RequestGroup {
   ///   - destination: The receiving rank of `communicator`.
   ///   - tag: The message's tag.
   ///   - communicator: The communicator on which it is sent.
-  ///   - owner: The object that owns the buffer's memory; the group keeps it alive until completion.
+  ///   - owner: The object that owns the buffer's memory; the group keeps it alive until
+  ///     completion.
   ///   - label: The value that ``progress(_:)`` and ``waitSome(_:)`` pass on when it has completed.
   /// - Throws: ``MPIError/groupFull(capacity:rank:)``, or as ``Communicator/send(_:to:tag:)``.
   public func startSend<Element: MessageElement>(
@@ -149,7 +150,8 @@ extension RequestGroup {
   ///   - source: The sending rank of `communicator`.
   ///   - tag: The message's tag.
   ///   - communicator: The communicator on which it is sent.
-  ///   - owner: The object that owns the buffer's memory; the group keeps it alive until completion.
+  ///   - owner: The object that owns the buffer's memory; the group keeps it alive until
+  ///     completion.
   ///   - label: The value that ``progress(_:)`` and ``waitSome(_:)`` pass on when it has completed.
   /// - Throws: ``MPIError/groupFull(capacity:rank:)``, or as ``Communicator/send(_:to:tag:)``.
   public func startReceive<Element: MessageElement>(

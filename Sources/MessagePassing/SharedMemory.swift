@@ -7,10 +7,10 @@ internal import Synchronization
 /// Memory that all ranks of a communicator can read and write: one segment per rank.
 ///
 /// It is an anonymous memory file (Linux, memfd_create(2)) rather than an MPI window, for three
-/// reasons. Nothing is left behind on the host however a rank dies. Its size is limited by the host's
-/// memory, not by /dev/shm, which has 64 MB in a container by default. And its pages are reserved at
-/// creation, so that a shortage of memory is an error there, where a window would kill the rank with
-/// a bus error at some later write.
+/// reasons. Nothing is left behind on the host however a rank dies. Its size is limited by the
+/// host's memory, not by /dev/shm, which has 64 MB in a container by default. And its pages are
+/// reserved at creation, so that a shortage of memory is an error there, where a window would kill
+/// the rank with a bus error at some later write.
 public final class SharedWindow {
   private let base: UnsafeMutableRawPointer
   private let byteCount: Int
@@ -18,9 +18,9 @@ public final class SharedWindow {
 
   /// Creates a window, for a communicator whose ranks are all on one host.
   ///
-  /// Collective. The first rank creates the memory, and the others open it through /proc, which ranks of the same
-  /// user may. POSIX.1-2017, posix_fallocate, mmap. All bytes are zero initially. Each segment's pages
-  /// are allocated by its rank, on the NUMA node where the rank runs.
+  /// Collective. The first rank creates the memory, and the others open it through /proc, which
+  /// ranks of the same user may. POSIX.1-2017, posix_fallocate, mmap. All bytes are zero initially.
+  /// Each segment's pages are allocated by its rank, on the NUMA node where the rank runs.
   ///
   /// - Parameter ownBytes: The length of this rank's segment; may differ between ranks.
   /// - Throws: ``MPIError/sharedMemoryUnavailable(bytes:reason:)`` on all ranks alike, or what MPI
@@ -98,10 +98,11 @@ public final class SharedWindow {
 /// Counters in shared memory with which the ranks of one host wait for each other.
 ///
 /// Each rank has one counter of each kind, which it alone advances and all ranks can read. A rank
-/// that reads a counter's new value also sees what the counter's rank wrote to shared memory before.
-/// Waits spin first, and yield the core where ranks outnumber cores (``WaitLoop``).
+/// that reads a counter's new value also sees what the counter's rank wrote to shared memory
+/// before. Waits spin first, and yield the core where ranks outnumber cores (``WaitLoop``).
 public final class SharedCounters {
-  /// Keeps the counters of different ranks on separate cache lines, adjacent-line prefetch included.
+  /// Keeps the counters of different ranks on separate cache lines, adjacent-line prefetch
+  /// included.
   private static let spacing = 128
 
   private let window: SharedWindow

@@ -4,9 +4,9 @@ internal import Glibc
 
 /// Pauses between checks of a condition that other ranks will make true.
 ///
-/// Every wait of this module is such a loop: it spins first, then yields the core to other processes,
-/// and a few times a second calls the observer of long waits (``Communicator/observeWaits(_:)``). A
-/// wait that ends while it spins makes no system call.
+/// Every wait of this module is such a loop: it spins first, then yields the core to other
+/// processes, and a few times a second calls the observer of long waits
+/// (``Communicator/observeWaits(_:)``). A wait that ends while it spins makes no system call.
 ///
 /// ```swift
 /// var loop = communicator.waitLoop()
@@ -60,9 +60,9 @@ extension Communicator {
 
   /// Sets the observer of this process's long waits, on any communicator.
   ///
-  /// It is called a few times a second with the seconds that the wait has lasted so far. It may send
-  /// messages and receive those that have arrived, but must not wait. It abandons the wait, and with
-  /// it the job, by throwing.
+  /// It is called a few times a second with the seconds that the wait has lasted so far. It may
+  /// send messages and receive those that have arrived, but must not wait. It abandons the wait,
+  /// and with it the job, by throwing.
   public func observeWaits(_ observer: ((Double) throws(MPIError) -> Void)?) {
     state.waitObserver = observer
   }

@@ -35,7 +35,8 @@ let errorChecks: [String: RankCheck] = [
     let world = environment.world
     for isTested in [false, true] {
       let (box, own) = (Box<Int>(count: 2), Box([1, 2, 3, 4]))
-      // Sent first: Open MPI reports no truncation if a rank's message to itself matches a posted receive.
+      // Sent first: Open MPI reports no truncation if a rank's message to itself matches a posted
+      // receive.
       try world.send(own.constant, to: world.rank)
       var request = try world.startReceive(into: box.buffer, from: world.rank, owner: box)
       do {

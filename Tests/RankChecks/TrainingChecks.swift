@@ -14,8 +14,8 @@ let trainingChecks: [String: RankCheck] = [
 
 /// Training on several ranks against the Float64 references of PyTorch.
 enum GoldenChecks {
-  /// Trains every case on all ranks, compares with the references, and requires the same bits as on a
-  /// single replica with the same number of slices.
+  /// Trains every case on all ranks, compares with the references, and requires the same bits as on
+  /// a single replica with the same number of slices.
   ///
   /// The environment variable `LOCKSTEP_GOLDENS` is the path of the reference file.
   static func run(_ environment: MPIEnvironment) throws {
@@ -52,8 +52,8 @@ enum GoldenChecks {
     }
   }
 
-  /// Which ranks share memory, as host numbers: all ranks, pairs, and all but the first, as hosts are
-  /// filled in order (`--map-by slot`); every other rank, as they are placed round-robin
+  /// Which ranks share memory, as host numbers: all ranks, pairs, and all but the first, as hosts
+  /// are filled in order (`--map-by slot`); every other rank, as they are placed round-robin
   /// (`--map-by node`).
   private static func hostAssignments(ranks: Int) -> [[Int]?] {
     [nil, (0..<ranks).map { $0 / 2 }, (0..<ranks).map { min($0, 1) }, (0..<ranks).map { $0 % 2 }]
@@ -72,8 +72,8 @@ enum GoldenChecks {
 
 /// Batch norm whose statistics each rank computes over its own rows (`Scope.replica`).
 enum LocalNormalizationChecks {
-  /// The gradient is then the sum of the gradients of each rank's rows as a batch of their own, weighted
-  /// by their share of the rows, and SGD must change the weights accordingly.
+  /// The gradient is then the sum of the gradients of each rank's rows as a batch of their own,
+  /// weighted by their share of the rows, and SGD must change the weights accordingly.
   static func run(_ environment: MPIEnvironment) throws {
     let group = try MPIProcessGroup(environment.world.duplicate(), host: Host.name)
     for (index, rows) in [37, 24, 5].enumerated() {
