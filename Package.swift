@@ -81,7 +81,7 @@ let package = Package(
     // Programs that use the libraries.
     .executableTarget(
       name: "FitCurve",
-      dependencies: ["Coordination", "DataParallel", "MessagePassing", "NeuralCore"],
+      dependencies: ["Machine", "Coordination", "DataParallel", "MessagePassing", "NeuralCore"],
       path: "Examples/FitCurve"),
 
     // What Benchmarks/kernels runs.
@@ -97,7 +97,7 @@ let package = Package(
     .executableTarget(
       name: "RankChecks",
       dependencies: [
-        "Failures", "MessagePassing", "NeuralCore", "Coordination", "DataParallel", "Diagnosis",
+        "Failures", "Machine", "MessagePassing", "NeuralCore", "Coordination", "DataParallel",
         "GoldenSupport",
       ],
       path: "Tests/RankChecks"),

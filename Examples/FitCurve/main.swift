@@ -8,6 +8,7 @@
 import Coordination
 import DataParallel
 import Foundation
+import Machine
 import MessagePassing
 import NeuralCore
 
@@ -44,7 +45,7 @@ func fit(_ environment: MPIEnvironment) throws {
     loss: MeanSquaredError(), optimizer: AdamOptimizer(),
     schedule: LearningRateSchedule(base: 0.02), seed: 0)
   // Alone, the network is ready now. A group makes it one of several replicas.
-  let group = try MPIProcessGroup(environment.world, host: environment.host)
+  let group = try MPIProcessGroup(environment.world, host: Host.name)
   try group.join(network, slices: max(8, group.size), exchange: ExchangeOptions())
 
   let points = Points(count: 1000)

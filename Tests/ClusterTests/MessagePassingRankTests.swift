@@ -3,10 +3,10 @@ import Foundation
 import TestSupport
 import Testing
 
-/// The checks of RankChecks about messages, each started by mpirun with 1 to 4 ranks, and alone.
+/// The checks of RankChecks about messages, each started by mpirun with 1 to 4 ranks, and without it.
 ///
-/// No test initializes MPI in the test runner itself: Open MPI puts its own variables into the
-/// environment then, and every `mpirun` that the runner starts afterwards fails.
+/// No test initializes MPI in the test runner itself: Open MPI would set its variables in the
+/// environment, and every later `mpirun` of the runner would fail.
 @Suite("MessagePassing on ranks", .serialized)
 struct MessagePassingRankTests {
   static let checks = [
@@ -21,14 +21,14 @@ struct MessagePassingRankTests {
 
   init() throws { program = try productURL(named: "RankChecks").path }
 
-  @Test("holds on every number of ranks", arguments: checks, [1, 2, 3, 4])
+  @Test("a check of messages passes on 1 to 4 ranks", arguments: checks, [1, 2, 3, 4])
   func check(name: String, ranks: Int) throws {
     let result = try mpirun(ranks: ranks, program, [name], timeout: 50)
     #expect(result.status == 0, "\(result)")
     #expect(result.standardOutput.contains("passed: \(name) on \(ranks)\n"), "\(result)")
   }
 
-  @Test("holds for a process that mpirun did not start", arguments: checks)
+  @Test("a check of messages passes in a process that mpirun did not start", arguments: checks)
   func checkAlone(name: String) throws {
     let result = try run(program, [name], timeout: 50)
     #expect(result.status == 0, "\(result)")
@@ -36,9 +36,12 @@ struct MessagePassingRankTests {
   }
 
   @Test(
-    "a rank that fails ends the job, with its status and its reason",
+    "a rank that fails ends the job with its exit status and message",
     arguments: [
-      ("dropped-request", 70, "a request was dropped in flight: MPI_Irecv of 7 elements, peer 0"),
+      (
+        "dropped-request", 70,
+        "a request was dropped before it completed: MPI_Irecv of 7 elements, peer 0"
+      ),
       ("dropped-group", 70, "MPI_Irecv of 7 elements, peer 0, tag 42, and 2 more"),
       ("failure", 1, "on purpose: found 1, expected 2"),
       ("abort", 75, ""),
@@ -53,7 +56,7 @@ struct MessagePassingRankTests {
     }
   }
 
-  @Test("a wait that its observer gives up ends with the observer's reason", arguments: [1, 3])
+  @Test("a wait abandoned by its observer throws the observer's error", arguments: [1, 3])
   func abandoned(ranks: Int) throws {
     let result = try mpirun(ranks: ranks, program, ["abandoned-wait"], timeout: 50)
     #expect(result.status == 3, "\(result)")
@@ -62,7 +65,7 @@ struct MessagePassingRankTests {
   }
 
   @Test(
-    "a world smaller than the launcher says is an error that names the variable",
+    "a world smaller than the launcher's size variable is an error that names the variable",
     arguments: [
       ["PMI_SIZE": "4", "PMI_RANK": "1"],
       ["OMPI_COMM_WORLD_SIZE": "4"],
@@ -72,10 +75,10 @@ struct MessagePassingRankTests {
     let result = try run(program, ["environment"], environment: variables, timeout: 50)
     #expect(result.status == 1)
     let variable = try #require(variables.first { $0.value == "4" }?.key)
-    #expect(result.standardError.contains("\(variable) says that 4 processes were started"))
+    #expect(result.standardError.contains("the launcher started 4 processes (\(variable))"))
   }
 
-  @Test("an allocation of Slurm's alone is no reason to expect ranks")
+  @Test("a Slurm allocation without a step starts a world of one rank")
   func allocation() throws {
     let result = try run(
       program, ["environment"], environment: ["SLURM_NTASKS": "4", "SLURM_PROCID": "0"], timeout: 50

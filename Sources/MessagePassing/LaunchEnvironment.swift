@@ -1,41 +1,41 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Foundation
 
-/// What the launcher's variables say about this process, known before MPI is initialized.
+/// What the launcher's environment variables say about this process, before MPI is initialized.
 ///
-/// A usage error is printed once if only the first rank prints it:
+/// For example, only the first rank prints a usage error:
 /// ```swift
 /// if LaunchEnvironment.current.isFirst { print(usage) }
 /// ```
 ///
-/// The launcher nearest to the process wins: `mpirun` inside a Slurm step leaves the step's
-/// variables in place. A plain `SLURM_NTASKS`, as in a shell of `salloc`, starts nothing and says
-/// nothing.
+/// Variables of several launchers can be set, since `mpirun` inside a Slurm step keeps the step's;
+/// the innermost launcher counts. `SLURM_NTASKS` alone, as in a shell of `salloc`, is no launcher.
 public struct LaunchEnvironment: Equatable, Sendable {
-  /// Who started this process.
+  /// The kind of launcher that started a process.
   public enum Launcher: Equatable, Sendable {
     /// Open MPI's `mpirun`.
     case openMPI
-    /// A launcher that speaks PMI: `srun --mpi=pmi2`, or the `mpirun` of MPICH and its kin.
+    /// A launcher that provides PMI: `srun --mpi=pmi2`, or the `mpirun` of MPICH and its
+    /// derivatives.
     case pmi
-    /// A launcher that speaks PMIx, such as `srun --mpi=pmix` or `prun`.
+    /// A launcher that provides PMIx, such as `srun --mpi=pmix` or `prun`.
     case pmix
     /// Slurm's `srun` without any PMI.
     case slurmStep
   }
 
-  /// Who started this process; `nil` if it was started by itself.
+  /// The launcher that started this process, `nil` if there was none.
   public let launcher: Launcher?
-  /// This process's rank as told by the launcher.
+  /// The rank of this process, according to the launcher.
   public let rank: Int?
-  /// The number of processes as told by the launcher.
+  /// The number of processes, according to the launcher.
   public let size: Int?
   /// The variable that holds the size.
   public let sizeVariable: String?
-  /// Whether the launcher says that ranks outnumber cores, so that waiting ranks had better yield.
+  /// Whether ranks outnumber cores, according to the launcher, so that waiting ranks should yield.
   public let sharesCores: Bool
 
-  /// Reads the variables of a process's environment.
+  /// Reads the environment variables of a process.
   public init(_ variables: [String: String]) {
     func number(_ name: String) -> Int? { variables[name].flatMap { Int($0) } }
     func isSet(_ name: String) -> Bool { number(name) != nil }
@@ -64,14 +64,14 @@ public struct LaunchEnvironment: Equatable, Sendable {
     size = sizeVariable.flatMap(number)
   }
 
-  /// What the variables of this process say, as long as MPI is not initialized.
+  /// The launch environment of this process, valid until MPI is initialized.
   ///
-  /// Open MPI sets PMIx variables itself when it starts without a launcher; ask
+  /// Open MPI sets PMIx variables itself when it is initialized without a launcher; use
   /// ``MPIEnvironment/launch`` from then on.
   public static var current: LaunchEnvironment {
     LaunchEnvironment(ProcessInfo.processInfo.environment)
   }
 
-  /// Whether this process is rank 0, or was started by itself.
+  /// Whether this process is rank 0, or was started without a launcher.
   public var isFirst: Bool { (rank ?? 0) == 0 }
 }

@@ -1,25 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Where the block of each rank lies in a buffer: counts and offsets in elements.
+/// Where each rank's block lies in a buffer: counts and offsets (displacements), in elements.
 ///
-/// It is made once and used for many exchanges, which then allocate nothing.
+/// Create it once and reuse it, so that the exchanges themselves allocate nothing.
 public final class BlockLayout: @unchecked Sendable {
   // Unchecked: the pointers are private to the module, and nothing writes after `init`.
 
-  /// The number of blocks, one a rank.
+  /// The number of blocks, one per rank.
   public let ranks: Int
-  /// One past the last element of any block.
+  /// The end of the last block: the minimum size of a buffer.
   public let extent: Int
 
   let counts: UnsafePointer<Int32>
   let offsets: UnsafePointer<Int32>
   private let storage: UnsafeMutablePointer<Int32>
 
-  /// Lays blocks out one after another.
+  /// Places blocks one after another.
   ///
-  /// - Parameter counts: The size of each rank's block; 0 is allowed.
-  /// - Throws: ``MPIError/invalidArgument(call:rank:reason:)`` if a count is negative, or the blocks
-  ///   reach beyond what MPI can count.
+  /// - Parameter counts: The size of each rank's block; may be 0.
+  /// - Throws: ``MPIError/invalidArgument(call:rank:reason:)`` if a count is negative, or the
+  ///   layout exceeds `Int32.max` elements.
   public convenience init(counts: [Int]) throws(MPIError) {
     var offsets: [Int] = []
     offsets.reserveCapacity(counts.count)
@@ -31,23 +31,24 @@ public final class BlockLayout: @unchecked Sendable {
     try self.init(counts: counts, offsets: offsets)
   }
 
-  /// Lays blocks out where `offsets` says; the blocks must not overlap where they are received.
+  /// Places blocks at given offsets; blocks of a receive buffer must not overlap.
   ///
   /// - Parameters:
-  ///   - counts: The size of each rank's block; 0 is allowed.
+  ///   - counts: The size of each rank's block; may be 0.
   ///   - offsets: The first element of each rank's block.
-  /// - Throws: ``MPIError/invalidArgument(call:rank:reason:)`` if the lists differ in length, a number
-  ///   is negative, or the blocks reach beyond what MPI can count.
+  /// - Throws: ``MPIError/invalidArgument(call:rank:reason:)`` if the arrays differ in length, a
+  ///   number is negative, or the layout exceeds `Int32.max` elements.
   public init(counts: [Int], offsets: [Int]) throws(MPIError) {
     guard counts.count == offsets.count else {
-      throw Self.invalid("\(counts.count) counts with \(offsets.count) offsets")
+      throw Self.invalid("\(counts.count) counts but \(offsets.count) offsets")
     }
     let limit = Int(Int32.max)
     var extent = 0
     for (count, offset) in zip(counts, offsets) {
       guard (0...limit).contains(count), (0...limit).contains(offset), count + offset <= limit
       else {
-        throw Self.invalid("a block of \(count) elements at \(offset) is not in 0...\(limit)")
+        throw Self.invalid(
+          "a block of \(count) elements at offset \(offset) is not within 0...\(limit)")
       }
       if count > 0 { extent = max(extent, offset + count) }
     }
@@ -64,7 +65,7 @@ public final class BlockLayout: @unchecked Sendable {
 
   deinit { storage.deallocate() }
 
-  /// The elements of a rank's block.
+  /// The element range of a rank's block.
   ///
   /// - Precondition: `rank` is in `0..<ranks`.
   public subscript(rank: Int) -> Range<Int> {

@@ -1,23 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import COpenMPI
 
-/// How MPI reads one element of a message.
+/// The MPI datatype of a message's elements.
 ///
 /// MPI 3.1, section 3.2.2.
 public enum MessageType: Sendable {
-  /// Travels as `MPI_FLOAT`.
+  /// `MPI_FLOAT`.
   case float
-  /// Travels as `MPI_DOUBLE`.
+  /// `MPI_DOUBLE`.
   case double
-  /// Travels as `MPI_INT32_T`.
+  /// `MPI_INT32_T`.
   case int32
-  /// Travels as `MPI_INT64_T`.
+  /// `MPI_INT64_T`.
   case int64
-  /// Travels as `MPI_UINT8_T`.
+  /// `MPI_UINT8_T`.
   case uint8
-  /// Travels as `MPI_UINT32_T`.
+  /// `MPI_UINT32_T`.
   case uint32
-  /// Travels as `MPI_UINT64_T`.
+  /// `MPI_UINT64_T`.
   case uint64
 
   var datatype: MPI_Datatype {
@@ -33,53 +33,51 @@ public enum MessageType: Sendable {
   }
 }
 
-/// A number that messages carry.
+/// A number that can be sent in messages.
 public protocol MessageElement: BitwiseCopyable, Sendable {
-  /// The type that MPI knows it by; its size is that of `Self`.
+  /// The matching MPI datatype, of the same size as `Self`.
   static var messageType: MessageType { get }
-  /// The number that fills a buffer until a message arrives.
-  init()
 }
 
-/// A number whose sum is the same in any order, so that MPI may add it up.
+/// An integer: its sum doesn't depend on the order of additions, so MPI may reduce it.
 public protocol IntegerMessageElement: MessageElement, FixedWidthInteger {}
 
 extension Float: MessageElement {
-  /// Travels as `MPI_FLOAT`.
+  /// `MPI_FLOAT`.
   public static var messageType: MessageType { .float }
 }
 
 extension Double: MessageElement {
-  /// Travels as `MPI_DOUBLE`.
+  /// `MPI_DOUBLE`.
   public static var messageType: MessageType { .double }
 }
 
 extension Int32: IntegerMessageElement {
-  /// Travels as `MPI_INT32_T`.
+  /// `MPI_INT32_T`.
   public static var messageType: MessageType { .int32 }
 }
 
 extension Int64: IntegerMessageElement {
-  /// Travels as `MPI_INT64_T`.
+  /// `MPI_INT64_T`.
   public static var messageType: MessageType { .int64 }
 }
 
 extension Int: IntegerMessageElement {
-  /// Travels as `MPI_INT64_T`.
+  /// `MPI_INT64_T`.
   public static var messageType: MessageType { .int64 }
 }
 
 extension UInt8: IntegerMessageElement {
-  /// Travels as `MPI_UINT8_T`.
+  /// `MPI_UINT8_T`.
   public static var messageType: MessageType { .uint8 }
 }
 
 extension UInt32: IntegerMessageElement {
-  /// Travels as `MPI_UINT32_T`.
+  /// `MPI_UINT32_T`.
   public static var messageType: MessageType { .uint32 }
 }
 
 extension UInt64: IntegerMessageElement {
-  /// Travels as `MPI_UINT64_T`.
+  /// `MPI_UINT64_T`.
   public static var messageType: MessageType { .uint64 }
 }
