@@ -1,6 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 package import Foundation
 
+/// The root of the package.
+package let packageRoot = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+  .deletingLastPathComponent().deletingLastPathComponent()
+
+/// Runs one of the scripts in `launch`, in the folder `/`.
+package func launch(
+  _ script: String, _ arguments: [String], environment: [String: String] = [:]
+) throws -> CommandResult {
+  try run(
+    packageRoot.appendingPathComponent("launch/\(script)").path, arguments,
+    environment: environment, currentDirectory: "/")
+}
+
 /// A product that was not found beside the running tests.
 package struct MissingProduct: Error, CustomStringConvertible {
   /// The product's name.

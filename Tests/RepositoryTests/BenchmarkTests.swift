@@ -3,9 +3,6 @@ import Foundation
 import TestSupport
 import Testing
 
-/// Whether Python is there.
-let hasPython = (try? run("python3", ["--version"]))?.status == 0
-
 /// The programs of Benchmarks, with a peer that prints what it is told to.
 @Suite("Benchmarks", .enabled(if: hasPython, "needs python3"))
 struct BenchmarkTests {

@@ -12,7 +12,7 @@ struct TwoHostsTests {
     _ options: [String], environment: [String: String] = [:]
   ) throws -> (invariants: [String: Int], words: String) {
     let result = try run(
-      packageRoot.appendingPathComponent("Tests/ClusterTests/Scripts/cut").path,
+      packageRoot.appendingPathComponent("Tests/LauncherTests/Scripts/cut").path,
       options + [
         "train", "digits", "--epochs", "100000", "--stall-seconds", "1", "--stall-abort-seconds",
         "3",

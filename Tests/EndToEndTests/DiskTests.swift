@@ -3,15 +3,6 @@ import Foundation
 import TestSupport
 import Testing
 
-/// Whether this machine lets a test mount file systems of its own.
-private let canMount: Bool = {
-  let probe = NSTemporaryDirectory() + "lockstep-mount-" + UUID().uuidString
-  guard geteuid() == 0, (try? run("mkdir", [probe]))?.status == 0 else { return false }
-  defer { _ = try? run("rmdir", [probe]) }
-  guard (try? run("mount", ["-t", "tmpfs", "tmpfs", probe]))?.status == 0 else { return false }
-  return (try? run("umount", [probe]))?.status == 0
-}()
-
 @Suite(
   "Disks that fail while a run writes", .serialized,
   .enabled(if: canMount, "needs root and the right to mount"))

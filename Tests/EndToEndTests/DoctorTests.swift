@@ -3,11 +3,6 @@ import Foundation
 import TestSupport
 import Testing
 
-/// Whether this machine lets a test have a /dev/shm of its own.
-private let canUnshare: Bool =
-  geteuid() == 0
-  && (try? run("unshare", ["--mount", "mount", "-t", "tmpfs", "tmpfs", "/dev/shm"]))?.status == 0
-
 @Suite("lockstep doctor")
 struct DoctorTests {
   struct Checkup: Decodable {
@@ -97,7 +92,7 @@ struct DoctorTests {
 
   @Test(
     "tells a /dev/shm that is too small for MPI's messages",
-    .enabled(if: canUnshare, "needs root and the right to mount"),
+    .enabled(if: canReplaceSharedMemory, "needs root and the right to mount"),
     arguments: [(4, true), (64, false)])
   func sharedMemory(megabytes: Int, isFound: Bool) throws {
     let script = """

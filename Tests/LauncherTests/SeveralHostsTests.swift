@@ -3,14 +3,6 @@ import Foundation
 import TestSupport
 import Testing
 
-/// Whether this machine lets a test make hosts of its own.
-let canMakeHosts =
-  geteuid() == 0
-  && ["/usr/sbin/sshd", "/usr/bin/ssh-keygen"].allSatisfy(FileManager.default.fileExists)
-  && ["/sbin/ip", "/usr/sbin/ip", "/bin/ip", "/usr/bin/ip"]
-    .contains(where: FileManager.default.fileExists)
-  && (try? run("unshare", ["--mount", "--net", "true"]))?.status == 0
-
 @Suite(
   "Several hosts",
   .enabled(if: canMakeHosts, "needs root, iproute2, openssh-server and network namespaces"))

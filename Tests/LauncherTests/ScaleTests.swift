@@ -11,7 +11,7 @@ struct ScaleTests {
 
   static let script = packageRoot.appendingPathComponent("launch/scale").path
   static let checker =
-    packageRoot.appendingPathComponent("Tests/ClusterTests/Scripts/check-report").path
+    packageRoot.appendingPathComponent("Tests/LauncherTests/Scripts/check-report").path
   var output: String { folder.folder + "/scaling" }
 
   func scale(_ arguments: [String], environment: [String: String] = [:]) throws -> CommandResult {

@@ -3,11 +3,6 @@ import Foundation
 import TestSupport
 import Testing
 
-/// Whether this machine lets a test have a /dev/shm of its own.
-private let canUnshare: Bool =
-  geteuid() == 0
-  && (try? run("unshare", ["--mount", "mount", "-t", "tmpfs", "tmpfs", "/dev/shm"]))?.status == 0
-
 @Suite("A network that needs 78 MB of shared memory")
 struct SharedMemoryTests {
   let runs: Runs
@@ -31,7 +26,7 @@ struct SharedMemoryTests {
 
   @Test(
     "trains where /dev/shm is as small as in a container",
-    .enabled(if: canUnshare, "needs root and the right to mount"))
+    .enabled(if: canReplaceSharedMemory, "needs root and the right to mount"))
   func container() throws {
     let result = try train(
       ["unshare", "--mount", "bash", "-c"], after: "mount -t tmpfs -o size=64m tmpfs /dev/shm")

@@ -13,7 +13,7 @@ struct Disturbance {
   let invariants: [String: String]
 
   init(_ action: String, _ options: [String] = []) throws {
-    let script = packageRoot.appendingPathComponent("Tests/ClusterTests/Scripts/disturb").path
+    let script = packageRoot.appendingPathComponent("Tests/LauncherTests/Scripts/disturb").path
     let result = try run(
       script, [action] + options,
       environment: ["LOCKSTEP_BINARY": productURL(named: "lockstep").path], timeout: 120)

@@ -8,29 +8,6 @@ let mnistFolder = ProcessInfo.processInfo.environment["LOCKSTEP_MNIST"].map {
   URL(fileURLWithPath: $0, relativeTo: packageRoot).path
 }
 
-/// Training runs of the program in a folder of their own.
-final class Runs {
-  let folder = NSTemporaryDirectory() + "lockstep-exactness-" + UUID().uuidString
-
-  init() throws {
-    try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
-  }
-
-  deinit { try? FileManager.default.removeItem(atPath: folder) }
-
-  func train(_ name: String, ranks: Int, _ arguments: [String]) throws {
-    let result = try mpirun(
-      ranks: ranks, productURL(named: "lockstep").path,
-      ["train"] + arguments + ["--run", "\(folder)/\(name)", "--quiet"])
-    #expect(result.status == 0, "\(name): \(result.standardError)")
-  }
-
-  /// A file of a run; a run that lacks it fails the test.
-  func file(_ run: String, _ name: String) throws -> Data {
-    try Data(contentsOf: URL(fileURLWithPath: "\(folder)/\(run)/\(name)"))
-  }
-}
-
 @Suite("The same run gives the same bits")
 struct ExactnessTests {
   let runs: Runs

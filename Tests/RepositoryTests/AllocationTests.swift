@@ -42,7 +42,8 @@ struct AllocationTests {
   static let counter = Result {
     let library = try productURL(named: "lockstep").deletingLastPathComponent()
       .appendingPathComponent("liballocations.so").path
-    let source = packageRoot.appendingPathComponent("Tests/ClusterTests/Preload/allocations.c").path
+    let source = packageRoot.appendingPathComponent("Tests/RepositoryTests/Preload/allocations.c")
+      .path
     let result = try run(
       "gcc", ["-O2", "-Wall", "-Werror", "-shared", "-fPIC", "-o", library, source])
     guard result.status == 0 else { throw CounterError(words: result.standardError) }

@@ -29,8 +29,6 @@ private struct BrokenHosts {
   }
 }
 
-private let hasFirewall = (try? run("iptables", ["--version"]))?.status == 0
-
 @Suite(
   "Hosts that can't take part",
   .enabled(if: canMakeHosts, "needs root, iproute2, openssh-server and namespaces"))
@@ -88,7 +86,7 @@ struct BrokenHostsTests {
   @Test("are named, with what to do, before or as soon as it shows; no process is left")
   func messages() throws {
     let result = try run(
-      packageRoot.appendingPathComponent("Tests/ClusterTests/Scripts/break-hosts").path, [],
+      packageRoot.appendingPathComponent("Tests/LauncherTests/Scripts/break-hosts").path, [],
       environment: ["LOCKSTEP_BINARY": productURL(named: "lockstep").path], timeout: 200)
     #expect(result.status == 0, "\(result.standardError)")
     let hosts = BrokenHosts(result.standardOutput)

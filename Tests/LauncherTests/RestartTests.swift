@@ -11,7 +11,7 @@ struct RestartTests {
 
   static func chaos(_ options: [String]) throws -> CommandResult {
     try run(
-      packageRoot.appendingPathComponent("Tests/ClusterTests/Scripts/chaos").path, options,
+      packageRoot.appendingPathComponent("Tests/LauncherTests/Scripts/chaos").path, options,
       environment: ["LOCKSTEP_BINARY": productURL(named: "lockstep").path], timeout: 240)
   }
 

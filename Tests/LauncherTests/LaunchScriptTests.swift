@@ -3,20 +3,8 @@ import Foundation
 import TestSupport
 import Testing
 
-/// The root of the package.
-let packageRoot = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
-  .deletingLastPathComponent().deletingLastPathComponent()
-
-func launch(
-  _ script: String, _ arguments: [String], environment: [String: String] = [:]
-) throws -> CommandResult {
-  try run(
-    packageRoot.appendingPathComponent("launch/\(script)").path, arguments,
-    environment: environment, currentDirectory: "/")
-}
-
 @Suite("The launch scripts")
-struct LauncherTests {
+struct LaunchScriptTests {
   @Test(
     "tell how they are used",
     arguments: ["setup", "build", "run", "quickstart", "test", "local-cluster", "scale"])

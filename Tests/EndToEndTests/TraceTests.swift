@@ -3,64 +3,6 @@ import Foundation
 import TestSupport
 import Testing
 
-/// What a `trace.json` holds.
-struct RecordedTrace {
-  struct Event: Decodable {
-    struct Arguments: Decodable {
-      let name: String?
-      let step: Int?
-    }
-    let name: String
-    let ph: String
-    let pid: Int
-    let tid: Int
-    let ts: Double?
-    let dur: Double?
-    let args: Arguments
-    var start: Double { ts ?? 0 }
-    var end: Double { start + (dur ?? 0) }
-  }
-  private struct Page: Decodable { let traceEvents: [Event] }
-  let events: [Event]
-
-  init(_ data: Data) throws {
-    events = try JSONDecoder().decode(Page.self, from: data).traceEvents
-  }
-
-  var ranks: [String] { names("thread_name") }
-  var hosts: [String] { names("process_name") }
-
-  private func names(_ kind: String) -> [String] {
-    events.filter { $0.ph == "M" && $0.name == kind }.compactMap(\.args.name)
-  }
-
-  /// The spans of a rank; what holds others comes before them.
-  func spans(rank: Int) -> [Event] { events.filter { $0.ph == "X" && $0.tid == rank } }
-
-  /// Whether no span of a rank ends after the one that it begins in.
-  func nests(rank: Int) -> Bool {
-    var open: [Event] = []
-    for span in spans(rank: rank) {
-      while let last = open.last, last.end <= span.start { open.removeLast() }
-      // Times are rounded to nanoseconds.
-      if let last = open.last, span.end > last.end + 0.002 { return false }
-      open.append(span)
-    }
-    return true
-  }
-
-  /// The share of a rank's steps that parts of a step cover.
-  func coverage(rank: Int) -> Double {
-    let spans = spans(rank: rank)
-    let steps = spans.filter { $0.name == "step" }
-    let parts = spans.filter {
-      ["gather batch", "loss", "update"].contains($0.name)
-        || $0.name.hasPrefix("forward") || $0.name.hasPrefix("backward")
-    }
-    return parts.reduce(0) { $0 + ($1.dur ?? 0) } / steps.reduce(0) { $0 + ($1.dur ?? 0) }
-  }
-}
-
 @Suite("A traced run")
 struct TraceTests {
   let runs: Runs
