@@ -32,7 +32,7 @@ struct PlanTests {
     return try decoder.decode(Plan.self, from: Data(result.standardOutput.utf8))
   }
 
-  /// Messages and bytes that each rank has sent in a run of `bench`, as Open MPI's own monitoring counts them.
+  /// Messages and bytes that each rank sent in a run of `bench`, as Open MPI's monitoring counts them.
   func sent(ranks: Int, steps: Int, in folder: String) throws -> [(messages: Int, bytes: Int)] {
     let name = "\(folder)/sent-\(steps)"
     let options = [
@@ -63,10 +63,10 @@ struct PlanTests {
     }
   }
 
-  @Test("counts the messages and bytes that MPI counts in a real exchange", arguments: 2...4)
+  @Test("Plan predicts the messages and bytes that MPI counts in a real exchange", arguments: 2...4)
   func counts(ranks: Int) throws {
-    let runs = try Runs()
-    // Logs and digests are the same in both runs.
+    let runs = try TrainingRuns()
+    // Logging and digests send the same in both runs.
     let (few, many) = (
       try sent(ranks: ranks, steps: 3, in: runs.folder),
       try sent(ranks: ranks, steps: 7, in: runs.folder)
@@ -75,7 +75,7 @@ struct PlanTests {
       ["--widths", "13,99,14", "--batch", "24", "--nodes", "\(ranks)"] + PlanTests.given
         + PlanTests.network)
     let row = try #require(plan.rows.first { $0.scaling == "strong" })
-    // 12 blocks of parameters, so that all ranks own as many.
+    // 12 blocks of parameters, so that all ranks own the same number.
     #expect(plan.node.parameters == 3072)
     for (before, after) in zip(few, many) {
       #expect(after.messages - before.messages == 4 * row.messages)
@@ -83,7 +83,8 @@ struct PlanTests {
     }
   }
 
-  @Test("has a row for each number of nodes to 4096 and each kind of scaling, all of them sound")
+  @Test(
+    "Plan has a consistent row for each number of nodes up to 4096, with weak and strong scaling")
   func rows() throws {
     let plan = try plan(PlanTests.given + PlanTests.network)
     #expect(plan.rows.count == 28)
@@ -99,7 +100,7 @@ struct PlanTests {
     #expect(single.allSatisfy { abs($0.stepS - 0.004) < 1e-12 && $0.waitShare < 1e-9 })
   }
 
-  @Test("measures the step of the ranks that it is started on", arguments: 1...2)
+  @Test("Plan measures the step on the ranks that it is started on", arguments: 1...2)
   func measured(ranks: Int) throws {
     let result = try mpirun(
       ranks: ranks, productURL(named: "lockstep").path,
@@ -116,9 +117,9 @@ struct PlanTests {
     #expect(abs(first.stepS - sum) < 1e-9)
   }
 
-  @Test("takes the network from what doctor wrote")
+  @Test("Plan reads the network from the output of doctor")
   func links() throws {
-    let runs = try Runs()
+    let runs = try TrainingRuns()
     let path = "\(runs.folder)/links.json"
     func link(_ us: Double, _ mb: Double, _ to: String) -> String {
       """
@@ -136,7 +137,7 @@ struct PlanTests {
     #expect(abs(faster.link.bandwidthMbit - 10000) < 1e-6 && abs(faster.link.latencyUs - 50) < 1e-9)
   }
 
-  /// Arguments that can't hold, and what is said about them.
+  /// Arguments that are refused, and the message.
   struct Refusal: Sendable {
     let arguments: [String]
     let status: Int32
@@ -170,7 +171,7 @@ struct PlanTests {
       ["--step-seconds", "1", "--update-seconds", "2"], 64, "--update-seconds 2.0: must be"),
   ]
 
-  @Test("refuses what can't be planned in one line that says why", arguments: refusals)
+  @Test("Plan refuses invalid arguments in one line that says why", arguments: refusals)
   func refusal(_ refusal: Refusal) throws {
     let result = try run(productURL(named: "lockstep").path, ["plan"] + refusal.arguments)
     #expect(result.status == refusal.status)

@@ -3,18 +3,18 @@ import Foundation
 import TestSupport
 import Testing
 
-@Suite("A run that is cut off and goes on")
+@Suite("Resuming a run")
 struct ResumeTests {
-  let runs: Runs
+  let runs: TrainingRuns
   static let options = [
     "digits", "--layers", "16", "--slices", "4", "--epochs", "4", "--checkpoint-every", "7",
   ]
   static let last = "checkpoints/step-000000048.safetensors"
 
-  init() throws { runs = try Runs() }
+  init() throws { runs = try TrainingRuns() }
 
-  /// Leaves of a finished run what it had when it was killed between steps 21 and 28.
-  func cutOff(_ name: String) throws {
+  /// Reduces a finished run to what it would have if it had been killed between steps 21 and 28.
+  func interrupt(_ name: String) throws {
     let folder = "\(runs.folder)/\(name)/checkpoints"
     for file in try FileManager.default.contentsOfDirectory(atPath: folder)
     where file > "step-000000021.safetensors" && file != "latest" {
@@ -30,7 +30,7 @@ struct ResumeTests {
   }
 
   @Test(
-    "has the metrics and weights of one that wasn't, on another number of ranks",
+    "A run that is resumed on another number of ranks ends with the bytes of an uninterrupted run",
     arguments: [
       (4, 1, []), (1, 3, []), (2, 4, ["--exchange", "all-reduce"]),
       (3, 2, ["--optimizer", "sgd", "--momentum", "0.9"]),
@@ -38,7 +38,7 @@ struct ResumeTests {
   func sameBits(before: Int, after: Int, options: [String]) throws {
     try runs.train("whole", ranks: 1, Self.options + options)
     try runs.train("cut", ranks: before, Self.options + options)
-    try cutOff("cut")
+    try interrupt("cut")
     let result = try resume("cut", ranks: after, options)
     #expect(result.status == 0, "\(result.standardError)")
     #expect(result.standardError.contains("going on after step 21"))
@@ -47,11 +47,11 @@ struct ResumeTests {
     }
   }
 
-  @Test("skips a damaged checkpoint and says so")
+  @Test("Resuming skips a damaged checkpoint and reports it")
   func damaged() throws {
     try runs.train("whole", ranks: 1, Self.options)
-    try runs.train("cut", ranks: 1, Self.options)
-    try cutOff("cut")
+    try runs.copy("whole", as: "cut")
+    try interrupt("cut")
     let path = "\(runs.folder)/cut/checkpoints/step-000000021.safetensors"
     var bytes = try Data(contentsOf: URL(fileURLWithPath: path))
     bytes[bytes.count - 9] ^= 1
@@ -63,20 +63,20 @@ struct ResumeTests {
     #expect(try runs.file("cut", Self.last) == runs.file("whole", Self.last))
   }
 
-  @Test("goes on in a new run from a checkpoint file, and for more epochs")
+  @Test("A new run continues from a checkpoint file of another run, for more epochs")
   func fromFile() throws {
-    let constant = Self.options + ["--epochs", "6"]
-    try runs.train("long", ranks: 2, constant)
+    let longer = Self.options + ["--epochs", "6"]
+    let file = "\(runs.folder)/short/\(Self.last)"
+    try runs.train("long", ranks: 2, longer)
     try runs.train("short", ranks: 1, Self.options)
-    try runs.train(
-      "more", ranks: 3, constant + ["--resume", "\(runs.folder)/short/\(Self.last)"])
+    try runs.train("more", ranks: 3, longer + ["--resume", file])
     let name = "checkpoints/step-000000072.safetensors"
     #expect(try runs.file("more", name) == runs.file("long", name))
   }
 
-  @Test("keeps the newest checkpoints and the best one, also over a restart")
+  @Test("A run keeps its newest checkpoints and the best one, also after it is resumed")
   func retention() throws {
-    // So high a rate that the held-out loss is least early on.
+    // The rate is so high that the held-out loss has its minimum early on.
     let more = ["--learning-rate", "0.2", "--checkpoint-every", "12", "--keep", "2"]
     try runs.train("r", ranks: 1, Self.options + more)
     let steps = { () -> [Int] in
@@ -98,12 +98,12 @@ struct ResumeTests {
     #expect(try steps().count <= 3)
   }
 
-  @Test("with local batch norm, whose result depends on them, needs as many ranks")
+  @Test("A run with local batch norm can only be resumed on the same number of ranks")
   func localBatchNorm() throws {
     let local = ["--batch-norm", "local"]
     try runs.train("whole", ranks: 2, Self.options + local)
-    try runs.train("r", ranks: 2, Self.options + local)
-    try cutOff("r")
+    try runs.copy("whole", as: "r")
+    try interrupt("r")
     let other = try resume("r", ranks: 1, local)
     #expect(other.status == 64, "\(other.standardError)")
     #expect(other.standardError.contains("is of 2 ranks, here are 1; start as many"))
@@ -116,11 +116,11 @@ struct ResumeTests {
     #expect(fromFile.status == 64, "\(fromFile.standardError)")
   }
 
-  @Test("takes other ranks, exchange, buckets, log settings and checkpoints as they are now")
+  @Test("A resumed run may change its ranks, exchange, buckets, logging and checkpoint interval")
   func freeOptions() throws {
     try runs.train("whole", ranks: 1, Self.options)
     try runs.train("r", ranks: 4, Self.options)
-    try cutOff("r")
+    try interrupt("r")
     let result = try resume(
       "r", ranks: 3,
       [
@@ -132,7 +132,7 @@ struct ResumeTests {
     #expect(try runs.file("r", Self.last) == runs.file("whole", Self.last))
   }
 
-  @Test("is refused with other options, fewer steps, or nothing to go on with")
+  @Test("Resuming is refused with other options, with fewer steps, and without a run")
   func refused() throws {
     try runs.train("r", ranks: 1, Self.options)
     let metrics = try runs.file("r", "metrics.jsonl")

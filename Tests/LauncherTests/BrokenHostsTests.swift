@@ -3,7 +3,7 @@ import Foundation
 import TestSupport
 import Testing
 
-/// What launch/run said and how it ended, for each way in which the script `break-hosts` broke its hosts.
+/// The output and exit status of launch/run for each fault that the script `break-hosts` injects.
 private struct BrokenHosts {
   struct Ending {
     var lines: [String] = []
@@ -30,10 +30,10 @@ private struct BrokenHosts {
 }
 
 @Suite(
-  "Hosts that can't take part",
-  .enabled(if: canMakeHosts, "needs root, iproute2, openssh-server and namespaces"))
+  "Hosts with faults",
+  .enabled(if: canMakeHosts, "needs root, iproute2, openssh-server and network namespaces"))
 struct BrokenHostsTests {
-  /// A line of launch/run's, by its beginning and its end: between them are paths and ports.
+  /// A line of launch/run, by its beginning and end: between them are paths and ports.
   static let lines: [(name: String, status: Int32, begins: String, ends: String)] = [
     (
       "unknown name", 69, "node9: no host of this name is known",
@@ -83,11 +83,9 @@ struct BrokenHostsTests {
     ),
   ]
 
-  @Test("are named, with what to do, before or as soon as it shows; no process is left")
+  @Test("launch/run names each host that can't take part and what to do, and leaves no process")
   func messages() throws {
-    let result = try run(
-      packageRoot.appendingPathComponent("Tests/LauncherTests/Scripts/break-hosts").path, [],
-      environment: ["LOCKSTEP_BINARY": productURL(named: "lockstep").path], timeout: 200)
+    let result = try runScript("Tests/LauncherTests/Scripts/break-hosts", [])
     #expect(result.status == 0, "\(result.standardError)")
     let hosts = BrokenHosts(result.standardOutput)
     for line in Self.lines where hasFirewall || !line.name.hasPrefix("firewall") {
@@ -105,7 +103,7 @@ struct BrokenHostsTests {
     try checkHealthy(hosts)
   }
 
-  /// Both directions of one pair are named, and no other.
+  /// Expects both directions of one pair to be named, and no other.
   private func checkFirewall(_ hosts: BrokenHosts) throws {
     guard hasFirewall else { return }
     let ending = try #require(hosts.endings["firewall"])
@@ -118,7 +116,7 @@ struct BrokenHostsTests {
     }
   }
 
-  /// What is no failure is not called one, and the network is the right one.
+  /// Expects no failure where there is none, and the right network.
   private func checkHealthy(_ hosts: BrokenHosts) throws {
     #expect(hosts.endings["healthy"]?.status == 0)
     #expect(hosts.endings["healthy"]?.lines == [])

@@ -6,20 +6,20 @@ import Testing
 @Suite("The launch scripts")
 struct LaunchScriptTests {
   @Test(
-    "tell how they are used",
+    "Every launch script prints its usage with --help",
     arguments: ["setup", "build", "run", "quickstart", "test", "local-cluster", "scale"])
   func help(script: String) throws {
-    let result = try launch(script, ["--help"])
+    let result = try runScript("launch/\(script)", ["--help"])
     #expect(result.status == 0)
     #expect(result.standardOutput.hasPrefix("usage: launch/\(script)"))
     #expect(result.standardOutput.contains("--help") || script == "quickstart")
   }
 
   @Test(
-    "name an unknown option in one line, with status 64",
+    "Every launch script refuses an unknown option in one line, with status 64",
     arguments: ["setup", "build", "run", "quickstart", "test", "local-cluster", "scale"])
   func unknownOption(script: String) throws {
-    let result = try launch(script, ["--frobnicate"])
+    let result = try runScript("launch/\(script)", ["--frobnicate"])
     #expect(result.status == 64)
     #expect(
       result.standardError
@@ -27,7 +27,7 @@ struct LaunchScriptTests {
   }
 
   @Test(
-    "refuse what can't be, in one line",
+    "launch/run refuses invalid arguments in one line",
     arguments: [
       (["-n", "0", "--", "true"], Int32(64), "-n 0: must be a positive whole number"),
       (["-n", "two", "--", "true"], 64, "-n two: must be a positive whole number"),
@@ -51,16 +51,16 @@ struct LaunchScriptTests {
         "/no/such/program: no such program, and no command of lockstep"
       ),
     ])
-  func refuse(arguments: [String], status: Int32, message: String) throws {
-    let result = try launch("run", arguments)
+  func refused(arguments: [String], status: Int32, message: String) throws {
+    let result = try runScript("launch/run", arguments)
     #expect(result.status == status)
     #expect(result.standardError == "launch/run: \(message)\n")
   }
 
-  @Test("show the mpirun line that hosts and a network make")
+  @Test("launch/run --dry-run prints the mpirun line for its hosts and network")
   func dryRun() throws {
-    let result = try launch(
-      "run",
+    let result = try runScript(
+      "launch/run",
       ["--hosts", "a:2,b:3", "--network", "10.1.0.0/16", "--dry-run", "--", "echo", "two words"])
     #expect(result.status == 0)
     for part in [
@@ -72,57 +72,53 @@ struct LaunchScriptTests {
     }
   }
 
-  @Test("leave the size of messages that are sent at once to the user's environment")
+  @Test("launch/run leaves the eager limit of TCP to the user's environment")
   func eagerLimit() throws {
-    let result = try launch(
-      "run", ["--hosts", "a,b", "--network", "10.1.0.0/16", "--dry-run", "--", "true"],
+    let result = try runScript(
+      "launch/run", ["--hosts", "a,b", "--network", "10.1.0.0/16", "--dry-run", "--", "true"],
       environment: ["OMPI_MCA_btl_tcp_eager_limit": "65536"])
     #expect(result.status == 0)
     #expect(!result.standardOutput.contains("btl_tcp_eager_limit"))
   }
 
-  @Test("oversubscribe when ranks outnumber cores, and yield while idle")
+  @Test(
+    "launch/run oversubscribes, and lets idle ranks yield, when there are more ranks than cores")
   func oversubscribe() throws {
-    let result = try launch("run", ["-n", "999", "--dry-run", "--", "true"])
+    let result = try runScript("launch/run", ["-n", "999", "--dry-run", "--", "true"])
     #expect(result.standardOutput.contains("--oversubscribe --mca mpi_yield_when_idle 1"))
     #expect(result.standardOutput.contains("--bind-to none"))
   }
 
-  @Test("pass a rank's status on, and add no word of their own", arguments: [1, 64, 76])
+  @Test("launch/run exits with a rank's status and prints nothing itself", arguments: [1, 64, 76])
   func status(status: Int32) throws {
-    let result = try launch("run", ["-n", "2", "--", "bash", "-c", "exit \(status)"])
+    let result = try runScript("launch/run", ["-n", "2", "--", "bash", "-c", "exit \(status)"])
     #expect(result.status == status)
     #expect(result.standardError.isEmpty)
   }
 
-  @Test("say what to do when the program is not built")
+  @Test("launch/run says what to do when the program is not built")
   func notBuilt() throws {
-    let result = try launch(
-      "run", ["--", "train", "digits"], environment: ["LOCKSTEP_BINARY": "/no/lockstep"])
+    let result = try runScript(
+      "launch/run", ["--", "train", "digits"], environment: ["LOCKSTEP_BINARY": "/no/lockstep"])
     #expect(result.status == 66)
     #expect(
       result.standardError == "launch/run: /no/lockstep is not built: run launch/build first\n")
   }
 
-  @Test("setup names what it would install where nothing is there")
+  @Test("launch/setup --dry-run prints what it would install on a bare machine")
   func setup() throws {
-    let tools = FileManager.default.temporaryDirectory
-      .appendingPathComponent("lockstep-tools-\(ProcessInfo.processInfo.processIdentifier)")
-    try FileManager.default.createDirectory(at: tools, withIntermediateDirectories: true)
-    defer { try? FileManager.default.removeItem(at: tools) }
+    let tools = try TemporaryFolder()
     for tool in ["basename", "dirname", "readlink", "sed", "id", "mktemp", "rm", "sort", "head"] {
       try FileManager.default.createSymbolicLink(
-        atPath: tools.appendingPathComponent(tool).path,
+        atPath: tools.file(tool),
         withDestinationPath: try run("/usr/bin/which", [tool]).standardOutput
           .trimmingCharacters(in: .newlines))
     }
     for (name, text) in [("swift", "echo Swift version 6.2"), ("apt-get", "true"), ("sudo", "")] {
-      let path = tools.appendingPathComponent(name).path
-      try "#!/bin/bash\n\(text)\n".write(toFile: path, atomically: true, encoding: .utf8)
-      try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: path)
+      try tools.writeScript(name, text)
     }
     let result = try run(
-      "/bin/bash", [packageRoot.appendingPathComponent("launch/setup").path, "--dry-run"],
+      "/bin/bash", [packagePath("launch/setup"), "--dry-run"],
       environment: ["PATH": tools.path])
     #expect(result.status == 0, "\(result.standardError)")
     #expect(result.standardOutput.contains("apt-get install -y --no-install-recommends"))
@@ -130,18 +126,12 @@ struct LaunchScriptTests {
     #expect(result.standardOutput.contains("pkg-config"))
   }
 
-  @Test("setup refuses a Swift that is too old")
+  @Test("launch/setup refuses a Swift that is too old")
   func oldSwift() throws {
-    let tools = FileManager.default.temporaryDirectory
-      .appendingPathComponent("lockstep-swift-\(ProcessInfo.processInfo.processIdentifier)")
-    try FileManager.default.createDirectory(at: tools, withIntermediateDirectories: true)
-    defer { try? FileManager.default.removeItem(at: tools) }
-    let path = tools.appendingPathComponent("swift").path
-    try "#!/bin/bash\necho Swift version 5.10\n".write(
-      toFile: path, atomically: true, encoding: .utf8)
-    try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: path)
-    let result = try launch(
-      "setup", [], environment: ["PATH": "\(tools.path):/usr/bin:/bin"])
+    let tools = try TemporaryFolder()
+    try tools.writeScript("swift", "echo Swift version 5.10")
+    let result = try runScript(
+      "launch/setup", [], environment: ["PATH": "\(tools.path):/usr/bin:/bin"])
     #expect(result.status == 69)
     #expect(result.standardError.contains("Swift 5.10 is too old"))
   }

@@ -4,10 +4,12 @@ import TestSupport
 import Testing
 
 @Suite(
-  "Hosts that local-cluster makes",
-  .enabled(if: canMakeHosts, "needs root, iproute2, openssh-server and namespaces"))
+  "Hosts that launch/local-cluster creates",
+  .enabled(if: canMakeHosts, "needs root, iproute2, openssh-server and network namespaces"))
 struct LocalClusterTests {
-  @Test("reach each other by name, have cores and a network of their own, and leave nothing")
+  @Test(
+    "Hosts of local-cluster reach each other by name, have their own cores and network, and leave nothing"
+  )
   func hosts() throws {
     let mark = "33\(UInt32.random(in: 0..<1_000_000))"
     let script = """
@@ -19,8 +21,8 @@ struct LocalClusterTests {
       ssh node3 "setsid sleep \(mark) >/dev/null 2>&1 &"
       exit 7
       """
-    let result = try launch(
-      "local-cluster", ["3", "--slots", "1", "--rate", "50mbit", "--", "bash", "-c", script])
+    let result = try runScript(
+      "launch/local-cluster", ["3", "--slots", "1", "--rate", "50mbit", "--", "bash", "-c", script])
     #expect(result.status == 7, "\(result.standardError)")
     let lines = result.standardOutput.split(separator: "\n").map(String.init)
     try #require(lines.count == 12, "\(lines)")
@@ -33,28 +35,28 @@ struct LocalClusterTests {
     #expect(!FileManager.default.fileExists(atPath: "/run/lockstep/hostfile"))
   }
 
-  @Test("are gone when the script was killed", arguments: ["TERM", "KILL"])
+  @Test("Hosts of local-cluster are gone after the script is killed", arguments: ["TERM", "KILL"])
   func killed(signal: String) throws {
     let mark = "34\(UInt32.random(in: 0..<1_000_000))"
-    let cluster = packageRoot.appendingPathComponent("launch/local-cluster").path
+    let cluster = packagePath("launch/local-cluster")
     let script = """
       '\(cluster)' 2 -- sh -c 'ssh node2 sleep \(mark) & echo ready; exec sleep \(mark)' >ready &
       until [ -s ready ]; do sleep 0.1; done
       kill -\(signal) $!
       wait $!
       status=$?
-      for i in $(seq 100); do pgrep -f '^sleep \(mark)' >/dev/null || break; sleep 0.1; done
+      for i in $(seq 3000); do pgrep -f '^sleep \(mark)' >/dev/null || break; sleep 0.1; done
       pgrep -f '^sleep \(mark)'
       exit $status
       """
-    let runs = try Runs()
-    let result = try run("bash", ["-c", script], currentDirectory: runs.folder)
+    let folder = try TemporaryFolder()
+    let result = try run("bash", ["-c", script], currentDirectory: folder.path)
     #expect(result.status == (signal == "TERM" ? 143 : 137), "\(result.standardError)")
     #expect(result.standardOutput == "")
   }
 
   @Test(
-    "that can't be are refused in one line",
+    "local-cluster refuses invalid arguments in one line",
     arguments: [
       (["0", "true"], Int32(64), "N 0: say how many hosts, 1 to 250"),
       ([], 64, "N is missing: say how many hosts, 1 to 250"),
@@ -64,7 +66,7 @@ struct LocalClusterTests {
       (["2", "--", "/no/such"], 66, "/no/such: no such program"),
     ])
   func refused(arguments: [String], status: Int32, message: String) throws {
-    let result = try launch("local-cluster", arguments)
+    let result = try runScript("launch/local-cluster", arguments)
     #expect(result.status == status)
     #expect(result.standardError == "launch/local-cluster: \(message)\n")
   }

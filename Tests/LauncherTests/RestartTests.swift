@@ -3,19 +3,19 @@ import Foundation
 import TestSupport
 import Testing
 
-@Suite("A run that is restarted after losses", .serialized)
+@Suite("Restarts after losses", .serialized)
 struct RestartTests {
-  let runs: Runs
+  let folder: TemporaryFolder
 
-  init() throws { runs = try Runs() }
+  init() throws { folder = try TemporaryFolder() }
 
   static func chaos(_ options: [String]) throws -> CommandResult {
-    try run(
-      packageRoot.appendingPathComponent("Tests/LauncherTests/Scripts/chaos").path, options,
-      environment: ["LOCKSTEP_BINARY": productURL(named: "lockstep").path], timeout: 240)
+    try runScript("Tests/LauncherTests/Scripts/chaos", options)
   }
 
-  @Test("on 4, 3, 2 and 1 ranks has the bytes of one that nothing befell")
+  @Test(
+    "A run that loses ranks and restarts on 4, 3, 2 and 1 ranks ends with the bytes of an undisturbed run"
+  )
   func ranks() throws {
     let result = try Self.chaos(["--losses", "4", "--steps", "600"])
     #expect(result.status == 0, "\(result.standardOutput)\(result.standardError)")
@@ -23,42 +23,42 @@ struct RestartTests {
   }
 
   @Test(
-    "without the hosts that were lost has them too",
+    "A run that restarts without its lost hosts ends with the bytes of an undisturbed run",
     .enabled(if: canMakeHosts, "needs root, iproute2, openssh-server and network namespaces"))
   func hosts() throws {
-    // The first loss is a link, which takes 25 seconds to be missed.
+    // The first loss is a link, which takes 25 seconds to be noticed.
     let result = try Self.chaos(["--losses", "3", "--steps", "500", "--hosts", "2"])
     #expect(result.status == 0, "\(result.standardOutput)\(result.standardError)")
     #expect(result.standardOutput.contains("same bytes after 3 losses"))
   }
 
-  /// Starts a program in place of lockstep, which notes its arguments in the file `starts`.
+  /// Runs a script in place of lockstep, which appends its arguments to the file `starts`.
   func launch(_ script: String, _ options: [String], _ arguments: [String]) throws -> CommandResult
   {
-    let binary = "\(runs.folder)/program"
-    try
-      "#!/bin/bash\n[ \"$OMPI_COMM_WORLD_RANK\" = 0 ] || exit 0\necho \"$LOCKSTEP_ATTEMPT: $*\" >>starts\n\(script)\n"
-      .write(toFile: binary, atomically: true, encoding: .utf8)
-    try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: binary)
-    return try run(
-      packageRoot.appendingPathComponent("launch/run").path,
-      ["-n", "1"] + options + ["--", "train", "digits"] + arguments,
-      environment: ["LOCKSTEP_BINARY": binary], currentDirectory: runs.folder, timeout: 100)
+    let binary = try folder.writeScript(
+      "program",
+      """
+      [ "$OMPI_COMM_WORLD_RANK" = 0 ] || exit 0
+      echo "$LOCKSTEP_ATTEMPT: $*" >>starts
+      \(script)
+      """)
+    return try runScript(
+      "launch/run", ["-n", "1"] + options + ["--", "train", "digits"] + arguments,
+      environment: ["LOCKSTEP_BINARY": binary], currentDirectory: folder.path)
   }
 
   var starts: [String] {
-    let text = try? String(contentsOfFile: "\(runs.folder)/starts", encoding: .utf8)
-    return text?.split(separator: "\n").map(String.init) ?? []
+    (try? folder.text(of: "starts"))?.split(separator: "\n").map(String.init) ?? []
   }
 
-  /// What a start leaves that got as far as a checkpoint.
+  /// What an attempt leaves that writes a checkpoint.
   static let leaveCheckpoint = """
     mkdir -p r/checkpoints
     echo "{\\"launch\\":\\"$LOCKSTEP_LAUNCH\\"}" >>r/timing.jsonl
     touch r/checkpoints/step-00000000$LOCKSTEP_ATTEMPT.safetensors
     """
 
-  @Test("starts as at first, then goes on with --resume, and is done when all went well")
+  @Test("A lost run is restarted as it was first, then with --resume, until it succeeds")
   func arguments() throws {
     let result = try launch(
       "[ $LOCKSTEP_ATTEMPT -gt 1 ] && \(Self.leaveCheckpoint)\n[ $LOCKSTEP_ATTEMPT = 4 ] || kill -9 $$",
@@ -74,7 +74,7 @@ struct RestartTests {
       result.standardError.contains("restart 3: on 1 ranks, from the checkpoint of step 3\n"))
   }
 
-  @Test("gives up after so many restarts without a newer checkpoint")
+  @Test("launch/run gives up after --max-restarts restarts without a newer checkpoint")
   func noProgress() throws {
     let result = try launch("exit 75", ["--max-restarts", "2"], ["--run", "r"])
     #expect(result.status == 75)
@@ -86,7 +86,7 @@ struct RestartTests {
   }
 
   @Test(
-    "is not tried again where that can't help",
+    "A run whose exit status shows that restarting can't help is not restarted",
     arguments: [64, 65, 66, 73, 74, 76, 78, 130, 143] as [Int32])
   func notRetried(status: Int32) throws {
     let result = try launch("exit \(status)", ["--max-restarts", "5"], ["--run", "r"])
@@ -95,7 +95,7 @@ struct RestartTests {
     #expect(result.standardError.isEmpty, "\(result.standardError)")
   }
 
-  @Test("has a directory of its own name if none was given, and keeps it")
+  @Test("A run without --run is restarted in the directory that it was first given")
   func directory() throws {
     let result = try launch(
       "[ $LOCKSTEP_ATTEMPT = 2 ] || exit 75", ["--max-restarts", "1"], [])
@@ -104,11 +104,9 @@ struct RestartTests {
     #expect(folders.count == 2 && Set(folders).count == 1, "\(starts)")
   }
 
-  @Test("is for training only")
+  @Test("launch/run refuses --max-restarts for commands other than train")
   func otherCommands() throws {
-    let result = try run(
-      packageRoot.appendingPathComponent("launch/run").path,
-      ["-n", "1", "--max-restarts", "1", "--", "true"])
+    let result = try runScript("launch/run", ["-n", "1", "--max-restarts", "1", "--", "true"])
     #expect(result.status == 64)
     #expect(result.standardError == "launch/run: --max-restarts goes with train only\n")
   }

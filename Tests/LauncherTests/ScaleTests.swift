@@ -3,25 +3,20 @@ import Foundation
 import TestSupport
 import Testing
 
-@Suite("The scaling experiment")
+@Suite("Scaling experiments")
 struct ScaleTests {
-  let folder: Runs
+  let folder: TemporaryFolder
 
-  init() throws { folder = try Runs() }
+  init() throws { folder = try TemporaryFolder() }
 
-  static let script = packageRoot.appendingPathComponent("launch/scale").path
-  static let checker =
-    packageRoot.appendingPathComponent("Tests/LauncherTests/Scripts/check-report").path
-  var output: String { folder.folder + "/scaling" }
+  static let checker = packagePath("Tests/LauncherTests/Scripts/check-report")
+  var output: String { folder.file("scaling") }
 
-  func scale(_ arguments: [String], environment: [String: String] = [:]) throws -> CommandResult {
-    let binary = ["LOCKSTEP_BINARY": try productURL(named: "lockstep").path]
-    return try run(
-      Self.script, arguments, environment: binary.merging(environment) { $1 },
-      currentDirectory: folder.folder, timeout: 200)
+  func scale(_ arguments: [String]) throws -> CommandResult {
+    try runScript("launch/scale", arguments, currentDirectory: folder.path)
   }
 
-  /// Computes the numbers of the report anew from the runs' files.
+  /// Expects the numbers of the report to be those that the runs' files give.
   func check(_ runs: [String]) throws {
     let result = try run(
       "python3", [Self.checker, "\(output)/report.html"] + runs.map { "\(output)/\($0)" })
@@ -31,7 +26,8 @@ struct ScaleTests {
 
   static let training = ["--", "digits", "--steps", "40", "--layers", "32", "--batch", "64"]
 
-  @Test("trains every size in turn, and its report has the numbers of the runs' files")
+  @Test(
+    "launch/scale trains on every size in turn, and its report has the numbers of the runs' files")
   func strong() throws {
     let result = try scale(
       ["--sizes", "1,2,3", "--repeats", "2", "--output", output] + Self.training)
@@ -39,8 +35,7 @@ struct ScaleTests {
     #expect(result.standardOutput.contains("identical to the bit in 6 runs"))
     let runs = (1...2).flatMap { turn in (1...3).map { "ranks-\($0)-repeat-\(turn)" } }
     for name in runs {
-      let config = try folder.file("scaling/\(name)", "config.yaml")
-      #expect(String(decoding: config, as: UTF8.self).contains("\nslices: 6\n"))
+      #expect(try folder.text(of: "scaling/\(name)/config.yaml").contains("\nslices: 6\n"))
     }
     if hasPython { try check(runs) }
     let again = try scale(["--sizes", "1", "--output", output] + Self.training)
@@ -50,18 +45,18 @@ struct ScaleTests {
     #expect(replaced.status == 0, "\(replaced.standardError)")
   }
 
-  @Test("lets the batch grow with the ranks, and then promises no bits")
+  @Test("launch/scale --weak grows the batch with the ranks, and then claims no equal bits")
   func weak() throws {
     let result = try scale(
       ["--weak", "--sizes", "1,2", "--repeats", "1", "--output", output] + Self.training)
     #expect(result.status == 0, "\(result.standardError)")
     #expect(result.standardOutput.contains("another batch is another computation"))
-    let config = try folder.file("scaling/ranks-2-repeat-1", "config.yaml")
-    #expect(String(decoding: config, as: UTF8.self).contains("\nbatch: 128\n"))
+    let config = try folder.text(of: "scaling/ranks-2-repeat-1/config.yaml")
+    #expect(config.contains("\nbatch: 128\n"))
     if hasPython { try check(["ranks-1-repeat-1", "ranks-2-repeat-1"]) }
   }
 
-  @Test("says which hosts, slices and batches it would start")
+  @Test("launch/scale --dry-run prints the hosts, slices and batches of each run")
   func dryRun() throws {
     let list = ["--hosts", "a:2,b:2,c:4", "--network", "10.0.0.0/24", "--repeats", "1"]
     let lines = try scale(list + ["--dry-run", "--", "digits"]).standardOutput
@@ -76,7 +71,7 @@ struct ScaleTests {
   }
 
   @Test(
-    "a slip is one line, and nothing is started",
+    "launch/scale refuses invalid arguments in one line and starts nothing",
     arguments: [
       (["digits"], 64, "write -- before the data"),
       (["--sizes", "2,1", "--", "digits"], 64, "--sizes 2,1: must ascend"),
@@ -97,6 +92,66 @@ struct ScaleTests {
     } else {
       #expect(result.standardError.contains("ranks-1-repeat-1 ended with status \(status)"))
     }
-    #expect(!FileManager.default.fileExists(atPath: "\(folder.folder)/runs/scaling/report.html"))
+    #expect(!FileManager.default.fileExists(atPath: folder.file("runs/scaling/report.html")))
+  }
+}
+
+@Suite(
+  "Scaling experiments over hosts",
+  .enabled(
+    if: canMakeHosts && hasPython,
+    "needs root, iproute2, openssh-server, network namespaces and python3"))
+struct HostScalingTests {
+  let folder: TemporaryFolder
+
+  init() throws { folder = try TemporaryFolder() }
+
+  /// Runs a shell script on the first of some hosts, with `scale` and `output` set.
+  func onHosts(_ count: Int, _ script: String) throws -> CommandResult {
+    try runScript(
+      "launch/local-cluster", ["\(count)", "--rate", "1gbit", "--", "bash", "-c", script],
+      environment: ["scale": packagePath("launch/scale"), "output": folder.file("scaling")])
+  }
+
+  private struct Interval: Decodable {
+    struct Traffic: Decodable { let exchange, statistics: Int }
+    let traffic: Traffic?
+  }
+
+  @Test("launch/scale uses the hosts of the cluster, and reports that they are one machine")
+  func report() throws {
+    let result = try onHosts(
+      3, "\"$scale\" --repeats 1 --output \"$output\" -- digits --steps 30 --layers 32")
+    #expect(result.status == 0, "\(result.standardError)")
+    #expect(result.standardOutput.contains("identical to the bit in 3 runs"))
+    let cores = ProcessInfo.processInfo.processorCount
+    #expect(
+      result.standardOutput.contains("(node1, node2, node3) are one machine with") == (cores < 3))
+    let page = folder.file("scaling/report.html")
+    let runs = (1...3).map { folder.file("scaling/hosts-\($0)-repeat-1") }
+    let check = try run("python3", [ScaleTests.checker, page] + runs)
+    #expect(check.status == 0, "\(check.standardError)")
+  }
+
+  @Test("A run counts the bytes that its host's network interface sends")
+  func traffic() throws {
+    let bytes = "cat /sys/class/net/eth0/statistics/tx_bytes"
+    let data = "synthetic:512x256x10 --layers 512,512 --steps 40"
+    let result = try onHosts(
+      2,
+      "\(bytes); \"$scale\" --sizes 2 --repeats 1 --output \"$output\" -- \(data) >/dev/null; \(bytes)"
+    )
+    let counters = result.standardOutput.split(separator: "\n").compactMap { Int($0) }
+    try #require(result.status == 0 && counters.count == 2, "\(result.standardError)")
+    let carried = counters[1] - counters[0]
+    let log = try folder.text(of: "scaling/hosts-2-repeat-1/timing.jsonl")
+    let sent = try log.split(separator: "\n").reduce(0) { sum, line in
+      let traffic = try JSONDecoder().decode(Interval.self, from: Data(line.utf8)).traffic
+      return sum + (traffic.map { $0.exchange + $0.statistics } ?? 0)
+    }
+    // 400,000 parameters: gradients one way and parameters the other way, in 40 steps.
+    #expect(sent > 60_000_000)
+    // Headers, the launcher's own messages, and the run's start and end are added to that.
+    #expect(carried > sent && carried < sent + sent / 50 + 1_000_000, "\(carried) for \(sent)")
   }
 }

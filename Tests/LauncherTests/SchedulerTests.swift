@@ -3,39 +3,38 @@ import Foundation
 import TestSupport
 import Testing
 
-/// Hosts that launch/run finds by itself.
+/// How launch/run finds the hosts of a scheduler's job.
 ///
-/// `scontrol` is a script that expands names as Slurm's does.
+/// `scontrol` is a script that expands host lists as Slurm's does.
 @Suite("Hosts of a scheduler")
 struct SchedulerTests {
-  let runs: Runs
+  let folder: TemporaryFolder
   let here: String
 
   init() throws {
-    runs = try Runs()
+    folder = try TemporaryFolder()
     here = try run("hostname", []).standardOutput.trimmingCharacters(in: .newlines)
   }
 
   func dryRun(
     _ options: [String] = [], _ environment: [String: String]
   ) throws -> CommandResult {
-    let scontrol = "\(runs.folder)/scontrol"
-    try """
-    #!/bin/sh
-    [ "$*" = 'show hostnames here,there[1-2]' ] && printf '\(here)\\nlocalhost\\n127.0.0.1\\n'
-    [ "$*" = 'show hostnames none' ] || exit 1
-    """.write(toFile: scontrol, atomically: true, encoding: .utf8)
-    try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: scontrol)
+    try folder.writeScript(
+      "scontrol",
+      """
+      [ "$*" = 'show hostnames here,there[1-2]' ] && printf '\(here)\\nlocalhost\\n127.0.0.1\\n'
+      [ "$*" = 'show hostnames none' ] || exit 1
+      """)
     let path = ProcessInfo.processInfo.environment["PATH"] ?? "/usr/bin:/bin"
-    return try launch(
-      "run", options + ["--dry-run", "--", "true"],
-      environment: environment.merging(["PATH": "\(runs.folder):\(path)"]) { own, _ in own })
+    return try runScript(
+      "launch/run", options + ["--dry-run", "--", "true"],
+      environment: environment.merging(["PATH": "\(folder.path):\(path)"]) { own, _ in own })
   }
 
   static let job = ["SLURM_JOB_NODELIST": "here,there[1-2]"]
 
   @Test(
-    "are those of the Slurm job, a slot a task, or a processor",
+    "launch/run uses the hosts of a Slurm job, with one slot per task, or per processor",
     arguments: [
       (["SLURM_TASKS_PER_NODE": "2(x2),1", "SLURM_JOB_CPUS_PER_NODE": "8(x3)"], [2, 2, 1]),
       (["SLURM_JOB_CPUS_PER_NODE": "4,2(x2)"], [4, 2, 2]),
@@ -50,30 +49,28 @@ struct SchedulerTests {
       result.standardError == "launch/run: hosts from Slurm: \(hosts.joined(separator: ","))\n")
   }
 
-  @Test("are those of the MPI Operator's hostfile")
+  @Test("launch/run uses the hosts of the MPI Operator's hostfile")
   func kubernetes() throws {
-    let file = "\(runs.folder)/hostfile"
-    try "localhost slots=3\n".write(toFile: file, atomically: true, encoding: .utf8)
+    let file = try folder.write("hostfile", "localhost slots=3\n")
     let result = try dryRun([], ["OMPI_MCA_orte_default_hostfile": file])
     #expect(result.standardOutput.contains("mpirun -n 3 "))
     #expect(result.standardOutput.contains("--host localhost:3 "))
     #expect(result.standardError == "launch/run: hosts from Kubernetes: localhost:3\n")
   }
 
-  @Test("yield to those that are asked for")
+  @Test("Hosts that are given to launch/run take precedence over those of the scheduler")
   func asked() throws {
     let listed = try dryRun(["--hosts", "localhost:2"], Self.job)
     #expect(listed.standardOutput.contains("--host localhost:2 "))
     #expect(listed.standardError == "")
-    let file = "\(runs.folder)/hostfile"
-    try "localhost slots=2\n".write(toFile: file, atomically: true, encoding: .utf8)
+    let file = try folder.write("hostfile", "localhost slots=2\n")
     let result = try dryRun(
       [], Self.job.merging(["LOCKSTEP_HOSTFILE": file, "LOCKSTEP_BIND": "none"]) { own, _ in own })
     #expect(result.standardOutput.contains("--host localhost:2 --bind-to none "))
   }
 
   @Test(
-    "that make no list, or are not to be used so, are refused in one line",
+    "launch/run refuses in one line a scheduler's hosts that are no list or are used in a wrong way",
     arguments: [
       (
         ["SLURM_JOB_NODELIST": "none", "SLURM_TASKS_PER_NODE": "1"], Int32(69),
@@ -97,7 +94,7 @@ struct SchedulerTests {
     #expect(result.standardError == "launch/run: \(message)\n")
   }
 
-  @Test("with more ranks than slots are refused, also on this machine alone")
+  @Test("launch/run refuses more ranks than slots, also on this machine alone")
   func tooMany() throws {
     let result = try dryRun(["-n", "3", "--hosts", "localhost:2"], [:])
     #expect(result.status == 64)
@@ -107,7 +104,8 @@ struct SchedulerTests {
     )
   }
 
-  @Test("get what decides which libraries ranks load, and how these compute")
+  @Test(
+    "launch/run passes on variables that decide which libraries ranks load and how they compute")
   func variables() throws {
     let result = try dryRun(
       [], ["LD_LIBRARY_PATH": "/nowhere", "DNNL_MAX_CPU_ISA": "AVX2", "OMP_NUM_THREADS": "1"])

@@ -4,24 +4,21 @@ import TestSupport
 import Testing
 
 @Suite(
-  "Several hosts",
+  "Training on several hosts",
   .enabled(if: canMakeHosts, "needs root, iproute2, openssh-server and network namespaces"))
 struct SeveralHostsTests {
-  @Test("two with TCP between them give the bits of one rank, in either order")
+  @Test("Two hosts that exchange over TCP give the bits of one rank, in either order")
   func sameBits() throws {
-    let runs = try Runs()
+    let runs = try TrainingRuns()
     let options = ["digits", "--slices", "4", "--epochs", "3", "--batch", "61", "--trace"]
     try runs.train("one", ranks: 1, options)
     let hosts = ["node1:1,node2:1", "node2:2,node1:1"]
-    let launcher = packageRoot.appendingPathComponent("launch/run").path
-    let script = packageRoot.appendingPathComponent("launch/local-cluster").path
     for (number, list) in hosts.enumerated() {
-      let result = try run(
-        script,
-        ["2", "--", launcher, "--hosts", list, "--", "train"] + options + [
+      let result = try runScript(
+        "launch/local-cluster",
+        ["2", "--", packagePath("launch/run"), "--hosts", list, "--", "train"] + options + [
           "--run", "\(runs.folder)/two\(number)", "--quiet",
-        ],
-        environment: ["LOCKSTEP_BINARY": productURL(named: "lockstep").path])
+        ])
       #expect(result.status == 0, "\(result.standardError)")
       for name in ["metrics.jsonl", "checkpoints/step-000000072.safetensors"] {
         #expect(try runs.file("two\(number)", name) == runs.file("one", name))
@@ -30,15 +27,16 @@ struct SeveralHostsTests {
       #expect(timing.contains("node1") && timing.contains("node2"))
       let trace = try RecordedTrace(runs.file("two\(number)", "trace.json"))
       #expect(Set(trace.hosts) == ["node1", "node2"])
-      // A step ends nowhere before it has begun everywhere; clocks are aligned to milliseconds here.
+      // No rank ends a step before all have begun it. The error of the clocks is at most half of the
+      // fastest of 32 barriers, far below 0.1 s.
       let steps = (0..<2).map { trace.spans(rank: $0).filter { $0.name == "step" } }
       #expect(steps[0].count == 72 && steps[1].count == 72)
       #expect(
-        zip(steps[0], steps[1]).allSatisfy { $0.start < $1.end + 2e4 && $1.start < $0.end + 2e4 })
+        zip(steps[0], steps[1]).allSatisfy { $0.start < $1.end + 1e5 && $1.start < $0.end + 1e5 })
     }
   }
 
-  /// Writes an MNIST-style set of 12 x 12 images, whose brightness lies where their class says.
+  /// Writes an MNIST-style data set of 12 x 12 images, bright where their class says.
   func writeImages(_ folder: String) throws {
     try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
     for (name, count) in [("train", 300), ("t10k", 60)] {
@@ -60,9 +58,9 @@ struct SeveralHostsTests {
     }
   }
 
-  @Test("two and three, launched by hostfile, train on images to the bits of one rank")
+  @Test("Two and three hosts of a hostfile train on images to the bits of one rank")
   func images() throws {
-    let runs = try Runs()
+    let runs = try TrainingRuns()
     let data = "\(runs.folder)/images"
     try writeImages(data)
     let options = [data, "--layers", "24", "--slices", "6", "--epochs", "4", "--batch", "50"]
@@ -71,17 +69,16 @@ struct SeveralHostsTests {
       let hostfile = "\(runs.folder)/hostfile\(hosts)"
       try (1...hosts).map { "node\($0) slots=1  # of \(hosts)\n" }.joined()
         .write(toFile: hostfile, atomically: true, encoding: .utf8)
-      let launcher = packageRoot.appendingPathComponent("launch/run").path
-      // The network is found, not told.
+      // launch/run has to find the network itself.
       let command = [
-        "env", "-u", "LOCKSTEP_NETWORK", launcher, "--hostfile", hostfile, "--", "train",
+        "env", "-u", "LOCKSTEP_NETWORK", packagePath("launch/run"), "--hostfile", hostfile, "--",
+        "train",
       ]
-      let result = try launch(
-        "local-cluster",
+      let result = try runScript(
+        "launch/local-cluster",
         ["\(hosts)", "--slots", "1", "--"] + command + options + [
           "--run", "\(runs.folder)/\(hosts)", "--quiet",
-        ],
-        environment: ["LOCKSTEP_BINARY": productURL(named: "lockstep").path])
+        ])
       #expect(result.status == 0, "\(result.standardError)")
       for name in ["metrics.jsonl", "checkpoints/step-000000024.safetensors"] {
         #expect(try runs.file("\(hosts)", name) == runs.file("one", name), "\(name)")

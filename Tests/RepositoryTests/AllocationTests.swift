@@ -3,12 +3,12 @@ import Foundation
 import TestSupport
 import Testing
 
-/// What one rank allocated, by `Preload/allocations.c`.
-struct AllocationCounts {
-  /// Allocations that the program asked for, itself or by the runtimes of C and Swift.
+/// What one rank allocated, as `Preload/allocations.c` counts it.
+private struct AllocationCounts {
+  /// Allocations by the program itself, or by the C and Swift runtimes on its behalf.
   let program: Int
-  /// The same by place in the program.
-  let places: [String: Int]
+  /// The same by call site.
+  let sites: [String: Int]
 
   init(_ text: String) {
     var counts: [String: Int] = [:]
@@ -19,34 +19,33 @@ struct AllocationCounts {
       counts[String(line[..<space])] = count
     }
     program = counts["program"] ?? 0
-    places = counts.filter { $0.key.hasPrefix("at ") }
+    sites = counts.filter { $0.key.hasPrefix("at ") }
   }
 
-  /// The places that allocated more in a longer run, with the difference; for
+  /// The call sites that allocated more in a longer run, with the difference; for
   /// `llvm-symbolizer -e lockstep`.
   func growth(in longer: AllocationCounts) -> String {
-    longer.places.compactMap { place, count in
-      let more = count - (places[place] ?? 0)
-      return more > 0 ? "\(more) \(place)" : nil
+    longer.sites.compactMap { site, count in
+      let more = count - (sites[site] ?? 0)
+      return more > 0 ? "\(more) \(site)" : nil
     }.sorted().joined(separator: "\n")
   }
 }
 
 private struct CounterError: Error {
-  let words: String
+  let message: String
 }
 
-@Suite("Allocations in training steps")
+@Suite("Allocations")
 struct AllocationTests {
-  /// The library that counts, compiled beside the products.
+  /// The path of the library that counts, compiled beside the products.
   static let counter = Result {
     let library = try productURL(named: "lockstep").deletingLastPathComponent()
       .appendingPathComponent("liballocations.so").path
-    let source = packageRoot.appendingPathComponent("Tests/RepositoryTests/Preload/allocations.c")
-      .path
+    let source = packagePath("Tests/RepositoryTests/Preload/allocations.c")
     let result = try run(
       "gcc", ["-O2", "-Wall", "-Werror", "-shared", "-fPIC", "-o", library, source])
-    guard result.status == 0 else { throw CounterError(words: result.standardError) }
+    guard result.status == 0 else { throw CounterError(message: result.standardError) }
     return library
   }
 
@@ -57,37 +56,36 @@ struct AllocationTests {
   static let messages = ["--transport", "messages"]
 
   /// Trains, and returns what each rank allocated from its start to its end.
-  func count(ranks: Int, steps: Int, _ options: [String]) throws -> [AllocationCounts] {
-    let runs = try Runs()
+  private func count(ranks: Int, steps: Int, _ options: [String]) throws -> [AllocationCounts] {
+    let folder = try TemporaryFolder()
     let result = try mpirun(
       ranks: ranks, productURL(named: "lockstep").path,
       ["train"] + options + [
-        "--steps", "\(steps)", "--validation-split", "0", "--run", "\(runs.folder)/run", "--quiet",
+        "--steps", "\(steps)", "--validation-split", "0", "--run", folder.file("run"), "--quiet",
       ],
       environment: [
-        "LD_PRELOAD": try Self.counter.get(), "ALLOCATION_COUNTS": runs.folder,
-        // Otherwise hash tables grow at other times in each process.
+        "LD_PRELOAD": try Self.counter.get(), "ALLOCATION_COUNTS": folder.path,
+        // Otherwise hash tables grow at different times in each process.
         "SWIFT_DETERMINISTIC_HASHING": "1",
       ])
     #expect(result.status == 0, "\(result.standardError)")
     return try (0..<ranks).map { rank in
-      let counts = AllocationCounts(
-        try String(contentsOfFile: "\(runs.folder)/\(rank)", encoding: .utf8))
-      // The start alone takes thousands: where nothing is counted, nothing is shown.
+      let counts = AllocationCounts(try folder.text(of: "\(rank)"))
+      // The start alone makes thousands: fewer mean that the library did not count.
       #expect(counts.program > 1000)
       return counts
     }
   }
 
-  /// By how many steps between logged ones two runs differ.
+  /// The number of steps by which two runs differ.
   ///
-  /// Text and tables at start and end differ by up to a dozen allocations on a busy machine; one in
-  /// every twenty steps would be seen.
+  /// Start and end of a run differ by up to a dozen allocations on a busy machine; one allocation in
+  /// twenty steps is found.
   static let steps = 600
   static let few = steps / 20
 
   @Test(
-    "there are none after the second step between logged ones",
+    "Training steps after the second allocate no memory between logged steps",
     arguments: [
       (1, digits + exact), (1, small + frozen),
       (2, digits + frozen), (2, small + exact),
@@ -108,7 +106,9 @@ struct AllocationTests {
     }
   }
 
-  @Test("nor in later epochs, whose last batch is short", arguments: [1, 2])
+  @Test(
+    "Training steps allocate no memory in later epochs either, whose last batch is short",
+    arguments: [1, 2])
   func shortBatches(ranks: Int) throws {
     let options = Self.digits + ["--log-every", "100000"]
     let short = try count(ranks: ranks, steps: 20, options)
@@ -119,7 +119,7 @@ struct AllocationTests {
     }
   }
 
-  @Test("what one step in five allocates is found: its digest, and on rank 0 its log")
+  @Test("The allocation count finds what one step in five allocates, for digests and for the log")
   func found() throws {
     let options = Self.small + ["--log-every", "5"]
     let short = try count(ranks: 2, steps: 10, options)

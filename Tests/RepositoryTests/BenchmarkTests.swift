@@ -3,33 +3,26 @@ import Foundation
 import TestSupport
 import Testing
 
-/// The programs of Benchmarks, with a peer that prints what it is told to.
+/// The programs in Benchmarks, with a script in place of PyTorch and JAX.
 @Suite("Benchmarks", .enabled(if: hasPython, "needs python3"))
 struct BenchmarkTests {
-  let folder: Runs
+  let folder: TemporaryFolder
 
-  init() throws { folder = try Runs() }
+  init() throws { folder = try TemporaryFolder() }
 
   func start(_ program: String, _ arguments: [String]) throws -> CommandResult {
-    try run(
-      packageRoot.appendingPathComponent("Benchmarks/\(program)").path, arguments,
-      environment: ["LOCKSTEP_BINARY": productURL(named: "lockstep").path], timeout: 200)
+    try runScript("Benchmarks/\(program)", arguments)
   }
 
-  /// A folder as setup-peers leaves it, whose Python is a shell script.
+  /// A folder as setup-peers creates it, with a shell script in place of Python.
   func peers(_ script: String) throws -> String {
-    let files = FileManager.default
-    for (name, text) in [
-      ("bin/python", "#!/bin/sh\n" + script), ("preload/libmkl_intel_cpu.so", ""),
-      ("preload/libtcmalloc_minimal.so.4", ""),
-    ] {
-      let path = "\(folder.folder)/peers/\(name)"
-      try files.createDirectory(
-        atPath: (path as NSString).deletingLastPathComponent, withIntermediateDirectories: true)
-      _ = files.createFile(
-        atPath: path, contents: Data(text.utf8), attributes: [.posixPermissions: 0o755])
+    try folder.makeFolder("peers/bin")
+    try folder.makeFolder("peers/preload")
+    try folder.writeScript("peers/bin/python", script)
+    for library in ["libmkl_intel_cpu.so", "libtcmalloc_minimal.so.4"] {
+      try folder.write("peers/preload/\(library)", "")
     }
-    return "\(folder.folder)/peers"
+    return folder.file("peers")
   }
 
   struct Results: Decodable {
@@ -59,18 +52,17 @@ struct BenchmarkTests {
   func results() throws -> Results {
     let decoder = JSONDecoder()
     decoder.keyDecodingStrategy = .convertFromSnakeCase
-    let data = try Data(contentsOf: URL(fileURLWithPath: "\(folder.folder)/results.json"))
-    return try decoder.decode(Results.self, from: data)
+    return try decoder.decode(Results.self, from: Data(folder.bytes(of: "results.json")))
   }
 
   func versus(_ peers: String, _ more: [String]) throws -> CommandResult {
     try start(
       "versus",
-      ["--quick", "--cores", "1", "--folder", peers, "--json", "\(folder.folder)/results.json"]
+      ["--quick", "--cores", "1", "--folder", peers, "--json", folder.file("results.json")]
         + more)
   }
 
-  @Test("compare runs with their neighbors, and say which floors are reached")
+  @Test("Benchmarks/versus compares neighboring runs, and reports which floors are reached")
   func ratios() throws {
     let peers = try peers(
       #"""
@@ -93,7 +85,7 @@ struct BenchmarkTests {
     )
   }
 
-  @Test("tell of floors that are missed, of peers that fail, and of memory")
+  @Test("Benchmarks/versus reports missed floors, peers that fail, and memory")
   func failures() throws {
     let peers = try peers(
       #"""
@@ -112,7 +104,7 @@ struct BenchmarkTests {
   }
 
   @Test(
-    "refuse what can't be measured in one line",
+    "Every benchmark refuses invalid arguments in one line",
     arguments: [
       ("versus", ["--only", "W9"], 64, "--only: unknown network W9"),
       ("versus", ["--cores", "3"], 64, "--cores 3: must be of 1,2"),

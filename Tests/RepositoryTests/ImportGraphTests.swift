@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
+import TestSupport
 import Testing
 
 @Suite("The import graph")
@@ -30,10 +31,9 @@ struct ImportGraphTests {
       "DataParallel", "Checkpoints", "RunRecords", "Reports", "Training", "Diagnosis", "CSignals",
     ],
   ]
-  static let ours = Set(allowed.keys).union(allowed.values.joined())
+  static let known = Set(allowed.keys).union(allowed.values.joined())
 
-  static let sources = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
-    .deletingLastPathComponent().deletingLastPathComponent().appendingPathComponent("Sources")
+  static let sources = packageRoot.appendingPathComponent("Sources")
 
   /// Every Swift file of a module, as (path, text).
   static func files(of module: String) throws -> [(String, String)] {
@@ -47,8 +47,9 @@ struct ImportGraphTests {
     }
   }
 
-  @Test("has no arrow but those that the design allows", arguments: allowed.keys.sorted())
-  func arrows(module: String) throws {
+  @Test(
+    "A module imports only the modules that the design allows", arguments: allowed.keys.sorted())
+  func imports(module: String) throws {
     let files = try Self.files(of: module)
     #expect(!files.isEmpty)
     for (path, text) in files {
@@ -58,14 +59,14 @@ struct ImportGraphTests {
           continue
         }
         let imported = String(words[place + 1])
-        guard Self.ours.contains(imported) else { continue }
+        guard Self.known.contains(imported) else { continue }
         #expect(
           Self.allowed[module]?.contains(imported) == true, "\(path) imports \(imported)")
       }
     }
   }
 
-  @Test("and nothing below the command line prints or exits")
+  @Test("Only the command line prints or exits")
   func silence() throws {
     for module in Self.allowed.keys where module != "LockstepCLI" {
       for (path, text) in try Self.files(of: module) {

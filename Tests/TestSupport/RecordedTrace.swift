@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 package import Foundation
 
-/// What a `trace.json` holds.
+/// The content of a `trace.json`, in Chrome's trace event format.
 package struct RecordedTrace {
+  /// One event, with the format's own names.
   package struct Event: Decodable {
     package struct Arguments: Decodable {
       package let name: String?
@@ -15,9 +16,23 @@ package struct RecordedTrace {
     package let ts: Double?
     package let dur: Double?
     package let args: Arguments
+
+    /// Microseconds.
     package var start: Double { ts ?? 0 }
     package var end: Double { start + (dur ?? 0) }
   }
+
+  /// A span, and those that begin in it.
+  package struct Span {
+    package let event: Event
+    package fileprivate(set) var children: [Span] = []
+  }
+
+  /// A span that ends after the one that it begins in.
+  package struct Overlap: Error {
+    package let inner, outer: Event
+  }
+
   private struct Page: Decodable { let traceEvents: [Event] }
   package let events: [Event]
 
@@ -32,29 +47,32 @@ package struct RecordedTrace {
     events.filter { $0.ph == "M" && $0.name == kind }.compactMap(\.args.name)
   }
 
-  /// The spans of a rank; what holds others comes before them.
+  /// The spans of a rank, in the order of their begins.
   package func spans(rank: Int) -> [Event] { events.filter { $0.ph == "X" && $0.tid == rank } }
 
-  /// Whether no span of a rank ends after the one that it begins in.
-  package func nests(rank: Int) -> Bool {
-    var open: [Event] = []
-    for span in spans(rank: rank) {
-      while let last = open.last, last.end <= span.start { open.removeLast() }
+  /// The spans of a rank that are in no other span.
+  ///
+  /// - Throws: ``Overlap`` if spans do not nest.
+  package func tree(rank: Int) throws -> [Span] {
+    var open: [Span] = []
+    var roots: [Span] = []
+    func close() {
+      guard let last = open.popLast() else { return }
+      if let parent = open.indices.last {
+        open[parent].children.append(last)
+      } else {
+        roots.append(last)
+      }
+    }
+    for event in spans(rank: rank) {
+      while let last = open.last, last.event.end <= event.start { close() }
       // Times are rounded to nanoseconds.
-      if let last = open.last, span.end > last.end + 0.002 { return false }
-      open.append(span)
+      if let last = open.last, event.end > last.event.end + 0.002 {
+        throw Overlap(inner: event, outer: last.event)
+      }
+      open.append(Span(event: event))
     }
-    return true
-  }
-
-  /// The share of a rank's steps that parts of a step cover.
-  package func coverage(rank: Int) -> Double {
-    let spans = spans(rank: rank)
-    let steps = spans.filter { $0.name == "step" }
-    let parts = spans.filter {
-      ["gather batch", "loss", "update"].contains($0.name)
-        || $0.name.hasPrefix("forward") || $0.name.hasPrefix("backward")
-    }
-    return parts.reduce(0) { $0 + ($1.dur ?? 0) } / steps.reduce(0) { $0 + ($1.dur ?? 0) }
+    while !open.isEmpty { close() }
+    return roots
   }
 }

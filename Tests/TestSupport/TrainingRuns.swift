@@ -2,7 +2,7 @@
 package import Foundation
 
 /// Run directories of the program in a temporary folder.
-package final class Runs: Sendable {
+package final class TrainingRuns: Sendable {
   private let temporary: TemporaryFolder
 
   /// The path of the folder that holds the run directories.
@@ -10,7 +10,7 @@ package final class Runs: Sendable {
 
   package init() throws { temporary = try TemporaryFolder() }
 
-  /// Trains on some ranks, into the run directory `name`.
+  /// Trains on `ranks` ranks, into the run directory `name`.
   ///
   /// - Throws: ``TrainingFailed`` if the exit status is not 0.
   package func train(_ name: String, ranks: Int, _ arguments: [String]) throws {
@@ -20,9 +20,14 @@ package final class Runs: Sendable {
     guard result.status == 0 else { throw TrainingFailed(run: name, result: result) }
   }
 
-  /// The content of a file of a run.
+  /// The content of a file in a run directory.
   package func file(_ run: String, _ name: String) throws -> Data {
     try Data(contentsOf: URL(fileURLWithPath: "\(folder)/\(run)/\(name)"))
+  }
+
+  /// Copies a run directory.
+  package func copy(_ run: String, as name: String) throws {
+    try FileManager.default.copyItem(atPath: "\(folder)/\(run)", toPath: "\(folder)/\(name)")
   }
 }
 

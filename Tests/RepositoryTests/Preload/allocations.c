@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// Preloaded into a process, counts what its main thread allocates, by who asked for it.
+// Preloaded into a process, counts the allocations of its main thread by call site.
 //
-// The stack is walked from the allocation outwards to the first function of the program itself or of a library
-// that does work of its own for us, Open MPI or oneDNN. What the runtimes of C, C++ and Swift allocate counts for
-// whoever called them, and a stack on which nobody is found counts for the program.
+// The stack is walked from the allocation outward to the first function of the program itself, or of a library that
+// does its own work, Open MPI or oneDNN. What the runtimes of C, C++ and Swift allocate counts for their caller, and
+// a stack without any such function counts for the program.
 //
-// At the end FOLDER/RANK is written, FOLDER being $ALLOCATION_COUNTS: the counts "program" and "libraries", then
-// for each place in the program "at", the offsets of the four innermost functions in its file, and its count.
+// At the end it writes FOLDER/RANK, where FOLDER is $ALLOCATION_COUNTS: the counts "program" and "libraries", then
+// for each call site "at", the offsets of the four innermost functions of the program, and its count.
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -19,18 +19,18 @@
 #include <unistd.h>
 #include <unwind.h>
 
-// glibc's own names of what is replaced here: finding them takes no dlsym, which allocates.
+// glibc's own names of the functions that are replaced: looking them up with dlsym would allocate.
 extern void *__libc_malloc(size_t);
 extern void *__libc_calloc(size_t, size_t);
 extern void *__libc_realloc(void *, size_t);
 extern void *__libc_memalign(size_t, size_t);
 
-enum { DEPTH = 4, PLACES = 8192 };
+enum { DEPTH = 4, SITES = 8192 };
 
 typedef struct {
   unsigned long frames[DEPTH];
   unsigned long count;
-} Place;
+} Site;
 
 typedef struct {
   unsigned long frames[DEPTH];
@@ -40,7 +40,7 @@ typedef struct {
 
 static unsigned long program_start, program_end;
 static unsigned long program_count, library_count;
-static Place places[PLACES];
+static Site sites[SITES];
 static int is_ready;
 static __thread int is_inside;
 
@@ -70,20 +70,20 @@ static _Unwind_Reason_Code visit(struct _Unwind_Context *context, void *argument
   return _URC_NO_REASON;
 }
 
-static void note_place(const Stack *stack) {
+static void count_site(const Stack *stack) {
   unsigned long hash = 0;
   for (int i = 0; i < DEPTH; i += 1) hash = hash * 1000003 + stack->frames[i];
-  for (unsigned long i = 0; i < PLACES; i += 1) {
-    Place *place = &places[(hash + i) % PLACES];
-    if (place->count == 0) memcpy(place->frames, stack->frames, sizeof place->frames);
-    if (memcmp(place->frames, stack->frames, sizeof place->frames) == 0) {
-      place->count += 1;
+  for (unsigned long i = 0; i < SITES; i += 1) {
+    Site *site = &sites[(hash + i) % SITES];
+    if (site->count == 0) memcpy(site->frames, stack->frames, sizeof site->frames);
+    if (memcmp(site->frames, stack->frames, sizeof site->frames) == 0) {
+      site->count += 1;
       return;
     }
   }
 }
 
-static void note(void) {
+static void count_allocation(void) {
   if (!is_ready || is_inside || syscall(SYS_gettid) != getpid()) return;
   is_inside = 1;
   int error = errno;
@@ -93,39 +93,39 @@ static void note(void) {
     library_count += 1;
   } else {
     program_count += 1;
-    note_place(&stack);
+    count_site(&stack);
   }
   errno = error;
   is_inside = 0;
 }
 
 void *malloc(size_t size) {
-  note();
+  count_allocation();
   return __libc_malloc(size);
 }
 
 void *calloc(size_t count, size_t size) {
-  note();
+  count_allocation();
   return __libc_calloc(count, size);
 }
 
 void *realloc(void *old, size_t size) {
-  note();
+  count_allocation();
   return __libc_realloc(old, size);
 }
 
 void *memalign(size_t alignment, size_t size) {
-  note();
+  count_allocation();
   return __libc_memalign(alignment, size);
 }
 
 void *aligned_alloc(size_t alignment, size_t size) {
-  note();
+  count_allocation();
   return __libc_memalign(alignment, size);
 }
 
 int posix_memalign(void **result, size_t alignment, size_t size) {
-  note();
+  count_allocation();
   void *made = __libc_memalign(alignment, size);
   if (!made) return ENOMEM;
   *result = made;
@@ -133,7 +133,7 @@ int posix_memalign(void **result, size_t alignment, size_t size) {
 }
 
 void *mmap(void *address, size_t size, int protection, int flags, int file, off_t offset) {
-  note();
+  count_allocation();
   return (void *)syscall(SYS_mmap, address, size, protection, flags, file, offset);
 }
 
@@ -162,10 +162,10 @@ __attribute__((destructor)) static void end(void) {
   FILE *file = fopen(path, "w");
   if (!file) return;
   fprintf(file, "program %lu\nlibraries %lu\n", program_count, library_count);
-  for (int i = 0; i < PLACES; i += 1) {
-    if (places[i].count == 0) continue;
-    const unsigned long *at = places[i].frames;
-    fprintf(file, "at %lx,%lx,%lx,%lx %lu\n", at[0], at[1], at[2], at[3], places[i].count);
+  for (int i = 0; i < SITES; i += 1) {
+    if (sites[i].count == 0) continue;
+    const unsigned long *at = sites[i].frames;
+    fprintf(file, "at %lx,%lx,%lx,%lx %lu\n", at[0], at[1], at[2], at[3], sites[i].count);
   }
   fclose(file);
 }

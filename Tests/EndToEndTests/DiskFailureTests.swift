@@ -4,25 +4,25 @@ import TestSupport
 import Testing
 
 @Suite(
-  "Disks that fail while a run writes", .serialized,
+  "Failing disks", .serialized,
   .enabled(if: canMount, "needs root and the right to mount"))
-struct DiskTests {
-  let runs: Runs
+struct DiskFailureTests {
+  let runs: TrainingRuns
   static let options = [
     "digits", "--layers", "64,64", "--slices", "2", "--checkpoint-every", "10", "--quiet",
   ]
 
-  init() throws { runs = try Runs() }
+  init() throws { runs = try TrainingRuns() }
 
   private static func train(
-    _ ranks: Int, _ folder: String, _ more: [String], timeout: Double = 120
+    _ ranks: Int, _ folder: String, _ more: [String]
   ) throws -> CommandResult {
     try mpirun(
       ranks: ranks, productURL(named: "lockstep").path,
-      ["train"] + options + ["--run", folder] + more, options: ["--quiet"], timeout: timeout)
+      ["train"] + options + ["--run", folder] + more, options: ["--quiet"])
   }
 
-  /// One line, and the checkpoint that is left, which must be good.
+  /// Expects one line that names the last good checkpoint, which `inspect` accepts.
   private func check(_ result: CommandResult, _ run: String, _ words: String...) throws {
     #expect(result.status == 74, "\(result.status): \(result.standardError)")
     let lines = result.standardError.split(separator: "\n")
@@ -39,7 +39,9 @@ struct DiskTests {
     try TestSupport.run(program, arguments)
   }
 
-  @Test("a full disk: 74 on all ranks, the last checkpoint named; with room again, the same bits")
+  @Test(
+    "A full disk ends the run with status 74, and with free space again the run resumes to the same bits"
+  )
   func full() throws {
     try runs.train("whole", ranks: 1, Self.options + ["--steps", "60"])
     let disk = runs.folder + "/disk"
@@ -62,7 +64,8 @@ struct DiskTests {
     }
   }
 
-  @Test("a disk that becomes read-only under the run")
+  @Test(
+    "A disk that becomes read-only ends the run with status 74 and names the last good checkpoint")
   func readOnly() throws {
     let run = runs.folder + "/r"
     let checkpoints = run + "/checkpoints"
@@ -74,9 +77,9 @@ struct DiskTests {
     try check(try training.value(), run, "Read-only file system")
   }
 
-  @Test("a folder that loses the permission to write under the run of an ordinary user")
+  @Test("A checkpoint folder that loses its write permission ends the run with status 74")
   func noPermission() throws {
-    // Root may write anywhere, so the job is another user's: all that it needs is in its own folder.
+    // Root may write anywhere, so the job runs as another user, with all that it needs in one folder.
     let user = "54321"
     let binary = runs.folder + "/lockstep"
     let checkpoints = runs.folder + "/r/checkpoints"
@@ -89,19 +92,19 @@ struct DiskTests {
       + Self.options + ["--run", runs.folder + "/r", "--steps", "5000000"]
     let environment = ["HOME": runs.folder, "TMPDIR": runs.folder]
     let training = Background {
-      try TestSupport.run("setpriv", arguments, environment: environment, timeout: 120)
+      try TestSupport.run("setpriv", arguments, environment: environment)
     }
     try waitFor(checkpoints + "/step-000000010.safetensors")
     #expect(try run("chmod", ["500", checkpoints]).status == 0)
     try check(try training.value(), runs.folder + "/r", "Permission denied")
   }
 
-  @Test("a run directory that is removed under the run")
+  @Test("A run directory that is removed ends the run with status 74 and is not recreated")
   func vanished() throws {
     let run = runs.folder + "/r"
     let training = Background { try Self.train(2, run, ["--steps", "5000000"]) }
     try waitFor(run + "/checkpoints/step-000000010.safetensors")
-    // The run may put files in while the folder is being emptied.
+    // The run may create files while the folder is being emptied.
     while try self.run("rm", ["-rf", run]).status != 0 {}
     let result = try training.value()
     #expect(result.status == 74, "\(result.status): \(result.standardError)")
@@ -111,10 +114,6 @@ struct DiskTests {
   }
 
   private func waitFor(_ path: String) throws {
-    let deadline = Date() + 60
-    while !FileManager.default.fileExists(atPath: path) {
-      try #require(Date() < deadline, "\(path) did not come")
-      usleep(2000)
-    }
+    try wait(until: "\(path) exists") { FileManager.default.fileExists(atPath: path) }
   }
 }

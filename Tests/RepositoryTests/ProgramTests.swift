@@ -3,9 +3,9 @@ import Foundation
 import TestSupport
 import Testing
 
-@Suite("The examples")
+@Suite("Examples")
 struct ExampleTests {
-  @Test("FitCurve finds the curve, with the same output on 1 and on several ranks")
+  @Test("The example FitCurve fits its curve, with the same output on 1 and on 3 ranks")
   func fitCurve() throws {
     let program = try productURL(named: "FitCurve").path
     let outputs = try [1, 3].map { ranks in
@@ -20,5 +20,18 @@ struct ExampleTests {
       let (found, wanted) = (Double(point.1) ?? .nan, Double(point.2) ?? .nan)
       #expect(abs(found - wanted) < 0.1, "\(point.0)")
     }
+  }
+}
+
+@Suite("Fuzzing of readers")
+struct ReaderFuzzTests {
+  @Test(
+    "Each reader accepts or refuses 10,000 mutated files within a memory limit",
+    arguments: ["safetensors", "checkpoint", "idx", "csv", "gzip", "npy", "yaml"])
+  func seeded(reader: String) throws {
+    // launch/fuzz feeds a million files.
+    let result = try run(productURL(named: "ReaderFuzz").path, [reader, "10000", "7"])
+    #expect(result.status == 0, "\(result.standardError.suffix(2000))")
+    #expect(result.standardOutput.hasPrefix("\(reader): 10000 inputs, "))
   }
 }

@@ -3,13 +3,13 @@ import Foundation
 import TestSupport
 import Testing
 
-@Suite("Ranks that differ are found and named, with status 76")
-struct FaultTests {
-  let runs: Runs
+@Suite("Ranks that disagree")
+struct DisagreementTests {
+  let runs: TrainingRuns
 
-  init() throws { runs = try Runs() }
+  init() throws { runs = try TrainingRuns() }
 
-  /// Starts two ranks with arguments and folders of their own.
+  /// Starts two ranks, each with its own arguments and folder.
   func start(
     _ first: [String], _ second: [String], folders: (String, String) = (".", "."),
     environment: [String: String] = [:]
@@ -24,7 +24,7 @@ struct FaultTests {
         "-n", "1", "--wdir", "\(runs.folder)/\(folders.0)", binary, "train",
       ] + first + rest + [
         ":", "-n", "1", "--wdir", "\(runs.folder)/\(folders.1)", binary, "train",
-      ] + second + rest, environment: environment, timeout: 300)
+      ] + second + rest, environment: environment)
   }
 
   func expect(_ result: CommandResult, _ words: String...) {
@@ -35,28 +35,28 @@ struct FaultTests {
     }
   }
 
-  @Test("one rank with another seed")
+  @Test("A rank with another seed is named, with status 76")
   func seed() throws {
     expect(
       try start(["digits", "--seed", "1"], ["digits", "--seed", "2"]),
       "ranks disagree on --seed: rank 0 (", "has 1, rank 1 (", "has 2")
   }
 
-  @Test("one rank with another option")
+  @Test("A rank with another optimizer is named, with status 76")
   func option() throws {
     expect(
       try start(["digits", "--momentum", "0.9", "--optimizer", "sgd"], ["digits"]),
       "ranks disagree on --optimizer", "sgd", "adam")
   }
 
-  @Test("one rank that exchanges in another way")
+  @Test("A rank with another transport is named, with status 76")
   func transport() throws {
     expect(
       try start(["digits"], ["digits", "--transport", "messages"]),
       "ranks disagree on --transport", "auto", "messages")
   }
 
-  @Test("one rank with another data file under the same name")
+  @Test("A rank whose data file has other content is found, with status 76")
   func data() throws {
     for (folder, value) in [("a", "1"), ("b", "2")] {
       try FileManager.default.createDirectory(
@@ -64,7 +64,7 @@ struct FaultTests {
       try "\(value),2,x\n3,4,y\n5,6,x\n".write(
         toFile: "\(runs.folder)/\(folder)/t.csv", atomically: true, encoding: .utf8)
     }
-    // With memory in common, one rank reads the data of its host.
+    // With shared memory, one rank reads the data of its host.
     let options = ["t.csv", "--transport", "messages"]
     expect(
       try start(options, options, folders: ("a", "b")),
@@ -72,15 +72,15 @@ struct FaultTests {
     #expect(!FileManager.default.fileExists(atPath: "\(runs.folder)/r"))
   }
 
-  @Test("one flipped bit in one rank's weights, by rank, step, layer and tensor")
+  @Test("A flipped bit in one rank's weights is reported with rank, step, layer and tensor")
   func flip() throws {
-    // With memory in common, the ranks of one host have one copy of the weights.
+    // With shared memory, the ranks of one host have one copy of the weights.
     let options = ["digits", "--steps", "30", "--layers", "8,8", "--transport", "messages"]
     let result = try start(options, options, environment: ["LOCKSTEP_TEST_FLIP": "1:20"])
     expect(result, "after step 20", "layer 2", "layers.2.weight", "rank 1 (")
   }
 
-  @Test("a file that only one rank lacks is missed by its host's name")
+  @Test("A data file that is missing on one rank is reported with that rank's host")
   func missingOnOne() throws {
     for folder in ["a", "b"] {
       try FileManager.default.createDirectory(
