@@ -40,7 +40,7 @@ struct DamagedFileTests {
     let ranges = header.values.compactMap { $0["data_offsets"] as? [Int] }
       .sorted { $0[0] < $1[0] }
     #expect(ranges.count == 28)
-    // The length, the middle of the metadata, its end, the table; then the bytes of the first tensors.
+    // The length, the metadata's middle and end, the table; then the bytes of the first tensors.
     let flips =
       [0, 7, 8, 20, 8 + length / 2, data - 1] + ranges.prefix(6).map { data + $0[0] } + [
         intact.count - 1
@@ -128,7 +128,7 @@ struct KilledWriteTests {
   }
 
   @Test(
-    "A run that is killed at 50 points of its checkpoint writes resumes each time and ends with the same bits"
+    "A run that is killed at 50 points of its checkpoint writes resumes to the same bits"
   )
   func killed() throws {
     #expect(try start("whole", ranks: 1).status == 0)
@@ -146,7 +146,7 @@ struct KilledWriteTests {
       #expect(try partials("r").count <= 1, "point \(point)")
       reached.insert(newest.metadata.step)
     }
-    // If the run is killed before the rename, the old checkpoint is the newest one; after it, the new one.
+    // A kill before the rename leaves the old checkpoint as the newest one, after it the new one.
     #expect(reached.count > 3 && reached.count < 20, "\(reached.sorted())")
     let end = try start("r", ranks: 2, ["--resume"])
     #expect(end.status == 0, "\(end.standardError)")

@@ -40,7 +40,7 @@ struct DiskFailureTests {
   }
 
   @Test(
-    "A full disk ends the run with status 74, and with free space again the run resumes to the same bits"
+    "A full disk ends the run with status 74, and with free space it resumes to the same bits"
   )
   func full() throws {
     try runs.train("whole", ranks: 1, Self.options + ["--steps", "60"])
@@ -79,7 +79,7 @@ struct DiskFailureTests {
 
   @Test("A checkpoint folder that loses its write permission ends the run with status 74")
   func noPermission() throws {
-    // Root may write anywhere, so the job runs as another user, with all that it needs in one folder.
+    // Root may write anywhere, so the job runs as another user, with all files in one folder.
     let user = "54321"
     let binary = runs.folder + "/lockstep"
     let checkpoints = runs.folder + "/r/checkpoints"

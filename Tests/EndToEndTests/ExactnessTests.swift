@@ -37,7 +37,7 @@ struct ExactnessTests {
   }
 
   @Test(
-    "Any number of ranks gives the same bits where it does not divide the batch, or exceeds its rows",
+    "Ranks that do not divide the batch, or outnumber its rows, give the bits of one rank",
     arguments: [
       ["--batch", "61", "--slices", "7", "--optimizer", "sgd", "--momentum", "0.9"],
       ["--batch", "5", "--slices", "8", "--loss", "mse", "--batch-norm-backward", "frozen"],

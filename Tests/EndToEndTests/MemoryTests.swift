@@ -65,7 +65,7 @@ struct SharedMemoryTests {
   }
 
   @Test(
-    "Too little shared memory is reported with status 69 and what to do, and leaves no run directory"
+    "Too little shared memory is reported with status 69, and leaves no run directory"
   )
   func tooLittle() throws {
     let result = try train(after: "ulimit -f 65536")
@@ -102,7 +102,7 @@ struct SharedMemoryTests {
 struct SignalHandlerTests {
   /// oneDNN's kernels for these shapes keep the stack pointer in a buffer on the heap.
   @Test(
-    "Signals in the middle of a matrix product leave the heap intact, and the run stops with a good checkpoint"
+    "Signals during matrix products leave the heap intact, and the run stops in order"
   )
   func heap() throws {
     let folder = try TemporaryFolder()

@@ -32,7 +32,7 @@ struct PlanTests {
     return try decoder.decode(Plan.self, from: Data(result.standardOutput.utf8))
   }
 
-  /// Messages and bytes that each rank sent in a run of `bench`, as Open MPI's monitoring counts them.
+  /// Messages and bytes that each rank sent in a run of `bench`, counted by Open MPI's monitoring.
   func sent(ranks: Int, steps: Int, in folder: String) throws -> [(messages: Int, bytes: Int)] {
     let name = "\(folder)/sent-\(steps)"
     let options = [

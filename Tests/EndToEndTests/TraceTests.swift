@@ -10,8 +10,8 @@ struct TraceTests {
     "digits", "--layers", "96,64", "--slices", "3", "--steps", "30", "--checkpoint-every", "10",
   ]
 
-  /// What a step consists of, in order: the next batch is gathered, and its statistics are computed,
-  /// while gradients are exchanged.
+  /// What a step consists of, in order. The next batch is gathered, and its statistics are
+  /// computed, while gradients are exchanged.
   static let phases = [
     "gather batch", "forward 0", "forward 1", "forward 2", "loss", "backward 2", "backward 1",
     "backward 0", "gather batch", "statistics ahead", "update",
@@ -20,7 +20,7 @@ struct TraceTests {
   init() throws { runs = try TrainingRuns() }
 
   @Test(
-    "A traced run records every phase of every step on all ranks, and gives the bits of an untraced run",
+    "A traced run records every phase of every step, and gives the bits of an untraced run",
     arguments: [1, 3])
   func spans(ranks: Int) throws {
     try runs.train("traced", ranks: ranks, Self.options + ["--trace", "--trace-steps", "20"])

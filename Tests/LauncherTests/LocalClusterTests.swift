@@ -8,7 +8,7 @@ import Testing
   .enabled(if: canMakeHosts, "needs root, iproute2, openssh-server and network namespaces"))
 struct LocalClusterTests {
   @Test(
-    "Hosts of local-cluster reach each other by name, have their own cores and network, and leave nothing"
+    "Hosts of local-cluster have names, cores and a network of their own, and leave nothing"
   )
   func hosts() throws {
     let mark = "33\(UInt32.random(in: 0..<1_000_000))"

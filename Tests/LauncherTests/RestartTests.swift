@@ -14,7 +14,7 @@ struct RestartTests {
   }
 
   @Test(
-    "A run that loses ranks and restarts on 4, 3, 2 and 1 ranks ends with the bytes of an undisturbed run"
+    "A run that loses ranks and restarts on 4, 3, 2 and 1 ranks ends with the same bytes"
   )
   func ranks() throws {
     let result = try Self.chaos(["--losses", "4", "--steps", "600"])
@@ -23,7 +23,7 @@ struct RestartTests {
   }
 
   @Test(
-    "A run that restarts without its lost hosts ends with the bytes of an undisturbed run",
+    "A run that restarts without its lost hosts ends with the same bytes",
     .enabled(if: canMakeHosts, "needs root, iproute2, openssh-server and network namespaces"))
   func hosts() throws {
     // The first loss is a link, which takes 25 seconds to be noticed.

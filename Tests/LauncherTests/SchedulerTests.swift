@@ -70,7 +70,7 @@ struct SchedulerTests {
   }
 
   @Test(
-    "launch/run refuses in one line a scheduler's hosts that are no list or are used in a wrong way",
+    "launch/run refuses host lists of a scheduler that it can't use in one line",
     arguments: [
       (
         ["SLURM_JOB_NODELIST": "none", "SLURM_TASKS_PER_NODE": "1"], Int32(69),

@@ -27,7 +27,7 @@ struct SeveralHostsTests {
       #expect(timing.contains("node1") && timing.contains("node2"))
       let trace = try RecordedTrace(runs.file("two\(number)", "trace.json"))
       #expect(Set(trace.hosts) == ["node1", "node2"])
-      // No rank ends a step before all have begun it. The error of the clocks is at most half of the
+      // No rank ends a step before all have begun it. The clocks' error is at most half of the
       // fastest of 32 barriers, far below 0.1 s.
       let steps = (0..<2).map { trace.spans(rank: $0).filter { $0.name == "step" } }
       #expect(steps[0].count == 72 && steps[1].count == 72)

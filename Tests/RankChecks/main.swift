@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// mpirun starts this program with the name of one check; the tests read its status and output.
+// mpirun starts this program with the name of one check; ClusterTests reads its status and output.
 import Foundation
 import MessagePassing
 

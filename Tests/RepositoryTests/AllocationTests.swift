@@ -79,8 +79,8 @@ struct AllocationTests {
 
   /// The number of steps by which two runs differ.
   ///
-  /// Start and end of a run differ by up to a dozen allocations on a busy machine; one allocation in
-  /// twenty steps is found.
+  /// Start and end of a run differ by up to a dozen allocations on a busy machine; one allocation
+  /// in twenty steps is found.
   static let steps = 600
   static let few = steps / 20
 

@@ -153,8 +153,8 @@ private func wait(
 
 /// Ends a process, its process group and all its descendants.
 ///
-/// SIGTERM comes first: `mpirun` then ends its ranks, also those that left its process group. What is
-/// still there two seconds later is killed.
+/// SIGTERM comes first: `mpirun` then ends its ranks, also those that left its process group. What
+/// is still there two seconds later is killed.
 ///
 /// - Parameters:
 ///   - process: The process that was started.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
 
-/// Whether tests may make hosts out of network namespaces: needs root, iproute2, and openssh-server.
+/// Whether tests may create hosts as network namespaces: needs root, iproute2 and openssh-server.
 package let canMakeHosts =
   geteuid() == 0
   && ["/usr/sbin/sshd", "/usr/bin/ssh-keygen"].allSatisfy(FileManager.default.fileExists)

@@ -68,7 +68,7 @@ struct CheckpointWritingTests {
   }
 
   @Test(
-    "A checkpoint write that fails in the background ends the run and names the last good checkpoint"
+    "A background write that fails ends the run and names the last good checkpoint"
   )
   func failure() throws {
     let run = "\(folder.path)/r"
@@ -78,7 +78,7 @@ struct CheckpointWritingTests {
         options("r") { $0.steps = 100_000 }, group: SingleProcessGroup(), version: "test"
       ).run { event in
         guard case .progress(let progress) = event, progress.step == 11, !isBroken else { return }
-        // A folder in place of the next partial file can't be written to.
+        // In the place of the next partial file stands something that can't be written to.
         isBroken = true
         try? FileManager.default.createDirectory(
           atPath: run + "/checkpoints/step-000000012.safetensors.partial",
@@ -101,7 +101,7 @@ struct CheckpointWritingTests {
         options("r") { $0.steps = 100_000 }, group: SingleProcessGroup(), version: "test"
       ).run { event in
         guard case .progress(let progress) = event, progress.step == 20 else { return }
-        // Again if a checkpoint was written while the folder was being emptied.
+        // Once more where a checkpoint came in while the folder was being emptied.
         while FileManager.default.fileExists(atPath: run) {
           try? FileManager.default.removeItem(atPath: run)
         }

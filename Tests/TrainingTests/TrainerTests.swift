@@ -80,7 +80,7 @@ struct TrainerTests {
   }
 
   @Test(
-    "The last checkpoint gives the run's final evaluation, and the one of step 0 the initial weights"
+    "The last checkpoint gives the final evaluation, and the one of step 0 the initial weights"
   )
   func reload() throws {
     let summary = try train(options("a"))
@@ -143,7 +143,7 @@ struct TrainerTests {
   }
 
   @Test(
-    "A loss that becomes non-finite ends the run, names step and layer, and keeps the last finite weights"
+    "A non-finite loss ends the run, names step and layer, and keeps the last finite weights"
   )
   func divergence() throws {
     let found = try #require(

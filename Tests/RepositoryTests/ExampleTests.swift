@@ -22,16 +22,3 @@ struct ExampleTests {
     }
   }
 }
-
-@Suite("Fuzzing of readers")
-struct ReaderFuzzTests {
-  @Test(
-    "Each reader accepts or refuses 10,000 mutated files within a memory limit",
-    arguments: ["safetensors", "checkpoint", "idx", "csv", "gzip", "npy", "yaml"])
-  func seeded(reader: String) throws {
-    // launch/fuzz feeds a million files.
-    let result = try run(productURL(named: "ReaderFuzz").path, [reader, "10000", "7"])
-    #expect(result.status == 0, "\(result.standardError.suffix(2000))")
-    #expect(result.standardOutput.hasPrefix("\(reader): 10000 inputs, "))
-  }
-}
