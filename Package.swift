@@ -89,8 +89,9 @@ let package = Package(
       name: "KernelBenchmark", dependencies: ["Tracing", "NeuralCore", "COneDNN", "CVectorMath"],
       path: "Benchmarks/KernelBenchmark"),
 
-    // Tests: one target a module; RankChecks is what mpirun starts at 1 to 4 ranks, ReaderFuzz feeds
-    // changed files to readers.
+    // Tests: one target per module; then what a user of the program gets, what the launch scripts
+    // do, and what holds for the repository. RankChecks is what mpirun starts on 1 to 4 ranks,
+    // ReaderFuzz feeds mutated files to the readers.
     .target(name: "TestSupport", path: "Tests/TestSupport"),
     .target(
       name: "GoldenSupport", dependencies: ["NeuralCore"], path: "Tests/GoldenSupport"),
@@ -109,7 +110,8 @@ let package = Package(
         "Training",
       ],
       path: "Tests/ReaderFuzz"),
-    .testTarget(name: "MessagePassingTests", dependencies: ["MessagePassing", "TestSupport"]),
+    .testTarget(
+      name: "MessagePassingTests", dependencies: ["RankChecks", "MessagePassing", "TestSupport"]),
     .testTarget(
       name: "NeuralCoreTests",
       dependencies: ["NeuralCore", "Tracing", "GoldenSupport", "TestSupport"],
@@ -135,11 +137,13 @@ let package = Package(
       ]),
     .testTarget(name: "LockstepCLITests", dependencies: ["LockstepCLI", "TestSupport"]),
     .testTarget(
-      name: "ClusterTests",
-      dependencies: [
-        "LockstepCLI", "RankChecks", "ReaderFuzz", "FitCurve", "Checkpoints", "TestSupport",
-      ],
-      exclude: ["Scripts", "Preload"]),
+      name: "EndToEndTests", dependencies: ["LockstepCLI", "Checkpoints", "TestSupport"]),
+    .testTarget(
+      name: "LauncherTests", dependencies: ["LockstepCLI", "TestSupport"], exclude: ["Scripts"]),
+    .testTarget(
+      name: "RepositoryTests",
+      dependencies: ["LockstepCLI", "ReaderFuzz", "FitCurve", "TestSupport"],
+      exclude: ["Preload"]),
   ],
   swiftLanguageModes: [.v6]
 )
