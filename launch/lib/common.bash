@@ -16,9 +16,9 @@ fail() {
 
 say() { printf '%s: %s\n' "$program" "$*"; }
 
-# Prints the comment block at the top of the script, from its third line on.
+# Prints the comment block at the top of the script, from its third line to the first empty one.
 show_help() {
-  sed -n '3,/^[^#]/{ s/^# \{0,1\}//p; }' "$0"
+  sed -n '3,/^$/{ s/^# \{0,1\}//p; }' "$0"
 }
 
 need_value() {
