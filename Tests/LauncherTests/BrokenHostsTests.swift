@@ -36,50 +36,50 @@ struct BrokenHostsTests {
   /// A line of launch/run, by its beginning and end: between them are paths and ports.
   static let lines: [(name: String, status: Int32, begins: String, ends: String)] = [
     (
-      "unknown name", 69, "node9: no host of this name is known",
+      "unknown name", 69, "node9: unknown host name",
       "check its spelling, or add it to /etc/hosts"
     ),
     (
-      "too many ranks", 64, "3 ranks, but the hosts have 2 slots",
-      "name more slots, as in node1:4, or start fewer ranks"
+      "too many ranks", 64, "3 ranks, but the hosts have only 2 slots",
+      "specify more slots per host, as in node1:4, or start fewer ranks"
     ),
     (
-      "no ssh server", 69, "node2: no ssh server answers (connection refused)",
+      "no ssh server", 69, "node2: ssh connection refused",
       "install and start openssh-server there"
     ),
-    ("no answer", 69, "node2: ssh gets no answer (timed out)", "is there a firewall?"),
+    ("no answer", 69, "node2: ssh connection timed out", "is there a firewall?"),
     (
       "unknown key", 69, "node2: its host key is unknown",
       "log in once with ssh node2, and confirm the key"
     ),
     ("changed key", 69, "node2: its host key has changed", "log in once with ssh node2"),
     (
-      "no permission", 69, "node2: ssh lets root in by no key",
-      "run ssh-copy-id node2, or PermitRootLogin forbids root"
+      "no permission", 69, "node2: ssh denied access to root",
+      "run ssh-copy-id node2, and check that PermitRootLogin allows root"
     ),
-    ("no program", 69, "node2: /", "copy it there from this machine, to the same place"),
-    ("other build", 76, "node2: /", "or allow it with --allow-mixed-hardware"),
+    ("no program", 69, "node2: /", "copy it from this machine to the same path"),
+    ("other build", 76, "node2: /", "or allow this with --allow-mixed-hardware"),
     (
       "no library", 69, "node2: /",
-      "run launch/setup there, and install Swift where its libraries are missing"
+      "run launch/setup there, and install Swift if its libraries are among them"
     ),
-    ("no Open MPI", 69, "node2: Open MPI is not there", "run launch/setup there"),
+    ("no Open MPI", 69, "node2: Open MPI is not installed there", "run launch/setup there"),
     (
-      "other Open MPI", 69, "node2: it has Open MPI 9.9.9, this machine has 4.",
+      "other Open MPI", 69, "node2: Open MPI is version 9.9.9 there, but 4.",
       "install the same version on both"
     ),
     (
       "not in the network", 69, "node1 has no address in 10.78.0.0/24 (--network)",
-      "it has 10.77.0.1"
+      "its addresses: 10.77.0.1"
     ),
     (
       "no common network", 69,
-      "no network is common to all hosts: node1 is on 10.77.0.0/24 10.79.0.0/24 172.17.0.0/16; "
+      "the hosts share no network: node1 is on 10.77.0.0/24 10.79.0.0/24 172.17.0.0/16; "
         + "node2 is on 10.77.0.0/26 172.17.0.0/16",
-      "name it with --network"
+      "specify it with --network"
     ),
     (
-      "firewall for ranks", 69, "node", "port 1024: let the firewall pass all TCP between the hosts"
+      "firewall for ranks", 69, "node", "port 1024: open the firewall for all TCP between the hosts"
     ),
   ]
 
@@ -96,8 +96,9 @@ struct BrokenHostsTests {
       #expect(ending.lines[0].hasSuffix(line.ends), "\(ending.lines[0])")
     }
     #expect(hosts.endings["no library"]?.lines[0].contains("libxxhash.so.0") == true)
-    #expect(hosts.endings["no program"]?.lines[0].contains("is not there, or can't be run") == true)
-    #expect(hosts.endings["other build"]?.lines[0].contains("is another build there") == true)
+    #expect(
+      hosts.endings["no program"]?.lines[0].contains("is missing there or not executable") == true)
+    #expect(hosts.endings["other build"]?.lines[0].contains("is a different build there") == true)
     #expect(hosts.left == 0)
     try checkFirewall(hosts)
     try checkHealthy(hosts)
@@ -112,7 +113,7 @@ struct BrokenHostsTests {
     for (from, to) in [(2, 3), (3, 2)] {
       let words = "launch/run: node\(from) can't reach node\(to): TCP to 10.77.0.\(to) port "
       let line = try #require(ending.lines.first { $0.hasPrefix(words) }, "\(ending.lines)")
-      #expect(line.contains(" timed out: let the firewall pass all TCP between the hosts"))
+      #expect(line.contains(" timed out: open the firewall for all TCP between the hosts"))
     }
   }
 
@@ -122,9 +123,9 @@ struct BrokenHostsTests {
     #expect(hosts.endings["healthy"]?.lines == [])
     let notes = [
       "other build, allowed": [], "bridges of containers": [],
-      "no folder": ["there is no folder /"],
+      "no folder": ["there is no directory /"],
       "two networks": [
-        "the hosts share 10.77.0.0/24 10.79.0.0/24: taking 10.77.0.0/24, the fastest; --network chooses another"
+        "the hosts share the networks 10.77.0.0/24 10.79.0.0/24: using 10.77.0.0/24, the fastest; choose another with --network"
       ],
     ]
     for (name, words) in notes {

@@ -90,12 +90,12 @@ struct DisturbanceTests {
     #expect(rank.status == 75, "\(rank)")
     #expect(
       rank.words.wholeMatch(
-        of: /launch\/run: rank 1 \([^)]+\) was ended by signal 9 \(Killed\)\n/) != nil,
+        of: /launch\/run: rank 1 \([^)]+\) was killed by signal 9 \(Killed\)\n/) != nil,
       "\(rank.words)")
     #expect(rank.invariants["left"] == "0")
     let launcher = try Disturbance("mpirun-kill")
     #expect(launcher.status == 75, "\(launcher)")
-    #expect(launcher.words == "launch/run: mpirun was ended by signal 9\n")
+    #expect(launcher.words == "launch/run: mpirun was killed by signal 9\n")
     #expect(launcher.invariants["left"] == "0")
   }
 

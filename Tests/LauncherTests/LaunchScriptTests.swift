@@ -29,26 +29,26 @@ struct LaunchScriptTests {
   @Test(
     "launch/run refuses invalid arguments in one line",
     arguments: [
-      (["-n", "0", "--", "true"], Int32(64), "-n 0: must be a positive whole number"),
-      (["-n", "two", "--", "true"], 64, "-n two: must be a positive whole number"),
+      (["-n", "0", "--", "true"], Int32(64), "-n 0: must be a positive integer"),
+      (["-n", "two", "--", "true"], 64, "-n two: must be a positive integer"),
       (["-n"], 64, "-n needs a value; see launch/run --help"),
-      (["-n", "2"], 64, "no command; see launch/run --help"),
+      (["-n", "2"], 64, "missing command; see launch/run --help"),
       (["--hosts", "a b", "--", "true"], 64, "--hosts a b: must look like node1:4,node2:4"),
       (
         ["--hosts", "a", "--hostfile", "/dev/null", "--", "true"], 64,
-        "--hosts and --hostfile exclude each other"
+        "--hosts and --hostfile are mutually exclusive"
       ),
       (["--hostfile", "/no/such", "--", "true"], 66, "--hostfile /no/such: no such file"),
-      (["--hostfile", "/dev/null", "--", "true"], 65, "--hostfile /dev/null: names no host"),
+      (["--hostfile", "/dev/null", "--", "true"], 65, "--hostfile /dev/null: lists no hosts"),
       (["--network", "eth0", "--", "true"], 64, "--network eth0: must look like 10.0.0.0/24"),
       (
         ["--max-restarts", "-1", "--", "true"], 64,
-        "--max-restarts -1: must be a whole number"
+        "--max-restarts -1: must be a non-negative integer"
       ),
       (["--bind", "socket", "--", "true"], 64, "--bind socket: must be core or none"),
       (
         ["--", "/no/such/program"], 66,
-        "/no/such/program: no such program, and no command of lockstep"
+        "/no/such/program: neither a lockstep command nor an installed program"
       ),
     ])
   func refused(arguments: [String], status: Int32, message: String) throws {

@@ -58,11 +58,11 @@ struct LocalClusterTests {
   @Test(
     "local-cluster refuses invalid arguments in one line",
     arguments: [
-      (["0", "true"], Int32(64), "N 0: say how many hosts, 1 to 250"),
-      ([], 64, "N is missing: say how many hosts, 1 to 250"),
-      (["2"], 64, "no command; see launch/local-cluster --help"),
+      (["0", "true"], Int32(64), "N 0: must be a number of hosts from 1 to 250"),
+      ([], 64, "N is missing: must be a number of hosts from 1 to 250"),
+      (["2"], 64, "missing command; see launch/local-cluster --help"),
       (["2", "--rate", "fast", "true"], 64, "--rate fast: must look like 100mbit or 10gbit"),
-      (["2", "--slots", "0", "true"], 64, "--slots 0: must be a positive whole number"),
+      (["2", "--slots", "0", "true"], 64, "--slots 0: must be a positive integer"),
       (["2", "--", "/no/such"], 66, "/no/such: no such program"),
     ])
   func refused(arguments: [String], status: Int32, message: String) throws {

@@ -49,7 +49,7 @@ struct NetworkFailureTests {
     #expect(invariants["left"] == 0)
     #expect(
       words.contains("launch/run: lost host node2\n")
-        || words.contains("launch/run: mpirun could not start on every host, or lost one\n"),
+        || words.contains("launch/run: mpirun could not start on all hosts, or lost one of them\n"),
       "\(words)")
   }
 }

@@ -81,7 +81,7 @@ struct RestartTests {
     #expect(starts.count == 3)
     #expect(
       result.standardError.hasSuffix(
-        "launch/run: giving up: 2 restarts have brought no checkpoint newer than the start\n"),
+        "launch/run: giving up: 2 restarts without progress beyond the start\n"),
       "\(result.standardError)")
   }
 
@@ -108,6 +108,6 @@ struct RestartTests {
   func otherCommands() throws {
     let result = try runScript("launch/run", ["-n", "1", "--max-restarts", "1", "--", "true"])
     #expect(result.status == 64)
-    #expect(result.standardError == "launch/run: --max-restarts goes with train only\n")
+    #expect(result.standardError == "launch/run: --max-restarts requires the train command\n")
   }
 }

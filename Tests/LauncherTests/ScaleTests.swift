@@ -39,7 +39,7 @@ struct ScaleTests {
     }
     if hasPython { try check(runs) }
     let again = try scale(["--sizes", "1", "--output", output] + Self.training)
-    #expect(again.status == 73 && again.standardError.contains("\(output): exists already"))
+    #expect(again.status == 73 && again.standardError.contains("\(output): already exists"))
     let replaced = try scale(
       ["--sizes", "1", "--repeats", "1", "--overwrite", "--output", output] + Self.training)
     #expect(replaced.status == 0, "\(replaced.standardError)")
@@ -74,9 +74,9 @@ struct ScaleTests {
     "launch/scale refuses invalid arguments in one line and starts nothing",
     arguments: [
       (["digits"], 64, "write -- before the data"),
-      (["--sizes", "2,1", "--", "digits"], 64, "--sizes 2,1: must ascend"),
+      (["--sizes", "2,1", "--", "digits"], 64, "--sizes 2,1: must be in ascending order"),
       (["--sizes", "x", "--", "digits"], 64, "--sizes x: must look like 1,2,4"),
-      (["--hosts", "a,b", "--sizes", "3", "--", "digits"], 64, "--sizes 3: there are 2 hosts"),
+      (["--hosts", "a,b", "--sizes", "3", "--", "digits"], 64, "--sizes 3: there are only 2 hosts"),
       (["--repeats", "0", "--", "digits"], 64, "--repeats 0: must be a positive"),
       (["--", "digits", "--run", "r"], 64, "--run: launch/scale names the runs itself"),
       (["--hostfile", "nowhere", "--", "digits"], 66, "--hostfile nowhere: no such file"),
@@ -90,7 +90,7 @@ struct ScaleTests {
       #expect(result.standardError.hasPrefix("launch/scale: \(words)"), "\(result.standardError)")
       #expect(result.standardError.split(separator: "\n").count == 1)
     } else {
-      #expect(result.standardError.contains("ranks-1-repeat-1 ended with status \(status)"))
+      #expect(result.standardError.contains("ranks-1-repeat-1 exited with status \(status)"))
     }
     #expect(!FileManager.default.fileExists(atPath: folder.file("runs/scaling/report.html")))
   }

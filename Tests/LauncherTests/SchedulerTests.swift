@@ -74,15 +74,15 @@ struct SchedulerTests {
     arguments: [
       (
         ["SLURM_JOB_NODELIST": "none", "SLURM_TASKS_PER_NODE": "1"], Int32(69),
-        "Slurm's none and 1 don't make a list of hosts: name them with --hosts"
+        "can't match Slurm's node list none with its task counts 1: specify the hosts with --hosts"
       ),
       (
         ["SLURM_JOB_NODELIST": "here,there[1-2]", "SLURM_TASKS_PER_NODE": "2(x9)"], 69,
-        "Slurm's here,there[1-2] and 2(x9) don't make a list of hosts: name them with --hosts"
+        "can't match Slurm's node list here,there[1-2] with its task counts 2(x9): specify the hosts with --hosts"
       ),
       (
         ["SLURM_JOB_NODELIST": "here,there[1-2]", "SLURM_STEP_NUM_TASKS": "4"], 64,
-        "srun starts launch/run once a task: start it from the batch script without srun"
+        "srun starts launch/run once per task: call it from the batch script without srun"
       ),
       (
         ["LOCKSTEP_HOSTFILE": "/no/such"], 66, "LOCKSTEP_HOSTFILE /no/such: no such file"
@@ -100,7 +100,7 @@ struct SchedulerTests {
     #expect(result.status == 64)
     #expect(
       result.standardError
-        == "launch/run: 3 ranks, but the hosts have 2 slots: name more slots, as in node1:4, or start fewer ranks\n"
+        == "launch/run: 3 ranks, but the hosts have only 2 slots: specify more slots per host, as in node1:4, or start fewer ranks\n"
     )
   }
 

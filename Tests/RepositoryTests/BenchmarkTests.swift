@@ -107,15 +107,18 @@ struct BenchmarkTests {
     "Every benchmark refuses invalid arguments in one line",
     arguments: [
       ("versus", ["--only", "W9"], 64, "--only: unknown network W9"),
-      ("versus", ["--cores", "3"], 64, "--cores 3: must be of 1,2"),
+      ("versus", ["--cores", "3"], 64, "--cores 3: must be one or more of 1,2"),
       (
-        "versus", ["--folder", "/nowhere"], 66, "/nowhere has no peers: run Benchmarks/setup-peers"
+        "versus", ["--folder", "/nowhere"], 66,
+        "/nowhere has no peers installed: run Benchmarks/setup-peers"
       ),
       ("plan", ["--only", "W9"], 64, "unknown network W9"),
       ("plan", ["--hosts", "1"], 64, "--rounds must be 1 or more, --hosts from 2 to 200"),
-      ("scaling", ["--parts", "all"], 64, "--parts all: must be of one-host,hosts"),
+      ("scaling", ["--parts", "all"], 64, "--parts all: must be one or more of one-host,hosts"),
       ("scaling", ["--parts", "one-host", "--folder", "/nowhere"], 66, "/nowhere has no peers"),
-      ("instructions", ["--profile", "large", "--no-build"], 64, "--profile large: must be of"),
+      (
+        "instructions", ["--profile", "large", "--no-build"], 64, "--profile large: must be one of"
+      ),
       ("setup-peers", ["--fast"], 64, "unknown option --fast"),
       ("kernels", ["--fast"], 64, "unknown option --fast"),
     ])
