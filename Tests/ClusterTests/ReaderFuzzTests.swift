@@ -3,10 +3,10 @@ import Foundation
 import TestSupport
 import Testing
 
-@Suite("Readers of changed files")
+@Suite("Readers of mutated files")
 struct ReaderFuzzTests {
   @Test(
-    "refuse or take each of thousands, under a limit on memory; launch/fuzz feeds a million",
+    "a reader refuses or accepts each of 10,000 mutated files within its memory limit",
     arguments: ["safetensors", "checkpoint", "idx", "csv", "gzip", "npy", "yaml"])
   func seeded(reader: String) throws {
     let result = try run(

@@ -2,6 +2,7 @@ internal import Checkpoints
 // SPDX-License-Identifier: Apache-2.0
 internal import Coordination
 internal import Failures
+internal import Files
 internal import Foundation
 internal import NeuralCore
 internal import RunRecords

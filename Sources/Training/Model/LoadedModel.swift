@@ -26,12 +26,6 @@ public final class LoadedModel {
     try Self.check(description, fits: checkpoint)
     network = try description.makeNetwork()
     for entry in network.store.table.entries {
-      guard let found = checkpoint.entry(entry.name), found.shape == entry.specification.shape
-      else {
-        throw TrainingError.unsuitableModel(
-          "\(checkpoint.path): tensor \(entry.name) of shape \(entry.specification.shape) is missing"
-        )
-      }
       try checkpoint.read(
         entry.name, as: entry.specification.layout, into: network.store.elements(of: entry))
     }
@@ -42,14 +36,10 @@ public final class LoadedModel {
   /// them: what a network takes is then bounded by what the file has.
   private static func check(
     _ description: ModelDescription, fits checkpoint: Checkpoint
-  ) throws(TrainingError) {
+  ) throws(CheckpointError) {
     let widths = description.widths
     for (layer, (inputs, outputs)) in zip(widths, widths.dropFirst()).enumerated() {
-      let name = "layers.\(layer).weight"
-      guard checkpoint.entry(name)?.shape == [outputs, inputs] else {
-        throw .unsuitableModel(
-          "\(checkpoint.path): tensor \(name) of shape [\(outputs), \(inputs)] is missing")
-      }
+      try checkpoint.entry("layers.\(layer).weight", shape: [outputs, inputs])
     }
   }
 
