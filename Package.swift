@@ -35,8 +35,9 @@ let package = Package(
       name: "CXXHash", pkgConfig: "libxxhash", providers: [.apt(["libxxhash-dev"])]),
     .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
 
-    // Leaves: errors and exit statuses, the clock and spans, the host that a process runs on.
+    // Leaves: errors and exit statuses, files, the clock and spans, the host that a process runs on.
     .target(name: "Failures"),
+    .target(name: "Files", dependencies: ["Failures"]),
     .target(name: "Tracing"),
     .target(name: "Machine"),
 
@@ -44,23 +45,24 @@ let package = Package(
     .target(name: "MessagePassing", dependencies: ["Failures", "COpenMPI", "CMemoryFile"]),
     .target(name: "NeuralCore", dependencies: ["Tracing", "COneDNN", "CVectorMath", "CXXHash"]),
     .target(
-      name: "Datasets", dependencies: ["Failures", "Machine", "NeuralCore", "CZlib"],
+      name: "Datasets", dependencies: ["Failures", "Files", "Machine", "NeuralCore", "CZlib"],
       exclude: ["Resources/digits/README.md", "Resources/digits/LICENSE.scikit-learn.txt"],
       resources: [.embedInCode("Resources/digits/digits.csv.gz")]),
     .target(name: "Coordination", dependencies: ["Failures", "Tracing", "NeuralCore"]),
     .target(
       name: "DataParallel",
       dependencies: ["Failures", "Tracing", "MessagePassing", "NeuralCore", "Coordination"]),
-    .target(name: "Checkpoints", dependencies: ["Failures", "NeuralCore"]),
+    .target(name: "Checkpoints", dependencies: ["Failures", "Files", "NeuralCore"]),
     .target(
-      name: "RunRecords", dependencies: ["Failures", .product(name: "Yams", package: "Yams")]),
+      name: "RunRecords",
+      dependencies: ["Failures", "Files", .product(name: "Yams", package: "Yams")]),
     .target(
       name: "Reports", dependencies: ["Failures", "NeuralCore", "Checkpoints", "RunRecords"]),
     .target(
       name: "Training",
       dependencies: [
-        "Failures", "Tracing", "Machine", "NeuralCore", "Datasets", "Coordination", "Checkpoints",
-        "RunRecords", "Reports",
+        "Failures", "Files", "Tracing", "Machine", "NeuralCore", "Datasets", "Coordination",
+        "Checkpoints", "RunRecords", "Reports",
       ]),
     .target(
       name: "Diagnosis",
@@ -73,7 +75,7 @@ let package = Package(
     .executableTarget(
       name: "LockstepCLI",
       dependencies: [
-        "Failures", "Machine", "MessagePassing", "NeuralCore", "Datasets", "Coordination",
+        "Failures", "Files", "Machine", "MessagePassing", "NeuralCore", "Datasets", "Coordination",
         "DataParallel", "Checkpoints", "RunRecords", "Reports", "Training", "Diagnosis", "CSignals",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
@@ -125,7 +127,7 @@ let package = Package(
       ]),
     .testTarget(
       name: "CheckpointsTests",
-      dependencies: ["Failures", "Checkpoints", "NeuralCore", "TestSupport"]),
+      dependencies: ["Failures", "Files", "Checkpoints", "NeuralCore", "TestSupport"]),
     .testTarget(
       name: "ReportsTests", dependencies: ["Failures", "RunRecords", "Reports", "TestSupport"]),
     .testTarget(

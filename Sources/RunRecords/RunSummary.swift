@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import Files
 
 /// What a run came to: the content of `summary.json`.
 public struct RunSummary: Equatable, Codable, Sendable {

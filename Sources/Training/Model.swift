@@ -36,14 +36,10 @@ public final class LoadedModel {
   /// them, which is thereby bounded by the size of the file.
   private static func check(
     _ description: ModelDescription, fits checkpoint: Checkpoint
-  ) throws(TrainingError) {
+  ) throws(CheckpointError) {
     let widths = description.widths
     for (layer, (inputs, outputs)) in zip(widths, widths.dropFirst()).enumerated() {
-      let name = "layers.\(layer).weight"
-      guard checkpoint.entry(name)?.shape == [outputs, inputs] else {
-        throw .unsuitableModel(
-          "\(checkpoint.path): tensor \(name) of shape [\(outputs), \(inputs)] is missing")
-      }
+      try checkpoint.entry("layers.\(layer).weight", shape: [outputs, inputs])
     }
   }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 public import NeuralCore
 
-/// Room for one replica's rows of a batch, gathered from a dataset.
+/// A buffer for one replica's rows of a batch, gathered from a dataset.
 public final class BatchBuffer {
   private let dataset: Dataset
   private let features: AlignedBuffer<Float>
@@ -9,7 +9,7 @@ public final class BatchBuffer {
   private let values: AlignedBuffer<Float>
   private var rows = 0
 
-  /// Makes room for at most `capacity` rows of a dataset that has targets.
+  /// Allocates memory for at most `capacity` rows of a dataset.
   public init(_ dataset: Dataset, capacity: Int) {
     self.dataset = dataset
     features = AlignedBuffer(count: capacity * dataset.columns)
@@ -26,10 +26,10 @@ public final class BatchBuffer {
     }
   }
 
-  /// Copies rows of the dataset here, one after another; they must fit and exist.
+  /// Copies rows of the dataset to the buffer, in the given order; they must exist and fit.
   public func gather(_ indices: UnsafeBufferPointer<Int32>) {
     let columns = dataset.columns
-    precondition(indices.count * columns <= features.count, "more rows than there is room for")
+    precondition(indices.count * columns <= features.count, "more rows than the buffer holds")
     rows = indices.count
     RowGather.copy(
       rows: indices, of: dataset.features.base, columns: columns, to: features.base)
@@ -46,10 +46,10 @@ public final class BatchBuffer {
     }
   }
 
-  /// The rows gathered last; valid until the next call and as long as the buffer.
+  /// The features of the rows gathered last; valid until the next call, and as long as the buffer.
   public var inputs: MatrixView { features.matrix(rows: rows, columns: dataset.columns) }
 
-  /// Their targets.
+  /// The targets of the rows gathered last.
   public var targets: TargetView {
     if case .values(_, let names) = dataset.targets {
       return .values(values.matrix(rows: rows, columns: names.count))

@@ -1,22 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import Files
 public import NeuralCore
 
 /// A safetensors file of Float32 tensors that is open for reading.
 ///
-/// Everything that the header claims is checked against the file before any memory is set aside
-/// for it, so a damaged or hostile file is an error, never a trap. Where the file has checksums (those
-/// that `SafetensorsWriter` wrote do), every tensor is held against its own when it is read.
-/// May be used from several threads.
+/// Everything that the header claims is checked against the file before any memory is allocated for
+/// it, so a damaged or hostile file is an error, never a trap. If the file has checksums (those of
+/// `SafetensorsWriter` do), each tensor is checked against its own when it is read. May be used from
+/// several threads.
 public final class SafetensorsFile: Sendable {
   /// The string map of the file.
   public var metadata: [String: String] { header.metadata }
   /// The tensors in the order of their bytes.
   public var tensors: [TensorEntry] { header.tensors }
-  /// The checksums that the file has of its tensors, by name; empty where it has none.
+  /// The checksums of the tensors by name; empty if the file has none.
   public let checksums: [String: ContentHash]
 
   private let header: SafetensorsHeader
-  private let input: InputFile
+  private let input: InputFile<CheckpointError>
   private let dataStart: Int
   private let indices: [String: Int]
 
@@ -24,7 +25,7 @@ public final class SafetensorsFile: Sendable {
   ///
   /// - Throws: `CheckpointError.missing`, `.malformed` or `.readFailed`.
   public init(path: String) throws {
-    let input = try InputFile(path: path)
+    let input = try InputFile<CheckpointError>(path: path)
     do {
       let length = try Self.headerLength(input)
       dataStart = 8 + length
@@ -42,53 +43,65 @@ public final class SafetensorsFile: Sendable {
       uniqueKeysWithValues: header.tensors.enumerated().map { ($1.name, $0) })
   }
 
-  /// Where the file is.
+  /// The path of the file.
   public var path: String { input.path }
 
-  private static func headerLength(_ input: InputFile) throws -> Int {
-    guard input.size >= 8 else { throw MalformedContent("the file ends early") }
+  private static func headerLength(_ input: InputFile<CheckpointError>) throws -> Int {
+    guard input.size >= 8 else { throw MalformedContent("the file is truncated") }
     let length = try input.bytes(at: 0, count: 8).reversed().reduce(UInt64(0)) {
       $0 << 8 | UInt64($1)
     }
     guard length <= UInt64(SafetensorsHeader.maximumLength) else {
       throw MalformedContent("it does not begin like a safetensors file, or its header is too long")
     }
-    guard length <= UInt64(input.size - 8) else { throw MalformedContent("the file ends early") }
+    guard length <= UInt64(input.size - 8) else { throw MalformedContent("the file is truncated") }
     return Int(length)
   }
 }
 
+// MARK: - Tensors
+
 extension SafetensorsFile {
-  /// Where a tensor is, or nil if the file has none of that name.
+  /// The position of a tensor, or nil if the file has none of that name.
   public func entry(_ name: String) -> TensorEntry? {
     indices[name].map { header.tensors[$0] }
   }
 
-  /// Reads a tensor into memory of the caller's, which must have exactly its size.
+  /// The position of a tensor that must have a certain shape.
   ///
-  /// - Throws: `CheckpointError.malformed` where the file has no such tensor, one of another size,
-  ///   or one that does not match its checksum; the memory's content is then undefined.
-  public func read(_ name: String, into values: UnsafeMutableBufferPointer<Float>) throws {
+  /// - Throws: `CheckpointError.malformed` if the file has no such tensor, or one of another shape.
+  public func entry(_ name: String, shape: [Int]) throws(CheckpointError) -> TensorEntry {
+    let entry = try required(name)
+    guard entry.shape == shape else {
+      throw malformed("tensor '\(name)' has shape \(entry.shape), expected \(shape)")
+    }
+    return entry
+  }
+
+  /// Reads a tensor into memory of exactly its size.
+  ///
+  /// - Throws: `CheckpointError.malformed` if the file has no such tensor, one of another size, or
+  ///   one that does not match its checksum; the content of the memory is then undefined;
+  ///   `.readFailed`.
+  public func read(
+    _ name: String, into values: UnsafeMutableBufferPointer<Float>
+  ) throws(CheckpointError) {
     let entry = try required(name)
     guard entry.count == values.count else {
-      throw malformed("tensor '\(name)' has \(entry.count) values where \(values.count) are needed")
+      throw malformed("tensor '\(name)' has \(entry.count) values, expected \(values.count)")
     }
     let bytes = UnsafeMutableRawBufferPointer(values)
     try input.read(at: dataStart + entry.byteRange.lowerBound, into: bytes)
     try check(ContentHash(of: UnsafeRawBufferPointer(bytes)), of: entry)
   }
 
-  /// Reads a tensor of a layout's shape into memory of the caller's, in the layout's order.
+  /// Reads a tensor of a layout's shape into memory, in the layout's order.
   ///
-  /// - Throws: As `read(_:into:)` does, and `CheckpointError.malformed` where the shape is another.
+  /// - Throws: As `read(_:into:)` does, and `CheckpointError.malformed` if the shape differs.
   public func read(
     _ name: String, as layout: TensorLayout, into values: UnsafeMutableBufferPointer<Float>
-  ) throws {
-    let entry = try required(name)
-    guard entry.shape == layout.shape else {
-      throw malformed(
-        "tensor '\(name)' has the shape \(entry.shape) where \(layout.shape) is needed")
-    }
+  ) throws(CheckpointError) {
+    _ = try entry(name, shape: layout.shape)
     guard layout.order == .columnMajor, let target = values.baseAddress else {
       return try read(name, into: values)
     }
@@ -97,18 +110,19 @@ extension SafetensorsFile {
     withExtendedLifetime(byRows) { layout.arrange(byRows: byRows.base, into: target) }
   }
 
-  /// Reads a tensor into memory of its own.
+  /// Reads a tensor into a new buffer, in row-major order.
   ///
   /// - Throws: As `read(_:into:)` does.
-  public func tensor(_ name: String) throws -> AlignedBuffer<Float> {
+  public func tensor(_ name: String) throws(CheckpointError) -> AlignedBuffer<Float> {
     let buffer = AlignedBuffer<Float>(count: try required(name).count)
     try read(name, into: buffer.mutableElements)
     return buffer
   }
 
-  /// Reads every tensor, a piece at a time, and holds it against its checksum.
+  /// Reads every tensor, in pieces, and checks it against its checksum.
   ///
-  /// - Throws: `CheckpointError.malformed` with the name of the first that does not match.
+  /// - Throws: `CheckpointError.malformed` with the name of the first that does not match;
+  ///   `.readFailed`.
   public func verify() throws {
     var piece = [UInt8](repeating: 0, count: 1 << 20)
     for entry in tensors {
@@ -129,12 +143,12 @@ extension SafetensorsFile {
     return hasher.hash
   }
 
-  private func required(_ name: String) throws -> TensorEntry {
+  private func required(_ name: String) throws(CheckpointError) -> TensorEntry {
     guard let entry = entry(name) else { throw malformed("it has no tensor '\(name)'") }
     return entry
   }
 
-  private func check(_ hash: ContentHash, of entry: TensorEntry) throws {
+  private func check(_ hash: ContentHash, of entry: TensorEntry) throws(CheckpointError) {
     if let expected = checksums[entry.name], hash != expected {
       throw malformed("tensor '\(printable(entry.name))' does not match its checksum")
     }

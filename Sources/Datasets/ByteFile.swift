@@ -1,51 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import CZlib
-internal import Foundation
+internal import Files
 internal import Machine
 
-/// Reads whole files, unpacking those that gzip made.
+/// Reads whole files, and decompresses gzip files.
 enum ByteFile {
-  /// The content of a file; a gzip file's content is unpacked whatever its name.
+  /// The content of a file; gzip content is decompressed, whatever the name of the file.
   static func read(_ path: String) throws(DatasetError) -> [UInt8] {
-    let bytes = try readRaw(path)
-    guard bytes.count >= 2, bytes[0] == 0x1f, bytes[1] == 0x8b else {
+    let file = try InputFile<DatasetError>(path: path)
+    try requireMemory(2, times: file.size, path)
+    let bytes = try file.bytes(at: 0, count: file.size)
+    guard bytes.starts(with: [0x1F, 0x8B]) else {
       guard !path.hasSuffix(".gz") else {
-        throw .malformed(path, "not a gzip file although its name says so")
+        throw .malformed(path, "not a gzip file although its name ends in .gz")
       }
       return bytes
     }
-    return try unpack(bytes, path)
+    return try decompress(bytes, path)
   }
 
-  static func isThere(_ path: String) -> Bool {
-    FileManager.default.fileExists(atPath: path)
-  }
-
-  private static func readRaw(_ path: String) throws(DatasetError) -> [UInt8] {
-    var status = stat()
-    guard stat(path, &status) == 0 else {
-      throw .unreadable(path: path, reason: errno == ENOENT ? "no such file" : errorText())
-    }
-    guard status.st_mode & S_IFMT == S_IFREG else {
-      throw .unreadable(path: path, reason: "not a file")
-    }
-    guard let file = fopen(path, "rb") else {
-      throw .unreadable(path: path, reason: errorText())
-    }
-    defer { fclose(file) }
-    try requireMemory(2, times: Int(status.st_size), path)
-    var bytes = [UInt8](repeating: 0, count: Int(status.st_size))
-    let count = fread(&bytes, 1, bytes.count, file)
-    guard count == bytes.count else {
-      throw .unreadable(path: path, reason: "could not be read to its end")
-    }
-    return bytes
-  }
-
-  /// Sizes up to this one are not held against the memory that is free.
+  /// Allocations up to this many bytes are not checked against the free memory.
   private static let alwaysGranted = 1 << 26
 
-  /// Refuses what memory has no room for, before any of it is taken.
+  /// Refuses what does not fit into memory, before anything is allocated.
   static func requireMemory(
     _ factor: Int, times bytes: Int, _ path: String
   ) throws(DatasetError) {
@@ -59,25 +36,43 @@ enum ByteFile {
     }
   }
 
-  private static func errorText() -> String { String(cString: strerror(errno)) }
+  /// The product of `unit` and all extents of an array, checked before anything is sized by it.
+  static func size(
+    _ extents: [Int], unit: Int = 1, path: String
+  ) throws(DatasetError) -> Int {
+    var size = unit
+    for extent in extents {
+      let (product, overflow) = size.multipliedReportingOverflow(by: extent)
+      guard !overflow else {
+        throw .malformed(path, "the array's shape \(extents) is out of range")
+      }
+      size = product
+    }
+    return size
+  }
+}
 
-  /// Unpacks one gzip member after another (RFC 1952), growing only as content comes.
-  static func unpack(_ packed: [UInt8], _ path: String) throws(DatasetError) -> [UInt8] {
+// MARK: - gzip
+
+extension ByteFile {
+  /// Decompresses one gzip member after another (RFC 1952).
+  ///
+  /// Memory grows only as content arrives: a small file may expand to a thousand times its size.
+  static func decompress(_ compressed: [UInt8], _ path: String) throws(DatasetError) -> [UInt8] {
     var stream = z_stream()
     guard
       inflateInit2_(&stream, 15 + 16, ZLIB_VERSION, Int32(MemoryLayout<z_stream>.size)) == Z_OK
-    else { throw .unreadable(path: path, reason: "zlib could not start") }
+    else { throw .unreadable(path: path, reason: "zlib could not be initialized") }
     defer { inflateEnd(&stream) }
     var result: [UInt8] = []
     var piece = [UInt8](repeating: 0, count: 1 << 18)
-    var input = packed
-    let total = packed.count
+    var input = compressed
     var offset = 0
     var ended = false
     var granted = alwaysGranted
-    while !(ended && offset == total) {
-      // A small file may unpack to a thousand times its size: memory must have room for what
-      // comes until the next look, twice while the array moves.
+    while !(ended && offset == input.count) {
+      // There must be memory for what may arrive until the next check, twice while the array is
+      // reallocated.
       if result.count + piece.count > granted {
         try requireMemory(4, times: granted, path)
         granted *= 2
@@ -97,7 +92,7 @@ enum ByteFile {
             ? "truncated gzip file: copy it again" : "damaged gzip file: copy it again")
       }
       ended = code == Z_STREAM_END
-      if !ended && offset == total && produced == 0 {
+      if !ended && offset == input.count && produced == 0 {
         throw .malformed(path, "truncated gzip file: copy it again")
       }
     }

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import NeuralCore
 
-/// Which rows are trained on and which are held out.
+/// The split of rows into a training set and a held-out set.
 public enum DataSplit {
-  /// Splits rows by chance, the same for the same seed; both parts ascend.
+  /// Splits rows at random, the same way for the same seed; both parts are in ascending order.
   ///
-  /// - Parameter fraction: the share of rows that is held out, rounded to whole rows; at least one
-  ///   row is on either side if the fraction is above 0 and there are two rows.
+  /// - Parameter fraction: The fraction of rows that is held out, rounded to whole rows; if it is
+  ///   above 0 and there are at least two rows, either part has at least one.
   public static func split(
     rows: Int, fraction: Double, seed: UInt64
   ) -> (training: [Int32], heldOut: [Int32]) {
@@ -19,7 +19,7 @@ public enum DataSplit {
     return (shuffled[count...].sorted(), shuffled[..<count].sorted())
   }
 
-  /// Fisher and Yates's shuffle.
+  /// The Fisher-Yates shuffle.
   static func shuffle(
     _ values: UnsafeMutableBufferPointer<Int32>, _ stream: inout PhiloxStream
   ) {
@@ -29,21 +29,21 @@ public enum DataSplit {
   }
 }
 
-/// The order in which an epoch takes its rows: a permutation keyed by seed and epoch.
+/// The order of the rows in each epoch: a permutation keyed by seed and epoch.
 public final class EpochOrder {
   private let rows: [Int32]
   private let seed: UInt64
   private let order: AlignedBuffer<Int32>
   private var epoch: Int?
 
-  /// Orders of some rows.
+  /// The orders of a set of rows.
   public init(rows: [Int32], seed: UInt64) {
     self.rows = rows
     self.seed = seed
     order = AlignedBuffer(count: rows.count)
   }
 
-  /// The rows in the order of an epoch, 0 for the first; valid until the next call.
+  /// The rows in the order of an epoch, counted from 0; valid until the next call.
   public func rows(ofEpoch wanted: Int) -> UnsafeBufferPointer<Int32> {
     if epoch != wanted {
       _ = order.mutableElements.update(fromContentsOf: rows)
@@ -56,29 +56,29 @@ public final class EpochOrder {
   }
 }
 
-/// How an epoch's rows are cut into batches.
+/// The division of an epoch's rows into batches.
 public struct BatchSchedule: Hashable, Sendable {
-  /// How many rows an epoch has.
+  /// The number of rows of an epoch.
   public let rows: Int
-  /// How many rows a batch has; the last one may be shorter.
+  /// The number of rows of a batch; the last one may be shorter.
   public let batchRows: Int
-  /// Whether a last batch that is shorter is left out.
+  /// Whether a shorter last batch is dropped.
   public let dropsLast: Bool
 
-  /// Cuts `rows` rows into batches of `batchRows`, at least one row each.
+  /// Divides `rows` rows into batches of `batchRows`, at least one.
   public init(rows: Int, batchRows: Int, dropsLast: Bool = false) {
-    precondition(batchRows > 0, "a batch has rows")
+    precondition(batchRows > 0, "a batch must have at least one row")
     self.rows = rows
     self.batchRows = batchRows
     self.dropsLast = dropsLast
   }
 
-  /// How many batches an epoch has.
+  /// The number of batches, and so of steps, of an epoch.
   public var stepsPerEpoch: Int {
     dropsLast ? rows / batchRows : (rows + batchRows - 1) / batchRows
   }
 
-  /// The places in the epoch's order that batch `step` takes.
+  /// The positions in the epoch's order of batch `step`.
   public func range(ofStep step: Int) -> Range<Int> {
     step * batchRows..<Swift.min((step + 1) * batchRows, rows)
   }

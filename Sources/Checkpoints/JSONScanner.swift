@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Reads the few forms of JSON that a header holds, strictly, front to back.
+/// A strict parser of the few forms of JSON that a header has (RFC 8259).
 ///
 /// It builds no tree, so that memory grows no faster than the input, nesting costs no stack, and a
-/// repeated key (which most parsers settle silently) is found. Source: RFC 8259.
+/// repeated key, which most parsers accept silently, is detected.
 struct JSONScanner {
   private let bytes: [UInt8]
   /// The index of the next byte.
@@ -29,7 +29,7 @@ struct JSONScanner {
     try expect(UInt8(ascii: "}"))
   }
 
-  /// Reads an array of whole numbers.
+  /// Reads an array of integers.
   mutating func integers() throws -> [Int] {
     try expect(UInt8(ascii: "["))
     if take(UInt8(ascii: "]")) { return [] }
@@ -39,7 +39,7 @@ struct JSONScanner {
     return numbers
   }
 
-  /// Reads a whole number from 0 to `Int.max`.
+  /// Reads an integer from 0 to `Int.max`.
   mutating func integer() throws -> Int {
     skipSpace()
     let start = position
@@ -51,7 +51,7 @@ struct JSONScanner {
     return number
   }
 
-  /// Fails unless nothing but space is left.
+  /// Throws unless nothing but space is left.
   mutating func end() throws {
     skipSpace()
     guard position == bytes.count else { throw unexpected() }
@@ -136,14 +136,6 @@ struct JSONScanner {
   }
 
   private func unexpected() -> MalformedContent {
-    MalformedContent("the header is not what safetensors prescribes at its byte \(position)")
+    MalformedContent("the header violates the safetensors format at its byte \(position)")
   }
-}
-
-/// A text from a file as it may stand in a message: one line, and not too long.
-func printable(_ text: String) -> String {
-  let safe = text.unicodeScalars.prefix(80).map { scalar in
-    scalar.properties.generalCategory == .control ? "?" : Character(scalar)
-  }
-  return String(safe)
 }

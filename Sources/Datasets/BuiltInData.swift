@@ -1,7 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import NeuralCore
 
-/// Gaussian features, each row's class the largest output of a random linear teacher.
+/// The handwritten digits that are embedded in the program: 1,797 images of 8 x 8 pixels.
+///
+/// Origin and license: `Resources/digits/README.md`. Pixels 0 to 16 are divided by 16.
+enum EmbeddedDigits {
+  static func load(_ options: LoadOptions) throws(DatasetError) -> Dataset {
+    let bytes = try ByteFile.decompress(PackageResources.digits_csv_gz, "digits")
+    let table = try CSVTable.parse(
+      bytes, path: "digits",
+      LoadOptions(targets: .classes, targetColumns: [], knownLabels: options.knownLabels))
+    for index in 0..<table.features.count { table.features.base[index] /= 16 }
+    return Dataset(
+      rows: table.rows, columns: table.columns, features: table.features,
+      targets: options.readsTargets ? table.targets : .absent)
+  }
+}
+
+/// Gaussian features; the class of each row is the largest output of a random linear teacher.
 enum SyntheticData {
   static func make(rows: Int, features: Int, classes: Int, seed: UInt64) -> Dataset {
     let x = AlignedBuffer<Float>(count: rows * features)
@@ -21,7 +37,7 @@ enum SyntheticData {
       targets: .classes(y, labels: (0..<classes).map(String.init)))
   }
 
-  /// The weights of all classes, feature by feature.
+  /// The weights of the teacher, `features x classes`.
   private static func teacher(classes: Int, features: Int, seed: UInt64) -> AlignedBuffer<Float> {
     let byClass = AlignedBuffer<Float>(count: classes * features)
     let byFeature = AlignedBuffer<Float>(count: classes * features)
@@ -34,8 +50,9 @@ enum SyntheticData {
     return byFeature
   }
 
-  /// The teacher's outputs for a row: each adds the features up in their order, so that all machines
-  /// find the same classes.
+  /// Computes the teacher's outputs for a row.
+  ///
+  /// Each output sums over the features in their order, so all machines get the same classes.
   private static func teach(
     _ x: UnsafePointer<Float>, _ features: Int, _ teacher: UnsafePointer<Float>,
     into outputs: AlignedBuffer<Float>
