@@ -48,7 +48,7 @@ struct PredictionWriter {
     }
     for row in 0..<outputs.rows {
       let numbers = (0..<outputs.columns).map { "\(outputs.row(row)[$0])" }
-      let best = Targets.largest(outputs.row(row), outputs.columns)
+      let best = Targets.argmax(outputs.row(row), outputs.columns)
       let first = labels.indices.contains(best) ? [Self.quoted(labels[best])] : []
       text += (first + numbers).joined(separator: ",") + "\n"
     }

@@ -59,7 +59,7 @@ extension Trainer {
       }
       return whole
     }
-    store.noteChange()
+    store.markChanged()
     group.loadOptimizerState(moments)
     run.resume(atStep: point.step)
     run.lastGoodCheckpoint = point.path

@@ -176,7 +176,7 @@ final class TrainingRun {
 
   func restoreStatistics() {
     network.store.statistics.base.update(from: statistics.base, count: statistics.count)
-    network.store.noteChange()
+    network.store.markChanged()
   }
 
   func progress(_ result: StepResult?) -> Progress {
