@@ -20,7 +20,7 @@ struct PhiloxTests {
   }
 
   @Test("normal samples have mean 0 and the given standard deviation, uniform ones the given limit")
-  func moments() {
+  func distributions() {
     let values = AlignedBuffer<Float>(count: 100_000)
     let stream = PhiloxStream(seed: 7, purpose: .initialWeights)
     stream.fillNormal(values.mutableElements, standardDeviation: 0.5)

@@ -40,8 +40,8 @@ package enum StreamingStores {
     _ source: UnsafePointer<Float>, to target: UnsafeMutablePointer<Float>, _ count: Int
   ) {
     let line = MemoryLayout<Vectors.Vector>.size
-    let past = Int(bitPattern: target) % line / MemoryLayout<Float>.stride
-    let head = past == 0 ? 0 : Swift.min(16 - past, count)
+    let offset = Int(bitPattern: target) % line / MemoryLayout<Float>.stride
+    let head = offset == 0 ? 0 : Swift.min(16 - offset, count)
     if head > 0 { Vectors.store(Vectors.load(source, count: head), to: target, count: head) }
     Vectors.forEach(count - head) { i, lanes in
       let x = Vectors.load(source + (head &+ i), count: lanes)

@@ -234,9 +234,10 @@ public final class FullyConnectedLayer: Layer {
   /// so that sums over slices stay in the cache. Depends on the shape alone, since bits may depend
   /// on it.
   private var panelRows: Int {
-    let (least, most) = (Swift.max(256, (1 << 18) / outputs), Swift.max(16, (1 << 22) / outputs))
-    let panels = Swift.max(1, Swift.min(4, inputs / least))
-    return Swift.min(Vectors.padded((inputs + panels - 1) / panels), most)
+    let minimum = Swift.max(256, (1 << 18) / outputs)
+    let maximum = Swift.max(16, (1 << 22) / outputs)
+    let panels = Swift.max(1, Swift.min(4, inputs / minimum))
+    return Swift.min(Vectors.padded((inputs + panels - 1) / panels), maximum)
   }
 
   /// Accumulates dW^T = `operand`^T (`n x B`) dZ panel by panel, after `finish` has changed it.

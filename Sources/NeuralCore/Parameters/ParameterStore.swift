@@ -63,7 +63,7 @@ public final class ParameterStore {
     version += 1
   }
 
-  // NeuralNetwork.forward still calls it by its former name.
+  // The former name, until NeuralNetwork.forward calls markChanged().
   func noteChange() { markChanged() }
 
   /// Allocates gradient buffers for the given number of partial sums of the slice tree.
