@@ -6,6 +6,8 @@ let package = Package(
   name: "lockstep",
   products: [
     .executable(name: "lockstep", targets: ["LockstepCLI"]),
+    .library(name: "Failures", targets: ["Failures"]),
+    .library(name: "Machine", targets: ["Machine"]),
     .library(name: "MessagePassing", targets: ["MessagePassing"]),
     .library(name: "NeuralCore", targets: ["NeuralCore"]),
     .library(name: "Datasets", targets: ["Datasets"]),

@@ -29,7 +29,7 @@ enum SyntheticData {
     withExtendedLifetime((x, teacher, outputs)) {
       for row in 0..<rows {
         teach(x.base + row * features, features, teacher.base, into: outputs)
-        y.base[row] = Int32(NeuralCore.Targets.largest(outputs.base, classes))
+        y.base[row] = Int32(NeuralCore.Targets.argmax(outputs.base, classes))
       }
     }
     return Dataset(

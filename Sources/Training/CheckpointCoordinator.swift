@@ -218,7 +218,7 @@ extension CheckpointCoordinator {
       }
       return moment
     }
-    store.noteChange()
+    store.markChanged()
     group.loadOptimizerState(moments)
     run.resume(atStep: point.step)
     lastGood = point.path

@@ -29,7 +29,7 @@ public final class LoadedModel {
       try checkpoint.read(
         entry.name, as: entry.specification.layout, into: network.store.elements(of: entry))
     }
-    network.store.noteChange()
+    network.store.markChanged()
   }
 
   /// Checks that the file has the weights that the description claims, before memory is allocated for

@@ -54,7 +54,7 @@ struct PredictionWriter {
     }
     for row in 0..<outputs.rows {
       let numbers = (0..<outputs.columns).map { "\(outputs.row(row)[$0])" }
-      let best = Targets.largest(outputs.row(row), outputs.columns)
+      let best = Targets.argmax(outputs.row(row), outputs.columns)
       let first = labels.indices.contains(best) ? [Self.quoted(labels[best])] : []
       content.append(contentsOf: (first + numbers).joined(separator: ",").utf8)
       content.append(UInt8(ascii: "\n"))

@@ -3,15 +3,15 @@ import Foundation
 import NeuralCore
 import Testing
 
-@Suite("Optimizers over flat memory")
-struct OptimizerKernelTests {
-  /// Parameters with gradients and two moments, all of them guarded.
+@Suite("Optimizers")
+struct OptimizerTests {
+  /// Guarded parameters, gradients and two moments.
   struct Memory {
     let w, g: Guarded<Float>
     let m, v: [Float]
     let moments: Guarded<Float>
     let before: [Float]
-    /// The moments lie with a gap between them, as those of a part of a shard do.
+    /// There is a gap between the moments, as there is for a part of a shard.
     let stride: Int
 
     init(_ count: Int) {
@@ -40,7 +40,7 @@ struct OptimizerKernelTests {
   }
 
   @Test(
-    "Adam's moments are within 3 units, its weights within 2 and 4 units of the step",
+    "Adam's moments are within 3 units, its weights within 2 plus 4 units of the step",
     arguments: oddLengths, [0, 0.1])
   func adam(count: Int, weightDecay: Double) {
     let memory = Memory(count)
@@ -95,7 +95,7 @@ struct OptimizerKernelTests {
     #expect(momentum > 0 || Array(memory.moments.values.prefix(count)) == memory.m)
   }
 
-  @Test("weight decay leaves alone what does not decay")
+  @Test("weight decay does not apply to undecayed parameters")
   func undecayed() {
     for optimizer in [
       AdamOptimizer(weightDecay: 0.5), VanillaSGDOptimizer(weightDecay: 0.5),

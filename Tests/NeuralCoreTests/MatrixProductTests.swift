@@ -2,8 +2,8 @@
 import NeuralCore
 import Testing
 
-@Suite("Matrix products")
-struct ProductKernelTests {
+@Suite("Matrix products and transposition")
+struct MatrixProductTests {
   struct Shape: Sendable {
     let rows, columns, inner: Int
     var count: Int { rows * columns * inner }
@@ -19,7 +19,7 @@ struct ProductKernelTests {
       Shape(rows: 70, columns: 1025, inner: 1024),
     ]
 
-  /// An operand as it lies in memory, with a gap behind each row.
+  /// An operand in memory, with a gap after each row.
   struct Operand {
     let memory: Guarded<Float>
     let stride: Int
@@ -42,7 +42,9 @@ struct ProductKernelTests {
     }
   }
 
-  @Test("need no more workspace for fewer rows", arguments: [(1024, 1024), (4096, 4096), (64, 10)])
+  @Test(
+    "matrix products with fewer rows need no more workspace",
+    arguments: [(1024, 1024), (4096, 4096), (64, 10)])
   func workspace(columns: Int, inner: Int) {
     let counts = (1...1100).map {
       MatrixProduct.workspaceCount(rows: $0, columns: columns, inner: inner)
@@ -52,7 +54,7 @@ struct ProductKernelTests {
   }
 
   @Test(
-    "are within half a unit a term of Float64's, transposed or not, and leave gaps alone",
+    "matrix products, transposed or not, are within half a unit per term, and write no gaps",
     arguments: shapes)
   func multiply(shape: Shape) throws {
     for (left, right) in [(false, false), (false, true), (true, false), (true, true)] {
@@ -67,7 +69,7 @@ struct ProductKernelTests {
       try MatrixProduct.multiply(
         a.view, by: b.view, into: c.base, stride: stride, rows: shape.rows,
         columns: shape.columns, inner: shape.inner, workspace: workspace.base)
-      let isSmall = SmallProduct.suits(
+      let isSmall = SmallProduct.isFaster(
         rows: shape.rows, columns: shape.columns, inner: shape.inner)
       #expect(isSmall == (shape.count <= 262_144))
       var (isClose, isChain) = (true, true)
@@ -86,11 +88,30 @@ struct ProductKernelTests {
         }
       }
       #expect(isClose, "\(shape), \(left), \(right)")
-      // Ours is one chain of fused operations, in any tile.
+      // A small product is one chain of fused multiply-adds, in any tile.
       #expect(!isSmall || isChain, "\(shape), \(left), \(right)")
       let gaps = (0..<c.count).filter { $0 % stride >= shape.columns }
       #expect(gaps.allSatisfy { c.base[$0].bitPattern == .max })
       #expect(c.isIntact && workspace.isIntact && a.memory.isIntact && b.memory.isIntact)
+    }
+  }
+
+  @Test("transposition pads the rows of its result with zeros", arguments: oddLengths)
+  func transpose(columns: Int) {
+    for rows in [1, 15, 16, 17, 33] {
+      var numbers = Numbers(columns + rows)
+      let stride = columns + 3
+      let padded = Vectors.padded(rows)
+      let source = Guarded(numbers.array(rows * stride))
+      let target = Guarded<Float>(count: columns * padded)
+      Transposition.transpose(
+        source.base, stride: stride, rows: rows, columns: columns, into: target.base,
+        targetStride: padded, pads: true)
+      let expected = (0..<columns * padded).map { place in
+        place % padded < rows ? source.values[place % padded * stride + place / padded] : 0
+      }
+      #expect(target.values == expected, "\(rows) x \(columns)")
+      #expect(target.isIntact && source.isIntact)
     }
   }
 }

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 import NeuralCore
 
-/// Numbers on a 64-byte boundary with marks behind the last: a kernel that writes beyond the end
-/// destroys a mark, and one that computes with what is there gets NaN.
+/// Elements on a 64-byte boundary, followed by guard elements: a kernel that writes beyond the end
+/// changes a guard, and one that reads beyond the end gets NaN.
 final class Guarded<Number: BinaryFloatingPoint & BitwiseCopyable> {
-  private static var marks: Int { 64 }
+  private static var guards: Int { 64 }
   private let buffer: AlignedBuffer<Number>
   let count: Int
 
-  /// Makes memory whose numbers are NaN too.
+  /// Creates memory whose elements are NaN as well.
   init(count: Int) {
     self.count = count
-    buffer = AlignedBuffer(count: count + Self.marks)
+    buffer = AlignedBuffer(count: count + Self.guards)
     bytes.initializeMemory(as: UInt8.self, repeating: 0xff)
   }
 
@@ -27,7 +27,7 @@ final class Guarded<Number: BinaryFloatingPoint & BitwiseCopyable> {
     UnsafeMutableRawBufferPointer(buffer.mutableElements)
   }
 
-  /// Whether all marks are as they were.
+  /// Whether all guards are unchanged.
   var isIntact: Bool {
     bytes.dropFirst(count * MemoryLayout<Number>.stride).allSatisfy { $0 == 0xff }
   }
@@ -43,7 +43,7 @@ extension Guarded<Float> {
   }
 }
 
-/// Numbers that look random, the same each time.
+/// Deterministic pseudorandom numbers.
 struct Numbers {
   private var state: UInt64
 
@@ -58,20 +58,20 @@ struct Numbers {
   mutating func array(_ count: Int) -> [Float] { (0..<count).map { _ in next() } }
 }
 
-/// How far a Float32 result is from the exact one, in units of the last place of a magnitude.
+/// The error of a Float32 result, in units in the last place of `magnitude`.
 ///
-/// A unit is `magnitude * 2^-23`, so rounding a number once is off by half a unit of it at most. For a
-/// sum the magnitude is that of its terms: what cancels leaves its roundings behind.
+/// A unit is `magnitude * 2^-23`, so rounding once is an error of at most half a unit. For a sum
+/// the magnitude is that of its terms: terms that cancel leave their rounding errors.
 func units(_ found: Float, _ exact: Double, of magnitude: Double? = nil) -> Double {
   let magnitude = magnitude ?? exact
   guard Double(found) != exact else { return 0 }
   return abs(Double(found) - exact) / Swift.max(abs(magnitude) * 0x1p-23, 0x1p-149)
 }
 
-/// The sum of some numbers, one after the other.
+/// The sum of the terms, in order.
 func sum(_ terms: [Double]) -> Double { terms.reduce(0, +) }
 
-/// Lengths around those of vectors.
+/// Lengths around multiples of the vector length.
 let oddLengths = [1, 15, 16, 17, 31, 33, 1000]
-/// Numbers of rows around those that are added at once.
+/// Numbers of rows around those of blocks.
 let oddRows = [1, 2, 3, 4, 5, 17, 130]

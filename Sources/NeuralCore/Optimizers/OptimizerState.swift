@@ -1,34 +1,40 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// The optimizer's moments for the parameters that this replica updates.
+/// The optimizer's state, such as momentum, for the parameters that this replica updates.
 ///
-/// With a sharded optimizer these are the replica's shards only: 1/P of the memory and of the work
-/// (Rajbhandari et al., "ZeRO", SC 2020, stage 1).
+/// With a sharded optimizer these are the replica's shards only: 1/P of the memory and the work on
+/// P replicas.
+///
+/// Source: Rajbhandari, Rasley, Ruwase, He, "ZeRO: Memory Optimizations Toward Training Trillion
+/// Parameter Models", SC 2020 (https://arxiv.org/abs/1910.02054), stage 1.
 public final class OptimizerState {
-  /// The ranges of the parameter buffer that this replica updates, ascending.
+  /// The ranges of the parameter buffer that this replica updates, in ascending order.
   public let ranges: [Range<Int>]
-  /// The moments: all elements of the first, then all of the second.
+  /// The state: all elements of the first moment, then all of the second.
   public let moments: AlignedBuffer<Float>
-  /// How many moments each parameter has.
+  /// The number of moments per parameter.
   public let momentCount: Int
-  /// How many elements each moment has: those of all ranges, one after the other.
+  /// The number of elements of each moment: those of all ranges, concatenated.
   public let elementCount: Int
 
-  /// How new parameters come to where they are read.
+  /// How updated parameters are written to memory.
   public enum Writing: Sendable {
-    /// They are made there: no other process reads them.
+    /// In place: no other process reads them.
     case inPlace
-    /// They are made elsewhere and copied, a few at a time. A cache line that others have read is long in
-    /// coming: a plain copy has many under way at once, an optimizer's arithmetic only a few.
+    /// Computed in a staging buffer, and copied block by block.
+    ///
+    /// Fetching a cache line that other cores have read takes long: a plain copy keeps many such
+    /// requests in flight, an optimizer's arithmetic only a few.
     case copied
-    /// The same, past the caches.
+    /// The same, copied with streaming (non-temporal) stores.
     case streamed
   }
 
   private let writing: Writing
-  /// New parameters, a few at a time, where they are not made in place.
+  /// One block of updated parameters, unless they are updated in place.
   private let staging: AlignedBuffer<Float>
 
+  /// The part of a tensor that lies in one of the ranges.
   private struct Piece {
     let range: Int
     let parameters: Range<Int>
@@ -37,7 +43,7 @@ public final class OptimizerState {
   }
   private var pieces: [Piece] = []
 
-  /// Makes zero moments for ranges of the parameter buffer.
+  /// Creates zero state with `moments` moments for ranges of the parameter buffer.
   public init(
     _ table: ParameterTable, ranges: [Range<Int>], moments: Int, writing: Writing = .inPlace
   ) {
@@ -61,13 +67,13 @@ public final class OptimizerState {
     }
   }
 
-  /// The elements of moment `index`, in the order of the ranges.
+  /// The elements of the moment at `index`, in the order of the ranges.
   public func moment(_ index: Int) -> UnsafeMutableBufferPointer<Float> {
     UnsafeMutableBufferPointer(
       rebasing: moments.mutableElements[index * elementCount..<(index + 1) * elementCount])
   }
 
-  /// Takes this replica's part of moments that are laid out as the parameters.
+  /// Loads this replica's part of moments that are laid out as the parameter buffer.
   public func load(_ whole: [AlignedBuffer<Float>]) {
     for (index, source) in whole.prefix(momentCount).enumerated() {
       guard var target = moment(index).baseAddress else { continue }
@@ -78,12 +84,13 @@ public final class OptimizerState {
     }
   }
 
-  /// Updates the parameters of this replica's ranges, or of one of them.
+  /// Updates the parameters of all of this replica's ranges, or of one.
   ///
   /// - Parameters:
-  ///   - gradients: the whole batch's gradient, laid out as the parameter buffer; only the ranges
-  ///     are read.
-  ///   - only: the index of the range to update; nil for all.
+  ///   - gradientNorm: the global norm of the gradient, before clipping.
+  ///   - gradients: the gradient of the global batch's loss, laid out as the parameter buffer; only
+  ///     the ranges are read.
+  ///   - only: the index of the range to update; nil to update all.
   public func apply(
     _ update: ParameterUpdate, gradientNorm: Double, to store: ParameterStore,
     gradients: UnsafePointer<Float>, only: Int? = nil
@@ -109,10 +116,10 @@ public final class OptimizerState {
       }
     }
     if writing == .streamed { StreamingStores.finish() }
-    store.noteChange()
+    store.markChanged()
   }
 
-  /// Updates parameters that stand for a part of a piece.
+  /// Updates one part of a piece, whose parameters may be in the staging buffer.
   private func step(
     _ update: ParameterUpdate, _ piece: Piece, _ part: Range<Int>,
     of parameters: UnsafeMutablePointer<Float>, _ gradients: UnsafePointer<Float>, _ scale: Float
@@ -124,39 +131,5 @@ public final class OptimizerState {
         moments: moments.base + piece.stateOffset + part.lowerBound, momentStride: elementCount,
         count: part.count, decays: piece.decays, gradientScale: scale),
       update)
-  }
-}
-/// A run of parameters of one tensor with their gradients and moments.
-public struct OptimizerShard {
-  /// The parameters, read and written.
-  public let parameters: UnsafeMutablePointer<Float>
-  /// The whole batch's gradient of each parameter.
-  public let gradients: UnsafePointer<Float>
-  /// How many parameters there are.
-  public let count: Int
-  /// Whether weight decay concerns them.
-  public let decays: Bool
-  /// What each gradient is multiplied by first: less than 1 when the global norm is clipped.
-  public let gradientScale: Float
-  private let moments: UnsafeMutablePointer<Float>
-  private let momentStride: Int
-
-  package init(
-    parameters: UnsafeMutablePointer<Float>, gradients: UnsafePointer<Float>,
-    moments: UnsafeMutablePointer<Float>, momentStride: Int, count: Int, decays: Bool,
-    gradientScale: Float
-  ) {
-    self.parameters = parameters
-    self.gradients = gradients
-    self.moments = moments
-    self.momentStride = momentStride
-    self.count = count
-    self.decays = decays
-    self.gradientScale = gradientScale
-  }
-
-  /// Moment `index` of each parameter, in the order of the optimizer's `momentNames`.
-  public func moment(_ index: Int) -> UnsafeMutablePointer<Float> {
-    moments + index * momentStride
   }
 }

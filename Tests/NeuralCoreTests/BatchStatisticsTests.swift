@@ -8,26 +8,27 @@ private func column(_ j: Int, of values: [Float], rows: Int) -> [Double] {
   return (0..<rows).map { Double(values[$0 * columns + j]) }
 }
 
-/// Half a unit for each rounding on the way of a term into a sum over rows that are added `atOnce`.
+/// Half a unit per rounding of a term in a sum over rows that adds `atOnce` rows at a time.
 private func bound(rows: Int, atOnce: Int, roundingsOfTerm: Int) -> Double {
-  Double(Swift.min(rows, RowBlocks.rowsAtOnce) / atOnce + 4 + roundingsOfTerm) / 2
+  Double(Swift.min(rows, RowBlocks.blockRows) / atOnce + 4 + roundingsOfTerm) / 2
 }
 
-@Suite("Column statistics and normalization")
-struct StatisticsKernelTests {
-  @Test("column sums are within half a unit of their terms for four rows", arguments: oddLengths)
+@Suite("Batch statistics and normalization")
+struct BatchStatisticsTests {
+  @Test("column sums are within half a unit of their terms per four rows", arguments: oddLengths)
   func columnSums(columns: Int) {
-    for rows in oddRows.filter({ $0 <= RowBlocks.rowsAtOnce }) {
+    for rows in oddRows.filter({ $0 <= RowBlocks.blockRows }) {
       var numbers = Numbers(columns + rows)
       let x = Guarded(numbers.array(rows * columns))
       let base = UnsafePointer(x.base)
       let sums = Guarded<Float>(count: Vectors.padded(columns))
-      let more = Guarded<Float>(count: Vectors.padded(columns))
-      let twin = Guarded<Float>(count: Vectors.padded(columns))
+      let second = Guarded<Float>(count: Vectors.padded(columns))
+      let first = Guarded<Float>(count: Vectors.padded(columns))
       RowBlocks.sum(0..<rows, columns: columns, into: sums.base) { row, j, lanes in
         Vectors.load(base + row * columns + j, count: lanes)
       }
-      RowBlocks.sum(0..<rows, columns: columns, into: twin.base, and: more.base) { row, j, lanes in
+      RowBlocks.sum(0..<rows, columns: columns, into: first.base, and: second.base) {
+        row, j, lanes in
         let x = Vectors.load(base + row * columns + j, count: lanes)
         return (x, x * x)
       }
@@ -38,35 +39,35 @@ struct StatisticsKernelTests {
         let most = bound(rows: rows, atOnce: 4, roundingsOfTerm: 0)
         let mostOfTwo = bound(rows: rows, atOnce: 2, roundingsOfTerm: 1)
         #expect(units(sums.base[j], exact, of: magnitude) <= most)
-        #expect(units(twin.base[j], exact, of: magnitude) <= mostOfTwo)
-        #expect(units(more.base[j], squares) <= mostOfTwo)
+        #expect(units(first.base[j], exact, of: magnitude) <= mostOfTwo)
+        #expect(units(second.base[j], squares) <= mostOfTwo)
       }
-      #expect(sums.isIntact && more.isIntact && twin.isIntact && x.isIntact)
+      #expect(sums.isIntact && second.isIntact && first.isIntact && x.isIntact)
     }
   }
 
   @Test(
-    "means and squared deviations are exact to 20 units of the deviations, also far from zero",
+    "means and squared deviations are within 20 units of the deviations, even far from zero",
     arguments: oddLengths + [1057])
-  func moments(columns: Int) {
+  func statistics(columns: Int) {
     for number in 0..<2 * oddRows.count {
       let (rows, offset): (Int, Float) = (oddRows[number / 2], number % 2 == 0 ? 0 : 1e6)
       var numbers = Numbers(columns + rows)
       let x = Guarded(numbers.array(rows * columns).map { $0 + offset })
       let stride = Vectors.padded(columns)
-      let moments = Guarded<Double>(count: 2 * stride)
+      let statistics = Guarded<Double>(count: 2 * stride)
       let scratch = Guarded<Float>(count: BatchStatistics.scratchCount(columns: columns))
-      BatchStatistics.moments(
-        of: x.matrix(rows, columns), into: moments.base, scratch: scratch.base)
+      BatchStatistics.compute(
+        x.matrix(rows, columns), into: statistics.base, scratch: scratch.base)
       for j in 0..<columns {
         let terms = column(j, of: x.values, rows: rows)
         let mean = sum(terms) / Double(rows)
         let m2 = sum(terms.map { ($0 - mean) * ($0 - mean) })
         let spread = sum(terms.map { abs($0 - terms[0]) }) / Double(rows)
-        #expect(abs(moments.base[j] - mean) <= 20 * 0x1p-23 * spread + 0x1p-50 * abs(mean))
-        #expect(abs(moments.base[stride + j] - m2) <= 20 * 0x1p-23 * m2)
+        #expect(abs(statistics.base[j] - mean) <= 20 * 0x1p-23 * spread + 0x1p-50 * abs(mean))
+        #expect(abs(statistics.base[stride + j] - m2) <= 20 * 0x1p-23 * m2)
       }
-      #expect(moments.isIntact && scratch.isIntact && x.isIntact)
+      #expect(statistics.isIntact && scratch.isIntact && x.isIntact)
     }
   }
 
@@ -74,22 +75,22 @@ struct StatisticsKernelTests {
   func scales(columns: Int) {
     var numbers = Numbers(columns)
     let stride = Vectors.padded(columns)
-    let moments = SliceStatistics(features: columns)
+    let statistics = SliceStatistics(features: columns)
     for j in 0..<columns {
-      moments.whole.base[j] = Double(numbers.next()) * 1000 + 1 / 3
-      moments.whole.base[stride + j] = Double(numbers.next() + 2) * 7
+      statistics.whole.base[j] = Double(numbers.next()) * 1000 + 1 / 3
+      statistics.whole.base[stride + j] = Double(numbers.next() + 2) * 7
     }
     let buffer = AlignedBuffer<Float>(count: NormalizationScales.count(features: columns))
     let scales = NormalizationScales(buffer, features: columns)
-    scales.set(moments, rows: 7, epsilon: 1e-5)
-    // Tensors start on whole vectors, with zeros behind their last element.
+    scales.set(statistics, rows: 7, epsilon: 1e-5)
+    // Tensors start on whole vectors, with zeros after their last element.
     let rest = [Float](repeating: 0, count: stride - columns)
     let before = numbers.array(columns)
     let (mean, variance) = (Guarded(before + rest), Guarded(before + rest))
     NormalizationScales.updateRunning(
-      mean: mean.base, variance: variance.base, from: moments, rows: 7, momentum: 0.9)
+      mean: mean.base, variance: variance.base, from: statistics, rows: 7, momentum: 0.9)
     for j in 0..<columns {
-      let (m, v) = (moments.mean[j], moments.sumOfSquares[j] / 7)
+      let (m, v) = (statistics.mean[j], statistics.sumOfSquares[j] / 7)
       let whole = Double(scales.meanHigh[j]) + Double(scales.meanLow[j])
       #expect(scales.meanHigh[j] == Float(m) && abs(whole - m) <= 0x1p-46 * abs(m))
       #expect(units(scales.reciprocalDeviation[j], 1 / (v + 1e-5).squareRoot()) <= 0.501)
@@ -102,7 +103,8 @@ struct StatisticsKernelTests {
     withExtendedLifetime(buffer) {}
   }
 
-  @Test("normalized inputs are within 2 units, scaled ones rounded once", arguments: oddLengths)
+  @Test(
+    "normalized inputs are within 2 units, and scaled ones are rounded once", arguments: oddLengths)
   func normalize(columns: Int) {
     for rows in [1, 3, 17] {
       var numbers = Numbers(columns + rows)
@@ -133,7 +135,7 @@ struct StatisticsKernelTests {
   }
 
   @Test(
-    "sums of gradients are within half a unit of their terms for two rows", arguments: oddLengths)
+    "sums of gradients are within half a unit of their terms per two rows", arguments: oddLengths)
   func gradientSums(columns: Int) {
     for rows in oddRows {
       var numbers = Numbers(columns + rows)
@@ -158,7 +160,7 @@ struct StatisticsKernelTests {
   }
 
   @Test(
-    "an input's weight gradient, and what it gives to scale and shift",
+    "gradients of an input's weights, scale and shift are within rounding of their terms",
     arguments: oddLengths + [2100])
   func weightGradient(outputs: Int) {
     var numbers = Numbers(outputs)
@@ -173,7 +175,7 @@ struct StatisticsKernelTests {
       let terms = [Double(gamma) * Double(old), Double(beta) * Double(bias.base[k])]
       #expect(units(g.base[k], sum(terms), of: sum(terms.map { abs($0) })) <= 1)
     }
-    // 64 terms a lane at the most, then four halvings: half a unit each.
+    // At most 64 terms per lane, then four halvings: half a unit each.
     let most = (64 + 4) * 0x1p-24
     for (found, factors) in [(scale, before), (shift, bias.values)] {
       let terms = zip(weights.values, factors).map { Double($0) * Double($1) }
@@ -182,7 +184,7 @@ struct StatisticsKernelTests {
     #expect(g.isIntact && weights.isIntact && bias.isIntact)
   }
 
-  @Test("input gradients are within 3 units of their terms", arguments: oddLengths)
+  @Test("gradients of normalized inputs are within 3 units of their terms", arguments: oddLengths)
   func inputGradient(columns: Int) {
     for rows in [1, 3, 17] {
       var numbers = Numbers(columns + rows)

@@ -2,9 +2,9 @@
 import NeuralCore
 import Testing
 
-@Suite("Kernels over flat memory do what plain loops in Float64 do")
-struct FlatKernelTests {
-  @Test("what these tests rest on: a number behind the end is seen, read or written")
+@Suite("Kernels over contiguous memory")
+struct KernelTests {
+  @Test("guarded memory detects reads and writes beyond its end")
   func guarded() {
     let x = Guarded<Float>([1, 2, 3])
     #expect(x.isIntact && x.base[3].isNaN && units(x.base[3], 3).isNaN)
@@ -13,7 +13,7 @@ struct FlatKernelTests {
     #expect(units(Float(1).nextUp, 1) == 1 && units(1, 1.5, of: 1) == 0x1p22)
   }
 
-  @Test("additions are rounded once, and nothing is written behind the end", arguments: oddLengths)
+  @Test("additions are rounded once, and write nothing beyond the end", arguments: oddLengths)
   func add(count: Int) {
     var numbers = Numbers(count)
     let (a, b) = (Guarded(numbers.array(count)), Guarded(numbers.array(count)))
@@ -24,7 +24,8 @@ struct FlatKernelTests {
   }
 
   @Test(
-    "stores past the caches write each number, wherever in a line they begin", arguments: oddLengths
+    "streaming stores write every element, wherever in a cache line they start",
+    arguments: oddLengths
   )
   func streaming(count: Int) {
     var numbers = Numbers(count)
@@ -40,7 +41,7 @@ struct FlatKernelTests {
     }
   }
 
-  @Test("sums in Float64 are exact to one unit of Float64 a number", arguments: oddLengths)
+  @Test("sums in Float64 are within one Float64 unit per element", arguments: oddLengths)
   func sums(count: Int) {
     var numbers = Numbers(count)
     let x = Guarded(numbers.array(count))
@@ -54,7 +55,7 @@ struct FlatKernelTests {
     #expect(x.isIntact && doubles.isIntact)
   }
 
-  @Test("maps and products with maps see each number once", arguments: oddLengths)
+  @Test("maps and products with maps process each element once", arguments: oddLengths)
   func maps(count: Int) {
     var numbers = Numbers(count)
     let (x, y) = (Guarded(numbers.array(count)), Guarded<Float>(count: count))
@@ -67,7 +68,7 @@ struct FlatKernelTests {
     #expect(y.isIntact && x.isIntact)
   }
 
-  @Test("every lane count is loaded, stored and masked", arguments: 1...16)
+  @Test("vectors load, store and mask every number of lanes", arguments: 1...16)
   func lanes(count: Int) {
     var numbers = Numbers(count)
     let (x, y) = (Guarded(numbers.array(count)), Guarded<Float>(count: count))
@@ -75,23 +76,24 @@ struct FlatKernelTests {
     for lane in 0..<16 { #expect(vector[lane] == (lane < count ? x.values[lane] : 0)) }
     Vectors.store(vector, to: y.base, count: count)
     #expect(y.values == x.values && y.isIntact)
-    let mask = Vectors.isFirst(count)
+    let mask = Vectors.mask(first: count)
     for lane in 0..<16 { #expect(mask[lane] == (lane < count)) }
     #expect(Vectors.maximum(vector) == Swift.max(x.values.max() ?? 0, count < 16 ? 0 : -3))
     #expect(Vectors.padded(count) == 16 && Vectors.padded(count + 16) == 32)
   }
 
-  @Test("fused multiplications and additions are rounded once")
+  @Test("fused multiply-adds are rounded once")
   func multiplyAdd() {
     var numbers = Numbers(3)
     for _ in 0..<100 {
       let (a, b, c) = (numbers.next(), numbers.next(), numbers.next())
-      let result = Vectors.multiplyAdd(Vectors.all(a), Vectors.all(b), Vectors.all(c))
+      let result = Vectors.multiplyAdd(
+        Vectors.broadcast(a), Vectors.broadcast(b), Vectors.broadcast(c))
       for lane in 0..<16 { #expect(result[lane] == c.addingProduct(a, b)) }
     }
   }
 
-  @Test("Float64 vectors widen exactly, narrow and take roots with one rounding")
+  @Test("Float64 vectors widen exactly, and round once when they narrow or take square roots")
   func doubles() {
     var numbers = Numbers(4)
     let x = Guarded(numbers.array(8))
@@ -112,26 +114,7 @@ struct FlatKernelTests {
     #expect(indices == [0, 8, 16, 24])
   }
 
-  @Test("a transpose has its rows padded with zeros", arguments: oddLengths)
-  func transpose(columns: Int) {
-    for rows in [1, 15, 16, 17, 33] {
-      var numbers = Numbers(columns + rows)
-      let stride = columns + 3
-      let padded = Vectors.padded(rows)
-      let source = Guarded(numbers.array(rows * stride))
-      let target = Guarded<Float>(count: columns * padded)
-      Transposition.transpose(
-        source.base, stride: stride, rows: rows, columns: columns, into: target.base,
-        targetStride: padded, pads: true)
-      let expected = (0..<columns * padded).map { place in
-        place % padded < rows ? source.values[place % padded * stride + place / padded] : 0
-      }
-      #expect(target.values == expected, "\(rows) x \(columns)")
-      #expect(target.isIntact && source.isIntact)
-    }
-  }
-
-  @Test("rows come in the order asked for, also twice or none", arguments: oddLengths)
+  @Test("gathered rows are in the requested order, even if repeated or none", arguments: oddLengths)
   func gather(columns: Int) {
     var numbers = Numbers(columns)
     let source = Guarded(numbers.array(70 * columns))
@@ -148,7 +131,7 @@ struct FlatKernelTests {
     }
   }
 
-  @Test("a multiple is added, rounded before", arguments: oddLengths)
+  @Test("a multiple is rounded before it is added", arguments: oddLengths)
   func addMultiple(count: Int) {
     var numbers = Numbers(count)
     let addend = Guarded(numbers.array(count))
@@ -162,7 +145,7 @@ struct FlatKernelTests {
     #expect(target.isIntact && addend.isIntact)
   }
 
-  @Test("a matrix column by column is that row by row, and back", arguments: oddLengths)
+  @Test("column-major layout converts from row-major order and back", arguments: oddLengths)
   func layout(columns: Int) {
     for rows in [1, 15, 16, 17, 64, 65, 130] {
       var numbers = Numbers(columns + rows)
