@@ -187,7 +187,7 @@ struct CheckpointWritingTests {
     let path = try folder.write(
       tensors: buffers.map { NamedTensor(name: $0.name, shape: $0.shape, in: $1) },
       metadata: metadata)
-    let error = #expect(throws: TrainingError.self) { try LoadedModel(path: path) }
+    let error = #expect(throws: CheckpointError.self) { try LoadedModel(path: path) }
     #expect(error?.exitStatus.rawValue == 65)
   }
 }
