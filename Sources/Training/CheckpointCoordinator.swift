@@ -3,6 +3,7 @@ internal import Checkpoints
 internal import Coordination
 internal import Dispatch
 internal import Failures
+internal import Files
 internal import Foundation
 internal import Machine
 internal import NeuralCore

@@ -76,7 +76,9 @@ struct ScaleTests {
       (["digits"], 64, "write -- before the data"),
       (["--sizes", "2,1", "--", "digits"], 64, "--sizes 2,1: must be in ascending order"),
       (["--sizes", "x", "--", "digits"], 64, "--sizes x: must look like 1,2,4"),
-      (["--hosts", "a,b", "--sizes", "3", "--", "digits"], 64, "--sizes 3: there are only 2 hosts"),
+      (
+        ["--hosts", "a,b", "--sizes", "3", "--", "digits"], 64, "--sizes 3: there are only 2 hosts"
+      ),
       (["--repeats", "0", "--", "digits"], 64, "--repeats 0: must be a positive"),
       (["--", "digits", "--run", "r"], 64, "--run: launch/scale names the runs itself"),
       (["--hostfile", "nowhere", "--", "digits"], 66, "--hostfile nowhere: no such file"),

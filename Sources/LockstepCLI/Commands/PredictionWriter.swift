@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Files
 import NeuralCore
+import RunRecords
 import Training
 
 /// Writes predictions as CSV or as a NumPy file.

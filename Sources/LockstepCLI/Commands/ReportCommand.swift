@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import ArgumentParser
 import Failures
+import Files
 import Foundation
 import MessagePassing
 import NeuralCore

@@ -62,10 +62,6 @@ public final class ParameterStore {
   public func markChanged() {
     version += 1
   }
-
-  // The former name, until NeuralNetwork.forward calls markChanged().
-  func noteChange() { markChanged() }
-
   /// Allocates gradient buffers for the given number of partial sums of the slice tree.
   public func allocateGradients(nodes: Int) {
     while gradients.count < nodes {

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import Tracing
 
 /// The layout of a network's tensors in its two flat buffers.
 ///
