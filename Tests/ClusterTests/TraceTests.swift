@@ -102,9 +102,9 @@ struct TraceTests {
   }
 
   @Test(
-    "shows gradients under way between ranks that exchange messages",
+    "A trace shows gradients in flight between ranks that exchange messages",
     arguments: ["direct", "halving"])
-  func flights(schedule: String) throws {
+  func inFlight(schedule: String) throws {
     try runs.train(
       "traced", ranks: 3,
       Self.options + ["--trace", "--trace-steps", "20", "--transport", "messages"]
@@ -115,7 +115,7 @@ struct TraceTests {
       let (begins, ends) = (own.filter { $0.ph == "b" }, own.filter { $0.ph == "e" })
       #expect(begins.count == ends.count)
       #expect(Set(begins.compactMap(\.args.step)) == Set(1...20))
-      #expect(Set(begins.map(\.name)).isSuperset(of: ["bucket 0 under way", "bucket 1 under way"]))
+      #expect(Set(begins.map(\.name)).isSuperset(of: ["bucket 0 in flight", "bucket 1 in flight"]))
       for (begin, end) in zip(begins, ends) {
         #expect(begin.name == end.name && begin.args.step == end.args.step)
         #expect(begin.start <= end.start)

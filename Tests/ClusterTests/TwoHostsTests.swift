@@ -34,7 +34,7 @@ struct TwoHostsTests {
     #expect(invariants["status"] == 75, "\(words)")
     #expect(invariants["all ended"] != nil, "\(invariants) \(words)")
     #expect(invariants["left"] == 0)
-    #expect(words.contains("lockstep: rank 1 (node2) has not come in"), "\(words)")
+    #expect(words.contains("lockstep: rank 1 (node2) has not reached"), "\(words)")
   }
 
   @Test("leave none either where that happens while they start")

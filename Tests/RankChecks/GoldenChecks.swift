@@ -23,7 +23,8 @@ enum GoldenChecks {
     let groups = try divisions(ofRanks: environment.world.size).flatMap { machines in
       try [false, true].map {
         try MPIProcessGroup(
-          environment.world.duplicate(), host: environment.host, machines: machines, streams: $0)
+          environment.world.duplicate(), host: environment.host, machines: machines,
+          streamingStores: $0)
       }
     }
     for (index, golden) in file.cases.enumerated() {

@@ -42,7 +42,7 @@ enum Session {
     var group: MPIProcessGroup?
     do {
       let made = try MPIProcessGroup(
-        world.duplicate(), host: environment.host, streams: streams, limits: limits
+        world.duplicate(), host: environment.host, streamingStores: streams, limits: limits
       ) {
         Terminal.write("lockstep: \($0)\n", to: .standardError)
       }

@@ -72,7 +72,7 @@ extension FullyConnectedLayer {
     guard let normalization else { return }
     switch (normalization.backward, normalization.scope) {
     case (.exact, .batch): try pass.replicas.sumOverBatch(sums)
-    case (.exact, .replica): sums.mergeOwnAlone()
+    case (.exact, .replica): sums.mergeOwnIntoWhole()
     case (.frozenStatistics, _): break
     }
     setBackwardScales(pass, rows: Double(normalization.rows(of: pass.slices)))

@@ -107,7 +107,7 @@ public final class FullyConnectedLayer: Layer {
     }
     if let ownMoments {
       ownMoments.begin(copying: moments)
-      ownMoments.mergeOwnAlone()
+      ownMoments.mergeOwnIntoWhole()
     }
     try pass.replicas.mergeStatistics(moments)
   }

@@ -13,7 +13,7 @@ final class GradientAccumulator {
     _ compute: (Int, Range<Int>, UnsafeMutablePointer<Float>) throws -> Void
   ) throws {
     let plan = slices.plan
-    let nodes = plan.nodes
+    let nodes = plan.resultCount
     precondition(nodes <= store.gradients.count, "fewer gradient buffers than nodes")
     let inPlace = store.unstreamedGradients == nil ? nodes : 0
     let scratchNeeded = (plan.depth - inPlace) * span.count
@@ -23,15 +23,11 @@ final class GradientAccumulator {
         ? store.gradients[index].base + span.lowerBound
         : scratch.base + (index - inPlace) * span.count
     }
-    var height = 0
-    for item in plan.items.indices {
-      try compute(item, slices.localRows[item], place(height))
-      height += 1
-      for _ in 0..<plan.mergesAfter[item] {
-        height -= 1
-        Reductions.add(place(height), to: place(height - 1), span.count)
-      }
-    }
+    try plan.run(
+      push: { item, index in try compute(item, slices.localRows[item], place(index)) },
+      merge: { step in
+        Reductions.add(place(step.place + 1), to: place(step.place), span.count)
+      })
     for node in inPlace..<nodes {
       store.write(place(node), asGradientsOf: span, node: node)
     }
