@@ -48,8 +48,9 @@ final class DirectReduceScatter: ReduceScatter {
   private var sent = 0
   /// The ranks of other groups to which this rank sends for its group.
   private let remoteOwners: [Int]
-  /// Of each bucket and remote owner, the partial sums that this rank sends. A group of one has
-  /// nothing to add up: its gradients are sent from where they are.
+  /// Of each bucket and remote owner, the partial sums that this rank sends.
+  ///
+  /// A group of one has nothing to add up: its gradients are sent from where they are.
   private let outgoing: [[AlignedBuffer<Float>]]
   /// Of each bucket, the partial sums of this rank's shard that other groups send.
   private let incoming: [AlignedBuffer<Float>]

@@ -142,7 +142,8 @@ final class StallWatch {
       let stall = stall(known)
       reported = (number, stall)
       report(
-        "\(stall) after \(Int(limits.reportAfter)) s; the job ends after \(Int(limits.abortAfter)) s")
+        "\(stall) after \(Int(limits.reportAfter)) s; the job ends after \(Int(limits.abortAfter)) s"
+      )
     }
     let limit =
       limits.abortAfter + (known.first == communicator.rank ? 0 : Self.patience)

@@ -53,7 +53,7 @@ final class TwoLevelGather {
     }
   }
 
-  /// Collects the numbers of all groups; all ranks. Does nothing where there is one group.
+  /// Collects the numbers of all groups, where there are several; all ranks.
   ///
   /// - Parameters:
   ///   - layout: where the numbers of each group go in ``numbers``.
