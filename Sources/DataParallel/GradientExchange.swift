@@ -212,8 +212,8 @@ final class DirectReduceScatter: ReduceScatter {
 
 /// The messages of gradients that are in flight, bucket by bucket.
 ///
-/// MPI reports that a message has arrived when it is asked, so a bucket may leave later here than its
-/// last message has arrived.
+/// MPI reports an arrival only when it is called, so a bucket may count as in flight for longer than
+/// its last message was.
 final class InFlightBuckets {
   private let requests: RequestGroup
   /// The number of messages of each bucket in flight.

@@ -122,16 +122,16 @@ package final class TreeSum {
     into results: [UnsafeMutablePointer<Float>]
   ) {
     plan.run(
-      push: { item, place in partialSums[place] = items[item] + first },
+      push: { item, position in partialSums[position] = items[item] + first },
       merge: { step in
-        let place = step.place
+        let position = step.position
         let sum =
-          step.isResult ? results[place] + first : scratch.base + place * Self.piece
-        Reductions.add(partialSums[place], partialSums[place + 1], into: sum, length)
-        partialSums[place] = UnsafePointer(sum)
+          step.isResult ? results[position] + first : scratch.base + position * Self.piece
+        Reductions.add(partialSums[position], partialSums[position + 1], into: sum, length)
+        partialSums[position] = UnsafePointer(sum)
       })
-    for place in 0..<plan.resultCount where partialSums[place] != results[place] + first {
-      (results[place] + first).update(from: partialSums[place], count: length)
+    for position in 0..<plan.resultCount where partialSums[position] != results[position] + first {
+      (results[position] + first).update(from: partialSums[position], count: length)
     }
   }
 }

@@ -123,8 +123,8 @@ private struct LinkRounds {
     var seats: [Int?] = ends + (ends.count % 2 == 0 ? [] : [nil])
     guard seats.count > 1 else { return [] }
     return (1..<seats.count).map { _ in
-      let pairs = (0..<seats.count / 2).compactMap { place -> ClosedRange<Int>? in
-        guard let one = seats[place], let other = seats[seats.count - 1 - place] else { return nil }
+      let pairs = (0..<seats.count / 2).compactMap { seat -> ClosedRange<Int>? in
+        guard let one = seats[seat], let other = seats[seats.count - 1 - seat] else { return nil }
         return Swift.min(one, other)...Swift.max(one, other)
       }
       seats.insert(seats.removeLast(), at: 1)

@@ -17,13 +17,13 @@ struct TreeSumTests {
   {
     var stack: [Float] = []
     plan.run(
-      push: { item, place in
-        #expect(place == stack.count)
+      push: { item, position in
+        #expect(position == stack.count)
         stack.append(items[item][i])
       },
       merge: { step in
         let right = stack.removeLast()
-        stack[step.place] += right
+        stack[step.position] += right
       })
     return stack
   }

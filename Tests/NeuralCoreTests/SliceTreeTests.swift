@@ -26,15 +26,15 @@ struct SliceTreeTests {
   static func run(_ plan: ReductionPlan, _ items: [String]) -> [String] {
     var stack: [String] = []
     plan.run(
-      push: { item, place in
-        #expect(place == stack.count)
+      push: { item, position in
+        #expect(position == stack.count)
         stack.append(items[item])
         #expect(stack.count <= plan.depth)
       },
       merge: { step in
         let right = stack.removeLast()
-        #expect(step.place == stack.count - 1)
-        stack[step.place] = "(\(stack[step.place])+\(right))"
+        #expect(step.position == stack.count - 1)
+        stack[step.position] = "(\(stack[step.position])+\(right))"
       })
     return stack
   }
@@ -99,14 +99,17 @@ struct SliceTreeTests {
         var isMerged = Array(repeating: false, count: plan.depth)
         var isResult = isMerged
         plan.run(
-          push: { item, place in
-            (rows[place], isMerged[place], isResult[place]) = (plan.rows[item], false, false)
+          push: { item, position in
+            (rows[position], isMerged[position], isResult[position]) = (
+              plan.rows[item], false, false
+            )
           },
           merge: { step in
-            #expect(rows[step.place] == step.leftRows && rows[step.place + 1] == step.rightRows)
-            #expect(!isResult[step.place] && !isResult[step.place + 1])
-            rows[step.place] += rows[step.place + 1]
-            (isMerged[step.place], isResult[step.place]) = (true, step.isResult)
+            #expect(
+              rows[step.position] == step.leftRows && rows[step.position + 1] == step.rightRows)
+            #expect(!isResult[step.position] && !isResult[step.position + 1])
+            rows[step.position] += rows[step.position + 1]
+            (isMerged[step.position], isResult[step.position]) = (true, step.isResult)
           })
         #expect(Array(rows.prefix(plan.resultCount)) == plan.resultRows)
         #expect(isResult.prefix(plan.resultCount) == isMerged.prefix(plan.resultCount))

@@ -26,7 +26,7 @@ final class GradientAccumulator {
     try plan.run(
       push: { item, index in try compute(item, slices.localRows[item], place(index)) },
       merge: { step in
-        Reductions.add(place(step.place + 1), to: place(step.place), span.count)
+        Reductions.add(place(step.position + 1), to: place(step.position), span.count)
       })
     for node in inPlace..<nodes {
       store.write(place(node), asGradientsOf: span, node: node)

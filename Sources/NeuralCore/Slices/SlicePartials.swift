@@ -11,8 +11,8 @@ public class SlicePartials {
   /// The merged row of the whole batch, once the replicas have merged.
   public let whole: AlignedBuffer<Double>
   private var storage: AlignedBuffer<Double>
-  /// The row at each place of a running plan's stack.
-  private var rowAtPlace: [Int] = []
+  /// The row at each position of a running plan's stack.
+  private var rowAtPosition: [Int] = []
 
   init(width: Int) {
     self.width = width
@@ -68,19 +68,19 @@ public class SlicePartials {
   /// - Returns: the number of results; ``resultRow(_:)`` is the row that holds each.
   @discardableResult
   package func merge(_ base: UnsafeMutablePointer<Double>, as plan: ReductionPlan) -> Int {
-    if rowAtPlace.count < plan.depth { rowAtPlace = Array(repeating: 0, count: plan.depth) }
+    if rowAtPosition.count < plan.depth { rowAtPosition = Array(repeating: 0, count: plan.depth) }
     plan.run(
-      push: { item, place in rowAtPlace[place] = item },
+      push: { item, position in rowAtPosition[position] = item },
       merge: { step in
         merge(
-          base + rowAtPlace[step.place] * width, rows: step.leftRows,
-          with: base + rowAtPlace[step.place + 1] * width, rows: step.rightRows)
+          base + rowAtPosition[step.position] * width, rows: step.leftRows,
+          with: base + rowAtPosition[step.position + 1] * width, rows: step.rightRows)
       })
     return plan.resultCount
   }
 
   /// The row that holds result `index` of the last merge.
-  package func resultRow(_ index: Int) -> Int { rowAtPlace[index] }
+  package func resultRow(_ index: Int) -> Int { rowAtPosition[index] }
 
   /// Copies the results of the last merge, whose rows begin at `base`, one after another to `target`.
   ///

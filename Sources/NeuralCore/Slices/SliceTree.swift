@@ -106,13 +106,13 @@ public final class ReductionPlan: Sendable {
 
   /// One merge of the two topmost partial results.
   public struct Merge: Sendable {
-    /// The place of the left one, counted from the bottom of the stack; the right one is above it.
-    public let place: Int
+    /// The position of the left one, counted from the bottom of the stack; the right one is above it.
+    public let position: Int
     /// The number of batch rows in the left one.
     public let leftRows: Int
     /// The number of batch rows in the right one.
     public let rightRows: Int
-    /// Whether the merged one is a result of the plan: the one at the same place.
+    /// Whether the merged one is a result of the plan: the one at the same position.
     public fileprivate(set) var isResult = false
   }
 
@@ -128,13 +128,13 @@ public final class ReductionPlan: Sendable {
     self.depth = depth
   }
 
-  /// Runs the plan; the one place that interprets it.
+  /// Runs the plan; nothing else interprets it.
   ///
   /// - Parameters:
-  ///   - push: puts the partial result of an item at a place of the stack, counted from the bottom.
-  ///   - merge: replaces the partial result at the merge's place with its merge with the one above.
+  ///   - push: puts the partial result of an item at a position of the stack, counted from the bottom.
+  ///   - merge: replaces the partial result at the merge's position with its merge with the one above.
   public func run(
-    push: (_ item: Int, _ place: Int) throws -> Void, merge: (Merge) throws -> Void
+    push: (_ item: Int, _ position: Int) throws -> Void, merge: (Merge) throws -> Void
   ) rethrows {
     var (height, next) = (0, 0)
     for item in 0..<mergesAfterItem.count {
@@ -171,7 +171,7 @@ public final class ReductionPlan: Sendable {
       mergesAfterItem[mergesAfterItem.count - 1] += 1
       stack.append((left.rows + right.rows, merges.count))
       merges.append(
-        Merge(place: stack.count - 1, leftRows: left.rows, rightRows: right.rows))
+        Merge(position: stack.count - 1, leftRows: left.rows, rightRows: right.rows))
     }
 
     consuming func finish() -> ReductionPlan {
