@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Seconds that a rank has spent on what is not computing.
+/// Seconds that a rank has spent on anything but computing.
 public struct CommunicationTimes: Sendable {
-  /// Waiting for the other ranks' statistics and sums.
+  /// Waiting for the statistics and sums of other ranks.
   public var wait = 0.0
-  /// Moving gradients and parameters, and adding gradients up.
+  /// Exchanging gradients and parameters, and adding up gradients.
   public var exchange = 0.0
   /// Updating parameters.
   public var update = 0.0
 
-  /// No time spent yet.
+  /// Zero seconds.
   public init() {}
 
   /// The seconds spent after an earlier reading.
@@ -22,7 +22,7 @@ public struct CommunicationTimes: Sendable {
   }
 }
 
-/// Bytes that a rank has moved in the steps of training.
+/// Bytes that a rank has moved in training steps.
 public struct CommunicationTraffic: Equatable, Sendable, Codable {
   /// Gradients and parameters that it sent in messages.
   public var exchange = 0
@@ -31,7 +31,7 @@ public struct CommunicationTraffic: Equatable, Sendable, Codable {
   /// Gradients that it read from the memory of ranks on the same host.
   public var shared = 0
 
-  /// Nothing moved yet.
+  /// Zero bytes.
   public init() {}
 
   /// The bytes moved after an earlier reading.

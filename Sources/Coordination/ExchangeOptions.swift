@@ -10,16 +10,16 @@ public struct ExchangeOptions: Hashable, Sendable {
     case allReduce = "all-reduce"
   }
 
-  /// How the parts of a gradient reach the rank that adds them up.
+  /// How partial gradients reach the rank that adds them up.
   public enum Schedule: String, CaseIterable, Sendable {
-    /// Each rank sends to each.
+    /// Each rank sends to every other one.
     case direct
     /// Recursive halving: neighbors exchange halves, then pairs of neighbors, and so on: fewer messages.
     case halving
-    /// Direct among up to 8 groups of ranks that share memory, halving among more.
+    /// Direct between up to 8 local groups (ranks that share memory), halving between more.
     case auto
 
-    /// Whether that many groups of ranks that share memory exchange by halving.
+    /// Whether `groups` local groups exchange by recursive halving.
     public func halves(groups: Int) -> Bool {
       self == .halving || self == .auto && groups > 8
     }
@@ -35,17 +35,17 @@ public struct ExchangeOptions: Hashable, Sendable {
 
   /// Who updates which parameters.
   public var mode: Mode
-  /// How the parts of a gradient reach the rank that adds them up.
+  /// How partial gradients reach the rank that adds them up.
   public var schedule: Schedule
   /// How ranks on one host communicate.
   public var transport: Transport
   /// The approximate size of a bucket of gradients, in bytes.
   public var bucketBytes: Int
   /// The default size of a bucket, in bytes: large enough to fill a link, and small enough that most
-  /// of a wide layer is on its way before the layer is done.
+  /// of a wide layer is in flight before its backward pass is done.
   public static let defaultBucketBytes = 1 << 20
 
-  /// Sets how to exchange.
+  /// Options, each with its default.
   public init(
     mode: Mode = .sharded, schedule: Schedule = .auto, transport: Transport = .auto,
     bucketBytes: Int = Self.defaultBucketBytes

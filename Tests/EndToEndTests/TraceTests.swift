@@ -67,7 +67,7 @@ struct TraceTests {
       let (begins, ends) = (own.filter { $0.ph == "b" }, own.filter { $0.ph == "e" })
       #expect(begins.count == ends.count)
       #expect(Set(begins.compactMap(\.args.step)) == Set(1...20))
-      #expect(Set(begins.map(\.name)).isSuperset(of: ["bucket 0 under way", "bucket 1 under way"]))
+      #expect(Set(begins.map(\.name)).isSuperset(of: ["bucket 0 in flight", "bucket 1 in flight"]))
       for (begin, end) in zip(begins, ends) {
         #expect(begin.name == end.name && begin.args.step == end.args.step)
         #expect(begin.start <= end.start)

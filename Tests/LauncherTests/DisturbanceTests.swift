@@ -119,10 +119,10 @@ struct DisturbanceTests {
     #expect(
       lines[0].wholeMatch(
         of:
-          /lockstep: rank (\d) \([^)]+\) has not come in the [a-z ]+ of step \d+ for 2 s; after 5 s the job ends/
+          /lockstep: rank (\d) \([^)]+\) has not reached the [a-z ]+ of step \d+ after 2 s; the job ends after 5 s/
       )?.1 == "\(rank)", "\(lines[0])")
     #expect(
-      lines[1].firstMatch(of: /rank (\d) \([^)]+\) has not come in .* for 5 s: giving up/)?.1
+      lines[1].firstMatch(of: /rank (\d) \([^)]+\) has not reached .* after 5 s: giving up/)?.1
         == "\(rank)", "\(lines[1])")
     // How long after the limits depends on the machine.
     #expect(try #require(result.reported) <= #require(result.ended))
@@ -157,7 +157,7 @@ struct DisturbanceTests {
     #expect(result.status == 75, "\(result)")
     #expect(
       result.standardError.firstMatch(
-        of: /lockstep: rank 0 \([^)]+\) has not come in the evaluation for 2 s; after 5 s the job/)
+        of: /lockstep: rank 0 \([^)]+\) has not reached the evaluation after 2 s; the job ends after 5/)
         != nil, "\(result.standardError)")
     #expect(result.standardOutput.isEmpty, "left: \(result.standardOutput)")
   }

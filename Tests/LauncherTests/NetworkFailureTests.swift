@@ -33,7 +33,7 @@ struct NetworkFailureTests {
     #expect(invariants["status"] == 75, "\(words)")
     #expect(invariants["all ended"] != nil, "\(invariants) \(words)")
     #expect(invariants["left"] == 0)
-    #expect(words.contains("lockstep: rank 1 (node2) has not come in"), "\(words)")
+    #expect(words.contains("lockstep: rank 1 (node2) has not reached"), "\(words)")
   }
 
   @Test("A job ends on both hosts with status 75 when the link between them fails while it starts")

@@ -58,7 +58,7 @@ struct PlanCommand: ParsableCommand {
   func validate() throws {
     try OptionNumbers.check("--batch", batch, in: 1...1 << 30)
     try OptionNumbers.check("--bucket-mb", bucketMb, in: 0.001...1024)
-    if let slices { try OptionNumbers.check("--slices", slices, in: 1...ScalingPlan.mostRanks) }
+    if let slices { try OptionNumbers.check("--slices", slices, in: 1...ScalingPlan.maximumRanks) }
     if let sharedCores { try OptionNumbers.check("--shared-cores", sharedCores, in: 1...65536) }
     _ = try OptionNumbers.list("--nodes", nodes, in: 1...4096)
     let widths = try OptionNumbers.list("--widths", widths, in: 1...1 << 20)

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 package import NeuralCore
 
-/// How the parameters are cut into buckets, and each bucket into one shard a rank.
+/// The partition of the parameters into buckets, and of each bucket into one shard per rank.
 ///
-/// Both are runs of the table's blocks. Buckets come in descending order, since the backward pass
-/// finishes the last layer first.
+/// Both consist of consecutive blocks of the table. Buckets come in descending order, since the
+/// backward pass finishes the last layer first.
 package struct ShardTable {
   /// The elements of each bucket, last ones first.
   package let buckets: [Range<Int>]
@@ -14,10 +14,8 @@ package struct ShardTable {
   package let shardBlocks: [[Range<Int>]]
   /// The elements that this rank owns, in bucket order.
   package let ownRanges: [Range<Int>]
-  /// The blocks that the parameters are cut into.
+  /// The blocks of all parameters.
   package let blocks: ParameterBlocks
-  /// This rank.
-  package let rank: Int
 
   package init(_ blocks: ParameterBlocks, ranks: Int, rank: Int, bucketBytes: Int) {
     let perBucket = Self.blocksPerBucket(blocks, ranks: ranks, bucketBytes: bucketBytes)
@@ -38,11 +36,10 @@ package struct ShardTable {
     shards = shardBlocks.map { $0.map(blocks.range) }
     self.shardBlocks = shardBlocks
     self.blocks = blocks
-    self.rank = rank
     ownRanges = shards.map { $0[rank] }
   }
 
-  /// How many blocks a full bucket has: one a rank at least, and no more than there are.
+  /// The number of blocks in a full bucket: at least one per rank, and at most all.
   package static func blocksPerBucket(_ blocks: ParameterBlocks, ranks: Int, bucketBytes: Int)
     -> Int
   {
@@ -52,5 +49,42 @@ package struct ShardTable {
   /// The elements that `rank` owns, in bucket order.
   package func ranges(ofRank rank: Int) -> [Range<Int>] {
     shards.map { $0[rank] }
+  }
+}
+
+/// Which buckets of a step have gradients that are all final.
+package struct BucketReadiness {
+  private let buckets: [Range<Int>]
+  private var isReady: [Bool]
+  /// The first bucket that is not ready.
+  private var first = 0
+
+  /// - Parameter buckets: the elements of each, in descending order.
+  package init(_ buckets: [Range<Int>]) {
+    self.buckets = buckets
+    isReady = Array(repeating: false, count: buckets.count)
+  }
+
+  /// Begins a step, in which nothing is final yet.
+  package mutating func reset() {
+    for bucket in buckets.indices { isReady[bucket] = false }
+    first = 0
+  }
+
+  /// Marks the gradients of a part as final, whatever is around it.
+  ///
+  /// - Parameter start: is called with each bucket that has become ready.
+  package mutating func markFinal(
+    _ part: Range<Int>, _ start: (_ bucket: Int) throws -> Void
+  ) rethrows {
+    for bucket in first..<buckets.count where !isReady[bucket] {
+      let elements = buckets[bucket]
+      guard part.lowerBound <= elements.lowerBound, elements.upperBound <= part.upperBound else {
+        continue
+      }
+      isReady[bucket] = true
+      try start(bucket)
+    }
+    while first < buckets.count, isReady[first] { first += 1 }
   }
 }
