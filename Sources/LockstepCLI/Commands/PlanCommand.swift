@@ -43,7 +43,8 @@ struct PlanCommand: ParsableCommand {
   @Option(help: "Slices per global batch. (default: number of ranks)")
   var slices: Int?
 
-  @Option(help: 
+  @Option(
+    help:
       """
       Communication pattern: every rank with every other, recursive halving, or whichever is \
       expected to be faster.

@@ -20,7 +20,9 @@ struct PredictCommand: ParsableCommand {
   @Argument(help: "Rows to predict. A target column of a table is ignored; it may be missing.")
   var data: String
 
-  @Option(name: .shortAndLong, help: ArgumentHelp(
+  @Option(
+    name: .shortAndLong,
+    help: ArgumentHelp(
       "Output file, .csv or .npy. (default: CSV on standard output)", valueName: "file"))
   var output: String?
 

@@ -97,6 +97,6 @@ enum DataHelp {
       FILE.csv, FILE.csv.gz     a table, with or without a header
       FEATURES.npy,TARGETS.npy  two NumPy arrays
       synthetic:ROWSxFEATURESxCLASSES[:SEED]
-                                random clusters, one per class
+                                Gaussian features, labeled by a random linear model
     """
 }

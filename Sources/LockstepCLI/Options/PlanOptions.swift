@@ -59,7 +59,8 @@ struct PlanLinkOptions: ParsableArguments {
   @Option(help: "Latency of a small message in microseconds.")
   var latencyUs: Double?
 
-  @Option(help: "Gap between consecutive messages in microseconds. (default: a tenth of the latency)")
+  @Option(
+    help: "Gap between consecutive messages in microseconds. (default: a tenth of the latency)")
   var gapUs: Double?
 
   @Option(help: "Bandwidth in megabits per second, each way.")

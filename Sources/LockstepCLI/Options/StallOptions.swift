@@ -10,12 +10,12 @@ struct StallOptions: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
-      "Report the ranks that others have been waiting for this long.", valueName: "seconds"))
+      "Report missing ranks after others have waited this long.", valueName: "seconds"))
   var stallSeconds = 60
 
   @Option(
     help: ArgumentHelp(
-      "End the job with status 75 after ranks have been waiting this long.", valueName: "seconds"))
+      "End the job with status 75 after ranks have waited this long.", valueName: "seconds"))
   var stallAbortSeconds = 600
 
   func validate() throws {
@@ -36,7 +36,7 @@ struct StallOptions: ParsableArguments {
   }
 }
 
-/// Checks of the numbers of options that are not options of training.
+/// Checks of the numbers that options other than those of training take.
 enum OptionNumbers {
   static func check<Number: Comparable>(
     _ name: String, _ value: Number, in range: ClosedRange<Number>

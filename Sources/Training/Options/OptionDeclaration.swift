@@ -25,7 +25,7 @@ package struct OptionDeclaration: Sendable {
   /// run elsewhere.
   fileprivate let isRecorded: Bool
   fileprivate let affectsResult: Effect
-  /// What an unset option amounts to.
+  /// What an unset option means, such as "none".
   fileprivate let unset: String?
   fileprivate let requirement: Requirement?
   fileprivate let value: @Sendable (TrainingOptions) -> ConfigurationValue
@@ -92,7 +92,7 @@ package struct OptionDeclaration: Sendable {
     throw .usage("--\(name) \(shown): must be \(requirement.text)")
   }
 
-  /// The value as the command line has it, or what an unset option amounts to.
+  /// The value as the command line has it, or what an unset option means.
   fileprivate func text(_ options: TrainingOptions) -> String {
     value(options).commandLineText ?? unset ?? "none"
   }
@@ -117,8 +117,8 @@ enum Effect: Sendable {
 struct Requirement: Sendable {
   /// How an error message names it, after "must be".
   let text: String
-  /// What the value must be to have such numbers, where that says more than its type.
-  var type: String?
+  /// How an error message describes the type, if better than the type itself does.
+  let type: String?
   let holds: @Sendable (Double) -> Bool
 
   private init(
