@@ -11,20 +11,20 @@ import Training
 struct CompareCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "compare",
-    abstract: "Tells whether runs are equal to the bit, and where they first differ.",
+    abstract: "Check whether runs are bitwise identical, and find where they first differ.",
     discussion: """
-      The first run is compared with each of the others. The exit status is 0 if all are equal,
-      1 if not, as with cmp.
+      Compares the first run with each of the others. The exit status is 0 if all are identical \
+      and 1 if not, as with cmp.
       """)
 
-  @Argument(help: "Run directories, two or more.")
+  @Argument(help: "Two or more run directories.")
   var runs: [String]
 
-  @Flag(help: "Print JSON.")
+  @Flag(help: "Print the comparison as JSON.")
   var json = false
 
   func validate() throws {
-    guard runs.count >= 2 else { throw ValidationError("compare needs two runs or more") }
+    guard runs.count >= 2 else { throw ValidationError("compare requires two or more runs") }
   }
 
   func run() throws {

@@ -15,19 +15,19 @@ import Training
 struct DoctorCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "doctor",
-    abstract: "Checks the hosts of a job and the links between them, and says what to do.",
+    abstract: "Check the hosts of a job and the links between them, and suggest fixes.",
     discussion: """
-      Start it as you would start training, on the same hosts and ranks. It takes half a minute at most, or about that. The \
-      status is that which training would end with for what is found: 76 where builds or machines differ; otherwise 0.
+      Start it like training, on the same hosts and ranks. It takes about half a minute at most. The \
+      exit status is the one that training would have: 76 if builds or machines differ, otherwise 0.
       """)
 
-  @Flag(help: "Print JSON; lockstep plan reads it (--links).")
+  @Flag(help: "Print the results as JSON, for lockstep plan --links.")
   var json = false
 
-  @Option(help: "Seconds that measuring the links may take in all, or about that.")
+  @Option(help: "Approximate time limit for measuring all links, in seconds.")
   var seconds = 20.0
 
-  @OptionGroup(title: "Waiting for other ranks")
+  @OptionGroup(title: StallOptions.title)
   var stallOptions: StallOptions
 
   func validate() throws {

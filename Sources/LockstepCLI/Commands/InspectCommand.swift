@@ -11,12 +11,12 @@ import Training
 /// The command `inspect`: shows and verifies a checkpoint.
 struct InspectCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "inspect", abstract: "Shows what a checkpoint holds, and verifies its checksums.")
+    commandName: "inspect", abstract: "Show the contents of a checkpoint and verify its checksums.")
 
-  @Argument(help: "A checkpoint file, or a run directory for its newest one.")
+  @Argument(help: "A checkpoint file, or a run directory for its newest intact checkpoint.")
   var file: String
 
-  @Flag(help: "Print JSON.")
+  @Flag(help: "Print the contents as JSON.")
   var json = false
 
   func run() throws {

@@ -14,18 +14,21 @@ import Training
 struct PlanCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "plan",
-    abstract: "Predicts step time and efficiency on more nodes, from one node and the network.",
+    abstract: "Predict step time and efficiency on more nodes, from one node and the network.",
     discussion: """
-      One node's step is measured here, on as many ranks as this is started on, or given by --step-seconds; the \
-      network is read from what lockstep doctor --json wrote, or given by --latency-us and --bandwidth-mbit. \
-      docs/plan.md has the formulas.
+      One node's step is measured on the ranks that the command is started on, or given by \
+      --step-seconds. The network is read from the output of lockstep doctor --json, or given by \
+      --latency-us and --bandwidth-mbit. docs/plan.md has the formulas.
       """)
 
-  @Option(help: "Widths of the network, from inputs to outputs.")
+  @Option(help: "Layer widths of the network, from inputs to outputs, separated by commas.")
   var widths = "784,256,128,10"
 
   @Option(
-    help: "Rows in a batch on one node; on several, over all nodes (strong) or on each (weak).")
+    help: """
+      Rows per batch on one node; on several, over all nodes (strong scaling) or on each (weak \
+      scaling).
+      """)
   var batch = 128
 
   @OptionGroup(title: "One node")
@@ -34,25 +37,30 @@ struct PlanCommand: ParsableCommand {
   @OptionGroup(title: "Network")
   var network: PlanLinkOptions
 
-  @Option(help: "Numbers of nodes, separated by commas.")
+  @Option(help: "Numbers of nodes to predict for, separated by commas.")
   var nodes = "1,2,3,4,8,16,32,64,128,256,512,1024,2048,4096"
 
-  @Option(help: "Slices that a batch is cut into. (default: the ranks)")
+  @Option(help: "Slices per global batch. (default: number of ranks)")
   var slices: Int?
 
-  @Option(help: "How gradients travel.")
+  @Option(
+    help:
+      """
+      Communication pattern: every rank with every other, recursive halving, or whichever is \
+      expected to be faster.
+      """)
   var exchangeSchedule = ExchangeOptions.Schedule.auto
 
-  @Option(help: "Megabytes of gradients that are sent at a time.")
+  @Option(help: "Size of a gradient bucket in megabytes.")
   var bucketMb = TrainingOptions().bucketMegabytes
 
-  @Option(help: "Cores that all nodes share, where they are made of one machine.")
+  @Option(help: "Cores that all nodes share, if they run on one machine.")
   var sharedCores: Int?
 
-  @Flag(help: "Print JSON.")
+  @Flag(help: "Print the prediction as JSON.")
   var json = false
 
-  @OptionGroup(title: "Waiting for other ranks")
+  @OptionGroup(title: StallOptions.title)
   var stallOptions: StallOptions
 
   func validate() throws {

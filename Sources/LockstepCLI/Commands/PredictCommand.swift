@@ -7,23 +7,26 @@ import MessagePassing
 import NeuralCore
 import Training
 
-/// The command `predict`: computes a model's outputs for rows.
+/// The command `predict`: computes a model's predictions for rows.
 struct PredictCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "predict",
-    abstract: "Computes a model's class and probabilities, or values, a row.",
+    abstract: "Predict class and probabilities, or values, for each row.",
     discussion: DataHelp.text)
 
-  @Argument(help: "A checkpoint file, or a run directory for its newest one.")
+  @Argument(help: "A checkpoint file, or a run directory for its newest intact checkpoint.")
   var model: String
 
-  @Argument(help: "The rows. A table may have a target column, which is passed over, or none.")
+  @Argument(help: "Rows to predict. A target column of a table is ignored; it may be missing.")
   var data: String
 
-  @Option(name: .shortAndLong, help: "FILE.csv or FILE.npy. (default: CSV to standard output)")
+  @Option(
+    name: .shortAndLong,
+    help: ArgumentHelp(
+      "Output file, .csv or .npy. (default: CSV on standard output)", valueName: "file"))
   var output: String?
 
-  @OptionGroup(title: "Waiting for other ranks")
+  @OptionGroup(title: StallOptions.title)
   var stallOptions: StallOptions
 
   func run() throws {

@@ -73,6 +73,6 @@ struct ReportedRun {
       guard case .badConfiguration(let message) = error else { throw error }
       throw RunRecordError.damaged(message)
     }
-    return entries.map { ($0.key, ConfigurationText.text(of: $0.value)) }
+    return entries.map { ($0.key, $0.value.yaml) }
   }
 }
