@@ -60,7 +60,7 @@ let package = Package(
       name: "Training",
       dependencies: [
         "Failures", "Tracing", "Machine", "NeuralCore", "Datasets", "Coordination", "Checkpoints",
-        "RunRecords", "Reports",
+        "RunRecords",
       ]),
     .target(
       name: "Diagnosis",

@@ -33,7 +33,7 @@ struct HostScalingTests {
     let result = try onHosts(
       3, "\"$scale\" --repeats 1 --output \"$output\" -- digits --steps 30 --layers 32")
     #expect(result.status == 0, "\(result.standardError)")
-    #expect(result.standardOutput.contains("identical to the bit in 3 runs"))
+    #expect(result.standardOutput.contains("bit-for-bit identical in 3 runs"))
     let cores = ProcessInfo.processInfo.processorCount
     #expect(
       result.standardOutput.contains("(node1, node2, node3) are one machine with") == (cores < 3))

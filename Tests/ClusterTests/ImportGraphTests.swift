@@ -19,7 +19,7 @@ struct ImportGraphTests {
     "Reports": ["Failures", "NeuralCore", "Checkpoints", "RunRecords"],
     "Training": [
       "Failures", "Tracing", "Machine", "NeuralCore", "Datasets", "Coordination", "Checkpoints",
-      "RunRecords", "Reports",
+      "RunRecords",
     ],
     "Diagnosis": [
       "Failures", "Tracing", "Machine", "MessagePassing", "NeuralCore", "Coordination",

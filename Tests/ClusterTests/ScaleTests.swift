@@ -36,7 +36,7 @@ struct ScaleTests {
     let result = try scale(
       ["--sizes", "1,2,3", "--repeats", "2", "--output", output] + Self.training)
     #expect(result.status == 0, "\(result.standardError)")
-    #expect(result.standardOutput.contains("identical to the bit in 6 runs"))
+    #expect(result.standardOutput.contains("bit-for-bit identical in 6 runs"))
     let runs = (1...2).flatMap { turn in (1...3).map { "ranks-\($0)-repeat-\(turn)" } }
     for name in runs {
       let config = try folder.file("scaling/\(name)", "config.yaml")

@@ -8,23 +8,24 @@ import Reports
 import RunRecords
 import Training
 
-/// The command `report`: writes a page about runs, and prints its tables.
+/// The command `report`: writes an HTML page about runs, and prints its tables.
 struct ReportCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "report", abstract: "Writes an HTML page about one run or several.",
+    commandName: "report", abstract: "Writes an HTML report on one or more runs.",
     discussion: """
-      The page needs nothing beside itself. It shows losses and speed over the steps, and, where
-      runs differ in ranks or hosts, time, speed-up, efficiency, traffic, and whether convergence
-      was identical to the bit. It reads the runs' logs, options and summaries, no checkpoint.
+      The page is self-contained. It shows losses and speed over the steps, and, for runs with
+      different numbers of ranks or hosts, time, speed-up, efficiency, traffic, and whether
+      convergence was bit-for-bit identical. It reads logs, options and summaries, but no
+      checkpoints.
       """)
 
-  @Argument(help: "Run directories; repeats of a size are summed up.")
+  @Argument(help: "Run directories; repeated runs of a size are summarized.")
   var runs: [String]
 
-  @Option(name: [.short, .long], help: "Where the page is written.")
+  @Option(name: [.short, .long], help: "Path of the page.")
   var output = "report.html"
 
-  @Flag(help: "Print the numbers as JSON instead of tables.")
+  @Flag(help: "Print JSON instead of tables.")
   var json = false
 
   @Flag(help: "Print nothing.")
@@ -33,7 +34,7 @@ struct ReportCommand: ParsableCommand {
   func run() throws {
     guard LaunchEnvironment.current.isFirst else { return }
     do {
-      let report = try RunReport(runs)
+      let report = try RunReport(runs, resolveOptions: Self.resolveOptions)
       let text = json ? try report.json() : report.text + "\nreport  \(output)\n"
       try TextFile.publish(report.page.html, to: output)
       if !quiet { Terminal.write(text, to: .standardOutput) }
@@ -42,5 +43,12 @@ struct ReportCommand: ParsableCommand {
     } catch {
       throw ProgramExit(error)
     }
+  }
+
+  /// Rejects unknown options in a `config.yaml`, and fills in defaults.
+  private static func resolveOptions(_ content: [UInt8], path: String) throws -> [UInt8] {
+    var options = TrainingOptions()
+    try options.read(configuration: content, path: path)
+    return Array(options.configuration(slices: options.slices ?? 1).utf8)
   }
 }
