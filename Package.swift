@@ -6,6 +6,8 @@ let package = Package(
   name: "lockstep",
   products: [
     .executable(name: "lockstep", targets: ["LockstepCLI"]),
+    .library(name: "Failures", targets: ["Failures"]),
+    .library(name: "Machine", targets: ["Machine"]),
     .library(name: "MessagePassing", targets: ["MessagePassing"]),
     .library(name: "NeuralCore", targets: ["NeuralCore"]),
     .library(name: "Datasets", targets: ["Datasets"]),
@@ -35,8 +37,9 @@ let package = Package(
       name: "CXXHash", pkgConfig: "libxxhash", providers: [.apt(["libxxhash-dev"])]),
     .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
 
-    // Leaves: errors and exit statuses, the clock and spans, the host that a process runs on.
+    // Leaves: errors and exit statuses, files, the clock and spans, the host that a process runs on.
     .target(name: "Failures"),
+    .target(name: "Files", dependencies: ["Failures"]),
     .target(name: "Tracing"),
     .target(name: "Machine"),
 
@@ -44,23 +47,24 @@ let package = Package(
     .target(name: "MessagePassing", dependencies: ["Failures", "COpenMPI", "CMemoryFile"]),
     .target(name: "NeuralCore", dependencies: ["Tracing", "COneDNN", "CVectorMath", "CXXHash"]),
     .target(
-      name: "Datasets", dependencies: ["Failures", "Machine", "NeuralCore", "CZlib"],
+      name: "Datasets", dependencies: ["Failures", "Files", "Machine", "NeuralCore", "CZlib"],
       exclude: ["Resources/digits/README.md", "Resources/digits/LICENSE.scikit-learn.txt"],
       resources: [.embedInCode("Resources/digits/digits.csv.gz")]),
     .target(name: "Coordination", dependencies: ["Failures", "Tracing", "NeuralCore"]),
     .target(
       name: "DataParallel",
       dependencies: ["Failures", "Tracing", "MessagePassing", "NeuralCore", "Coordination"]),
-    .target(name: "Checkpoints", dependencies: ["Failures", "NeuralCore"]),
+    .target(name: "Checkpoints", dependencies: ["Failures", "Files", "NeuralCore"]),
     .target(
-      name: "RunRecords", dependencies: ["Failures", .product(name: "Yams", package: "Yams")]),
+      name: "RunRecords",
+      dependencies: ["Failures", "Files", .product(name: "Yams", package: "Yams")]),
     .target(
       name: "Reports", dependencies: ["Failures", "NeuralCore", "Checkpoints", "RunRecords"]),
     .target(
       name: "Training",
       dependencies: [
-        "Failures", "Tracing", "Machine", "NeuralCore", "Datasets", "Coordination", "Checkpoints",
-        "RunRecords",
+        "Failures", "Files", "Tracing", "Machine", "NeuralCore", "Datasets", "Coordination",
+        "Checkpoints", "RunRecords",
       ]),
     .target(
       name: "Diagnosis",
@@ -73,7 +77,7 @@ let package = Package(
     .executableTarget(
       name: "LockstepCLI",
       dependencies: [
-        "Failures", "Machine", "MessagePassing", "NeuralCore", "Datasets", "Coordination",
+        "Failures", "Files", "Machine", "MessagePassing", "NeuralCore", "Datasets", "Coordination",
         "DataParallel", "Checkpoints", "RunRecords", "Reports", "Training", "Diagnosis", "CSignals",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
@@ -81,7 +85,7 @@ let package = Package(
     // Programs that use the libraries.
     .executableTarget(
       name: "FitCurve",
-      dependencies: ["Coordination", "DataParallel", "MessagePassing", "NeuralCore"],
+      dependencies: ["Machine", "Coordination", "DataParallel", "MessagePassing", "NeuralCore"],
       path: "Examples/FitCurve"),
 
     // What Benchmarks/kernels runs.
@@ -89,15 +93,16 @@ let package = Package(
       name: "KernelBenchmark", dependencies: ["Tracing", "NeuralCore", "COneDNN", "CVectorMath"],
       path: "Benchmarks/KernelBenchmark"),
 
-    // Tests: one target a module; RankChecks is what mpirun starts at 1 to 4 ranks, ReaderFuzz feeds
-    // changed files to readers.
+    // Tests: one target per module; then what a user of the program gets, what the launch scripts
+    // do, and what holds for the repository. RankChecks is what mpirun starts on 1 to 4 ranks,
+    // ReaderFuzz feeds mutated files to the readers.
     .target(name: "TestSupport", path: "Tests/TestSupport"),
     .target(
       name: "GoldenSupport", dependencies: ["NeuralCore"], path: "Tests/GoldenSupport"),
     .executableTarget(
       name: "RankChecks",
       dependencies: [
-        "Failures", "MessagePassing", "NeuralCore", "Coordination", "DataParallel", "Diagnosis",
+        "Failures", "Machine", "MessagePassing", "NeuralCore", "Coordination", "DataParallel",
         "GoldenSupport",
       ],
       path: "Tests/RankChecks"),
@@ -109,7 +114,8 @@ let package = Package(
         "Training",
       ],
       path: "Tests/ReaderFuzz"),
-    .testTarget(name: "MessagePassingTests", dependencies: ["MessagePassing", "TestSupport"]),
+    .testTarget(
+      name: "MessagePassingTests", dependencies: ["RankChecks", "MessagePassing", "TestSupport"]),
     .testTarget(
       name: "NeuralCoreTests",
       dependencies: ["NeuralCore", "Tracing", "GoldenSupport", "TestSupport"],
@@ -123,7 +129,7 @@ let package = Package(
       ]),
     .testTarget(
       name: "CheckpointsTests",
-      dependencies: ["Failures", "Checkpoints", "NeuralCore", "TestSupport"]),
+      dependencies: ["Failures", "Files", "Checkpoints", "NeuralCore", "TestSupport"]),
     .testTarget(
       name: "ReportsTests", dependencies: ["Failures", "RunRecords", "Reports", "TestSupport"]),
     .testTarget(
@@ -135,11 +141,13 @@ let package = Package(
       ]),
     .testTarget(name: "LockstepCLITests", dependencies: ["LockstepCLI", "TestSupport"]),
     .testTarget(
-      name: "ClusterTests",
-      dependencies: [
-        "LockstepCLI", "RankChecks", "ReaderFuzz", "FitCurve", "Checkpoints", "TestSupport",
-      ],
-      exclude: ["Scripts", "Preload"]),
+      name: "EndToEndTests", dependencies: ["LockstepCLI", "Checkpoints", "TestSupport"]),
+    .testTarget(
+      name: "LauncherTests", dependencies: ["LockstepCLI", "TestSupport"], exclude: ["Scripts"]),
+    .testTarget(
+      name: "RepositoryTests",
+      dependencies: ["LockstepCLI", "ReaderFuzz", "FitCurve", "TestSupport"],
+      exclude: ["Preload"]),
   ],
   swiftLanguageModes: [.v6]
 )

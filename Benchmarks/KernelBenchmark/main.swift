@@ -2,7 +2,24 @@
 import Foundation
 import NeuralCore
 
-/// What `Benchmarks/kernels` runs: `KernelBenchmark [--json] [NETWORK...]`.
+// The program of `Benchmarks/kernels`: `KernelBenchmark [--json] [NETWORK...]`.
+
+/// The largest layer of a benchmark network, and the network's number of classes.
+struct Workload {
+  let name: String
+  let batch: Int
+  let inputs: Int
+  let outputs: Int
+  let classes: Int
+
+  static let all = [
+    Workload(name: "W1", batch: 128, inputs: 784, outputs: 256, classes: 10),
+    Workload(name: "W2", batch: 1024, inputs: 4096, outputs: 4096, classes: 1000),
+    Workload(name: "W3", batch: 32, inputs: 64, outputs: 64, classes: 10),
+    Workload(name: "W4", batch: 1024, inputs: 1024, outputs: 1024, classes: 10),
+  ]
+}
+
 func end(_ message: String, status: Int32) -> Never {
   FileHandle.standardError.write(Data("Benchmarks/kernels: \(message)\n".utf8))
   exit(status)
@@ -10,7 +27,7 @@ func end(_ message: String, status: Int32) -> Never {
 
 let names = CommandLine.arguments.dropFirst().filter { $0 != "--json" }
 for name in names where !Workload.all.contains(where: { $0.name == name }) {
-  end("unknown network \(name): must be of W1, W2, W3, W4", status: 64)
+  end("unknown network \(name): must be one of W1, W2, W3, W4", status: 64)
 }
 
 do {

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the peers share: arguments, pinning, data, initial weights, starting ranks, the report.
+"""Common parts of the peers: arguments, core binding, data, initial weights, starting ranks, the report.
 
-Import this and call set_up() before importing the framework: the affinity and the threads in the environment
-must be set first. Every peer trains the same network on the same rows from the same weights: per layer, batch norm
-of its input (eps 1e-5, affine), then fully connected with bias, then ReLU (not after the last); float32.
+Import this and call set_up() before importing the framework: core affinity and numbers of threads must be set first.
+Every peer trains the same network on the same rows from the same weights: per layer batch norm of its input (eps 1e-5,
+affine), a fully connected layer with bias, and ReLU (not after the last layer), in float32.
 """
 
 import argparse
@@ -23,20 +23,21 @@ THREAD_NAMES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 def parser(peer, description):
     options = argparse.ArgumentParser(peer, description=description)
     options.add_argument("--layers", default="784,256,128,10", help="widths, from inputs to outputs")
-    options.add_argument("--batch", type=int, default=128, help="rows of a batch, split evenly over the ranks")
-    options.add_argument("--steps", type=int, default=200, help="steps of a timed block")
-    options.add_argument("--warmup", type=int, default=20)
-    options.add_argument("--repeats", type=int, default=5, help="timed blocks")
-    options.add_argument("--samples", type=int, default=8192, help="rows of data")
+    options.add_argument("--batch", type=int, default=128, help="rows per batch, split evenly over the ranks")
+    options.add_argument("--steps", type=int, default=200, help="steps per timed block")
+    options.add_argument("--warmup", type=int, default=20, help="untimed steps before the first block")
+    options.add_argument("--repeats", type=int, default=5, help="number of timed blocks")
+    options.add_argument("--samples", type=int, default=8192, help="number of data rows")
     options.add_argument("--loss", choices=["ce", "mse"], default="ce")
     options.add_argument("--optimizer", choices=["adam", "sgd"], default="adam")
     options.add_argument("--lr", type=float, default=1e-3)
-    options.add_argument("--threads", type=int, default=1, help="threads of a rank")
+    options.add_argument("--threads", type=int, default=1, help="threads per rank")
     options.add_argument("--seed", type=int, default=0)
-    options.add_argument("--ranks", type=int, default=1, help="starts so many processes; not under mpirun")
-    options.add_argument("--no-pin", action="store_true", help="leave the affinity alone")
-    options.add_argument("--bn", choices=["local", "sync"], help="statistics of a rank's rows, or of the whole batch")
-    options.add_argument("--tag", default="", help="a word to find the line by")
+    options.add_argument("--ranks", type=int, default=1, help="number of processes to start; not under mpirun")
+    options.add_argument("--no-pin", action="store_true", help="don't bind ranks to cores")
+    options.add_argument("--bn", choices=["local", "sync"],
+                         help="batch norm statistics per rank (local) or over the whole batch (sync)")
+    options.add_argument("--tag", default="", help="label to include in the output")
     return options
 
 
@@ -55,7 +56,7 @@ def free_port():
 
 
 def start_ranks(ranks, variables=lambda rank: {}):
-    """Starts this program again, once a rank, and exits with the first status that isn't 0."""
+    """Starts this program once per rank, and exits with the first nonzero exit status, or 0."""
     group = dict(os.environ, WORLD_SIZE=str(ranks), MASTER_ADDR="127.0.0.1", MASTER_PORT=str(free_port()))
     running = []
     for rank in range(ranks):
@@ -74,7 +75,7 @@ def start_ranks(ranks, variables=lambda rank: {}):
 
 
 def set_up(options):
-    """Checks the arguments, sets threads and affinity; returns rank and size."""
+    """Checks the arguments, sets threads and core affinity; returns rank and size."""
     options.rank, options.size = rank, size = world()
     options.widths = [int(width) for width in options.layers.split(",")]
     if options.batch % size or options.samples % options.batch:
@@ -102,7 +103,7 @@ def batches(options):
 
 
 def weights(options):
-    """(weight, bias) of each layer, outputs x inputs, within torch's default bounds."""
+    """(weight, bias) of each layer; weights are outputs x inputs, all uniform within torch's default bounds."""
     import numpy
 
     generator = numpy.random.default_rng(options.seed + 1)
@@ -119,7 +120,8 @@ def peak_mb():
 
 
 def report(options, peer, variant, versions, seconds, losses, peaks):
-    """Rank 0 prints a line of JSON: seconds of each block, (first, last) loss, peak megabytes of each rank."""
+    """Rank 0 prints the results as one line of JSON, given the seconds of each block, (first, last) loss, and the peak
+    memory of each rank in megabytes."""
     if options.rank:
         return
     speeds = [options.steps / block for block in seconds]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""JAX: one jitted step with donated state; several ranks by jax.distributed and shard_map, summing by psum."""
+"""JAX: one jitted step with donated state; several ranks with jax.distributed, shard_map and psum."""
 
 import os
 import sys
@@ -8,7 +8,7 @@ import time
 import common
 
 arguments = common.parser("jax_dp.py", __doc__)
-arguments.add_argument("--scan", type=int, default=0, help="so many steps a call, by lax.scan")
+arguments.add_argument("--scan", type=int, default=0, help="number of steps per call, with lax.scan (0: no scan)")
 arguments.add_argument("--collectives", choices=["gloo", "mpi"], default="gloo", help="mpi needs MPITRAMPOLINE_LIB")
 arguments.add_argument("--inline", action="store_true", help="run on the calling thread (mpi needs it)")
 options = arguments.parse_args()
@@ -36,7 +36,7 @@ if size > 1:
     address = os.environ.get("MASTER_ADDR", "127.0.0.1") + ":" + os.environ.get("MASTER_PORT", "29411")
     jax.distributed.initialize(address, num_processes=size, process_id=rank)
 if (jax.device_count(), jax.local_device_count()) != (size, 1):
-    sys.exit(f"jax sees {jax.device_count()} devices, not {size}")
+    sys.exit(f"jax found {jax.device_count()} devices, expected {size}")
 mesh = Mesh(numpy.array(jax.devices()), ("data",))
 everywhere = NamedSharding(mesh, PartitionSpec())
 synchronized = options.bn == "sync" and size > 1
@@ -71,7 +71,7 @@ def loss_and_statistics(parameters, x, y):
 
 
 def sum_over_ranks(gradients, loss):
-    """One psum of everything in one vector."""
+    """Sums all gradients and the loss with a single psum of one flat vector."""
     leaves, tree = jax.tree.flatten(gradients)
     flat = lax.psum(jnp.concatenate([leaf.ravel() for leaf in leaves] + [loss[None]]), "data")
     parts, offset = [], 0
@@ -155,7 +155,7 @@ done = 0
 
 
 def train(steps):
-    """The losses of the first and of the last step."""
+    """Trains; returns the losses of the first and last step."""
     global state, done
     first = None
     for _ in range(steps // (options.scan or 1)):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""MLX on the CPU: mlx.nn with a compiled step, gradients averaged over mlx.distributed (mpi under mpirun, or ring)."""
+"""MLX on the CPU: mlx.nn, a compiled step, gradients averaged by mlx.distributed (mpi under mpirun, otherwise ring)."""
 
 import json
 import os
@@ -30,7 +30,7 @@ import numpy
 mx.set_default_device(mx.cpu)
 group = mx.distributed.init(backend=backend, strict=True) if size > 1 else None
 if group is not None and (group.size(), group.rank()) != (size, rank):
-    sys.exit(f"mlx sees {group.size()} ranks, not {size}")
+    sys.exit(f"mlx found {group.size()} ranks, expected {size}")
 
 
 class SynchronizedBatchNorm(nn.BatchNorm):
@@ -101,7 +101,7 @@ def train(steps):
 
 
 def from_all(value):
-    """A number of every rank."""
+    """Gathers a number from every rank."""
     own = mx.array([float(value)], dtype=mx.float32)
     return numpy.array(mx.distributed.all_gather(own, group=group) if size > 1 else own).tolist()
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""PyTorch: DistributedDataParallel over gloo, or one flat gradient buffer summed by mpi4py; a process a rank."""
+"""PyTorch: DistributedDataParallel over gloo, or one flat gradient buffer summed by mpi4py; one process per rank."""
 
 import os
 import sys
@@ -10,7 +10,7 @@ import common
 arguments = common.parser("torch_ddp.py", __doc__)
 arguments.add_argument("--compile", action="store_true", help="torch.compile the network and the loss")
 arguments.add_argument("--bucket-mb", type=float, default=25, help="DDP's bucket_cap_mb")
-arguments.add_argument("--mpi4py", action="store_true", help="no DDP: MPI.Allreduce in place (under mpirun)")
+arguments.add_argument("--mpi4py", action="store_true", help="in-place MPI.Allreduce instead of DDP (under mpirun)")
 options = arguments.parse_args()
 options.bn = options.bn or "local"
 if options.ranks > 1 and common.world()[1] == 1:
@@ -34,11 +34,11 @@ if options.mpi4py:
 
     communicator = MPI.COMM_WORLD
     if communicator.Get_size() != size:
-        sys.exit("--mpi4py runs under mpirun only")
+        sys.exit("--mpi4py requires mpirun")
 
 
 class MPISum(torch.autograd.Function):
-    """The sum over all ranks; its derivative is the sum of the ranks' derivatives."""
+    """The sum over all ranks; the gradient is the sum of the ranks' gradients."""
 
     @staticmethod
     def forward(ctx, x):
@@ -50,7 +50,7 @@ class MPISum(torch.autograd.Function):
 
 
 class SynchronizedBatchNorm(nn.BatchNorm1d):
-    """Batch norm over the whole batch, one differentiable all-reduce each way: torch's own needs a GPU."""
+    """Batch norm over the whole batch, with one differentiable all-reduce per direction: SyncBatchNorm needs a GPU."""
 
     def forward(self, x):
         if options.mpi4py:
@@ -131,7 +131,7 @@ def train(steps):
     return loss.detach()
 
 
-def meet():
+def barrier():
     if use_ddp:
         dist.barrier()
     if options.mpi4py:
@@ -139,7 +139,7 @@ def meet():
 
 
 def from_all(value):
-    """A number of every rank."""
+    """Gathers a number from every rank."""
     own = torch.tensor([float(value)])
     if use_ddp:
         parts = [torch.zeros(1) for _ in range(size)]
@@ -157,7 +157,7 @@ if options.warmup > 1:
     train(options.warmup - 1)
 seconds = []
 for _ in range(options.repeats):
-    meet()
+    barrier()
     start = time.perf_counter()
     last = train(options.steps)
     seconds.append(time.perf_counter() - start)
@@ -170,4 +170,4 @@ common.report(
 if use_ddp:
     dist.barrier()
     sys.stdout.flush()
-    os._exit(0)  # leaving in order ends in "terminate called without an active exception" now and then
+    os._exit(0)  # a normal exit sometimes fails with "terminate called without an active exception"

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the benchmark programs share. Standard library only."""
+"""Common parts of the benchmark programs. Standard library only."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Peers and Lockstep in turn on one network, and what comes out."""
+"""Alternating measurements of peers and Lockstep on one network, and their results."""
 
 import statistics
 
@@ -7,7 +7,7 @@ from .figures import spread
 from .program import MeasurementError, note
 from .runs import Variant, measure_lockstep, measure_peer, measure_side_by_side
 
-# The variants that were fastest on Zen 4 and Zen 5, and those close to them, by network and cores.
+# The variants that were fastest on Zen 4 and Zen 5, and those close to them, by network and number of cores.
 J, T, M = "jax", "torch", "mlx"
 SCAN = "--scan {scan}"
 VARIANTS = {
@@ -24,7 +24,7 @@ VARIANTS = {
 }
 JAX_OVER_MPI = Variant(J, ("--collectives mpi", "--inline", SCAN), 2, 1, True)
 
-# After the first round a variant stays only if it is within this share of the fastest one.
+# After the first round a variant is kept only if it reaches this fraction of the fastest variant's speed.
 CLOSE = 0.85
 
 
@@ -38,7 +38,7 @@ def variants(workload, cores, peers, with_jax_mpi):
 
 
 def compare(workload, cores, candidates, rounds, folder, under):
-    """One cell of the table: each round runs every variant, and Lockstep after each of them."""
+    """One result: each round runs every variant, and Lockstep after each of them."""
     pairs, errors = {variant: [] for variant in candidates}, {}
     splits = workload.splits if cores == 2 else (1,)
     for turn in range(rounds):
@@ -64,7 +64,7 @@ def compare(workload, cores, candidates, rounds, folder, under):
 
 
 def best_split(splits, pairs):
-    """On how many ranks Lockstep was fastest, by the median."""
+    """The number of ranks on which Lockstep has the highest median speed."""
     def median(ranks):
         speeds = [runs[ranks]["steps_per_s"] for measured in pairs.values() for _, runs in measured]
         return statistics.median(speeds) if speeds else 0
@@ -72,7 +72,7 @@ def best_split(splits, pairs):
 
 
 def rotated(items, turn):
-    """Another one goes first each round."""
+    """The items in order, starting with a different one each round."""
     start = turn % len(items) if items else 0
     return items[start:] + items[:start]
 
@@ -107,7 +107,7 @@ def cell(workload, cores, pairs, errors):
 
 
 def shares(pairs):
-    """Where Lockstep's time went in the last run."""
+    """Lockstep's shares of time in the last run."""
     return [run["share"] for runs in pairs.values() for _, run in runs][-1]
 
 
@@ -122,14 +122,14 @@ def summary(variant, runs):
 
 
 def compare_ranks(workload, rounds, under):
-    """Lockstep's 2 ranks against its 1, and against what the machine allows: two of half the batch side by side."""
+    """Lockstep on 2 ranks and on 1, and the machine's limit: two independent processes with half the batch each."""
     ones, twos, apart = [], [], []
     for _ in range(rounds):
         ones.append(measure_lockstep(workload, 1, under)["steps_per_s"])
         twos.append(measure_lockstep(workload, 2, under)["steps_per_s"])
         apart.append(measure_side_by_side(workload, under))
         note(f"{workload.name}: 1 rank {ones[-1]:.5g}, 2 ranks {twos[-1]:.5g}, ratio {twos[-1] / ones[-1]:.3f}; "
-             f"two apart {apart[-1]:.5g}, ratio {apart[-1] / ones[-1]:.3f}")
+             f"two independent {apart[-1]:.5g}, ratio {apart[-1] / ones[-1]:.3f}")
     ratio = spread([two / one for one, two in zip(ones, twos)])
     return {
         "workload": workload.name, "one_rank": spread(ones), "two_ranks": spread(twos), "ratio": ratio,

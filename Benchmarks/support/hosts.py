@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Hosts on one machine, as launch/local-cluster makes them: a core each, joined at a given rate. Needs root."""
+"""Virtual hosts of launch/local-cluster, with one core each, connected at a given bandwidth. Needs root."""
 
 import os
 import subprocess
@@ -11,7 +11,7 @@ LAUNCHER = ROOT / "launch/local-cluster"
 
 
 def check():
-    """Ends the program unless hosts can be made here."""
+    """Exits unless hosts can be created on this machine."""
     done = subprocess.run([LAUNCHER, "1", "--", "true"], stdin=subprocess.DEVNULL, capture_output=True, text=True,
                           check=False)
     if done.returncode != 0:
@@ -25,7 +25,7 @@ def call(*words):
 
 
 class Hosts:
-    """`with Hosts(2, "1gbit") as hosts:`; they are there until its end, or this program's."""
+    """`with Hosts(2, "1gbit") as hosts:`; they exist until the end of the block or of this program."""
 
     def __init__(self, count, rate):
         self.count, self.rate = count, rate
@@ -33,7 +33,7 @@ class Hosts:
 
     def __enter__(self):
         rate = ["--rate", self.rate] if self.rate else []
-        # It lasts until its input ends, as it does when this program is killed.
+        # The cluster's command runs until its input ends, which also happens when this program is killed.
         self.cluster = subprocess.Popen(
             [LAUNCHER, str(self.count), "--slots", "1", *rate, "--", "sh", "-c", "echo ready; exec cat"],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
@@ -45,7 +45,7 @@ class Hosts:
         self.cluster.communicate()
 
     def inside(self, host):
-        """What goes before a command that is to run on a host."""
+        """The prefix of a command that runs it on a host."""
         script = f'cd "$1" && shift && . "{ROOT}/launch/lib/cluster.bash" && enter_host {host} "$@"'
         return ["nsenter", "--target", str(self.cluster.pid), "--mount", "bash", "-c", script, "bash", os.getcwd()]
 
@@ -54,7 +54,7 @@ class Hosts:
         return ",".join(f"node{host}:1" for host in range(1, self.count + 1))
 
     def gigabits(self, seconds=1.0):
-        """What one TCP stream from host 1 to host 2 carries."""
+        """The bandwidth of one TCP stream from host 1 to host 2, in Gbit/s."""
         server = subprocess.Popen([*self.inside(2), "python3", "-c", RECEIVER, self.addresses[1]],
                                   stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
         try:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the figures were measured on."""
+"""A description of the machine on which the results were measured."""
 
 import datetime
 import os
@@ -7,7 +7,7 @@ import subprocess
 
 from .program import ROOT
 
-# Where the name says little, as in virtual machines: (family, first model, last model) of AMD's architectures.
+# (family, first model, last model) of AMD's architectures, for virtual machines, whose processor names say little.
 AMD = {
     "Zen 3": [(25, 0x00, 0x0F), (25, 0x20, 0x5F)],
     "Zen 4": [(25, 0x10, 0x1F), (25, 0x60, 0x7F), (25, 0xA0, 0xAF)],
@@ -16,7 +16,7 @@ AMD = {
 
 
 def processor():
-    """A line such as AMD EPYC (Zen 4; family 25, model 17; AVX-512)."""
+    """A description such as AMD EPYC (Zen 4; family 25, model 17; AVX-512)."""
     fields = {}
     with open("/proc/cpuinfo", encoding="ascii", errors="replace") as lines:
         for line in lines:
@@ -37,12 +37,12 @@ def has_avx512():
 
 
 def cores():
-    """Cores that this process may use."""
+    """The number of cores that this process may use."""
     return len(os.sched_getaffinity(0))
 
 
 def commit():
-    """The measured source's commit, with a + when files differ from it."""
+    """The commit of the measured source, with a + if there are uncommitted changes."""
     def git(*arguments):
         done = subprocess.run(["git", "-C", ROOT, *arguments], capture_output=True, text=True, check=False)
         return done.stdout.strip()
@@ -51,7 +51,7 @@ def commit():
 
 
 def description():
-    """For the head of a results file."""
+    """The header of a results file."""
     return {
         "processor": processor(), "cores": cores(), "kernel": os.uname().release, "commit": commit(),
         "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),

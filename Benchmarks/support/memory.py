@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Peak memory of all ranks together, pages that they share counted once."""
+"""Peak memory of all ranks together, counting shared pages once."""
 
 import os
 import pathlib
@@ -14,7 +14,7 @@ INTERVAL = 0.02
 
 
 def processes_below(ancestor):
-    """Process numbers of all descendants."""
+    """Process IDs of all descendants."""
     children = {}
     for entry in PROC.iterdir():
         if entry.name.isdigit():
@@ -32,7 +32,7 @@ def processes_below(ancestor):
 
 
 def proportional_megabytes(process):
-    """Resident memory, where a page that n processes map counts as 1/n; 0 for other programs and ended ones."""
+    """Proportional set size (a page mapped by n processes counts as 1/n); 0 for other programs and exited processes."""
     try:
         if os.path.basename(os.readlink(PROC / str(process) / "exe")) != "lockstep":
             return 0
@@ -45,10 +45,10 @@ def proportional_megabytes(process):
 
 
 def peak_megabytes(workload, ranks, under=(), timeout=300):
-    """The most that all ranks of a bench held at one time, by samples every 20 ms."""
+    """The maximum memory of all ranks of a bench at one time, sampled every 20 ms."""
     command = [*under, *lockstep_command(workload, ranks)]
     if under:
-        timeout *= 10  # it may wait its turn
+        timeout *= 10  # the prefix may wait for a lock
     process = subprocess.Popen(
         list(map(str, command)), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
         text=True, start_new_session=True)
@@ -57,11 +57,11 @@ def peak_megabytes(workload, ranks, under=(), timeout=300):
         while process.poll() is None:
             peak = max(peak, sum(map(proportional_megabytes, processes_below(process.pid))))
             if time.monotonic() > deadline:
-                raise MeasurementError(f"no end after {timeout} s: {command}")
+                raise MeasurementError(f"timed out after {timeout} s: {command}")
             time.sleep(INTERVAL)
     except BaseException:
         end_group(process)
         raise
     if process.returncode != 0:
-        raise MeasurementError(f"bench ended with {process.returncode}: {process.stderr.read().strip()[-200:]}")
+        raise MeasurementError(f"bench exited with status {process.returncode}: {process.stderr.read().strip()[-200:]}")
     return peak

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How a benchmark program reads its arguments, starts others and ends: one line and a status of sysexits.h."""
+"""Arguments, subprocesses and errors of the benchmark programs. An error is one line and a status of sysexits.h."""
 
 import argparse
 import os
@@ -21,12 +21,12 @@ def fail(status, message):
 
 
 def note(message):
-    """A line on how far things are; results alone go to standard output."""
+    """Reports progress on standard error; standard output is for results only."""
     print(message, file=sys.stderr, flush=True)
 
 
 class Arguments(argparse.ArgumentParser):
-    """Wrong usage ends with 64."""
+    """An argument parser whose errors exit with status 64."""
 
     def __init__(self, description):
         super().__init__(description=description, formatter_class=argparse.RawTextHelpFormatter)
@@ -36,21 +36,21 @@ class Arguments(argparse.ArgumentParser):
 
 
 class MeasurementError(Exception):
-    """A program that was to be measured gave no figures."""
+    """A measured program failed or printed no result."""
 
 
 def end_on_sigterm():
-    """Turns SIGTERM into an exit that ends what was started and removes what was made."""
+    """Turns SIGTERM into a normal exit, which stops subprocesses and removes temporary files."""
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
 
 
 def run(command, environment=None, under=(), timeout=300):
-    """What a command prints. It is ended, with all that it started, when it takes longer than the timeout.
+    """The standard output of a command, which is killed with its children when it exceeds the timeout.
 
-    Raises MeasurementError when it fails."""
+    Raises MeasurementError if it fails."""
     line = [*under, *map(str, command)]
     if under:
-        timeout *= 10  # it may wait its turn
+        timeout *= 10  # the prefix may wait for a lock
     try:
         process = subprocess.Popen(
             line, env=dict(os.environ, **(environment or {})), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
@@ -62,16 +62,17 @@ def run(command, environment=None, under=(), timeout=300):
     except BaseException as error:
         end_group(process)
         if isinstance(error, subprocess.TimeoutExpired):
-            raise MeasurementError(f"no end after {timeout} s: {shlex.join(line)}") from error
+            raise MeasurementError(f"timed out after {timeout} s: {shlex.join(line)}") from error
         raise
     if process.returncode != 0:
         lines = [text for text in (errors or output).splitlines() if text.strip()]
-        raise MeasurementError(f"{lines[-1] if lines else 'no word'} (status {process.returncode}: {shlex.join(line)})")
+        raise MeasurementError(
+            f"{lines[-1] if lines else 'no output'} (status {process.returncode}: {shlex.join(line)})")
     return output
 
 
 def end_group(process):
-    """Ends a process and its children: politely, so that mpirun ends its ranks, then for sure."""
+    """Ends a process and its children: with SIGTERM, so that mpirun ends its ranks, then with SIGKILL."""
     for number in (signal.SIGTERM, signal.SIGKILL):
         try:
             os.killpg(process.pid, number)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Starts Lockstep's bench and the peers, and reads the line of JSON that each prints."""
+"""Runs lockstep bench and the peers, and reads the line of JSON that each prints."""
 
 import dataclasses
 import json
@@ -16,7 +16,7 @@ DEFAULT_PEERS = BENCHMARKS / ".peers"
 
 @dataclass(frozen=True)
 class Variant:
-    """One way to run a peer; {scan} in its arguments stands for the workload's."""
+    """One way to run a peer; {scan} in its arguments is replaced by the workload's value."""
 
     peer: str
     arguments: tuple = ()
@@ -26,7 +26,7 @@ class Variant:
 
     @property
     def name(self):
-        """Such as jax scan inline, 1 x 2: ranks x threads."""
+        """A name such as jax scan inline, 1 x 2 (ranks x threads)."""
         words = [word.removeprefix("--").removesuffix(" {scan}") for word in reversed(self.arguments)]
         plain = {"torch": "eager", "jax": "jit", "mlx": "compile"}[self.peer]
         if self.peer == "jax" and "scan" not in words or not words:
@@ -38,12 +38,12 @@ PROGRAMS = {"torch": "torch_ddp.py", "jax": "jax_dp.py", "mlx": "mlx_dp.py"}
 
 
 def peer_environment(folder, variant):
-    """The settings that make a peer fast; without them they are 1.5 to 20 times slower."""
+    """Environment variables that make a peer fast; without them the peers are 1.5 to 20 times slower."""
     preload = pathlib.Path(folder) / "preload"
     if variant.peer == "torch":
         return {"LD_PRELOAD": f"{preload / 'libmkl_intel_cpu.so'}:{preload / 'libtcmalloc_minimal.so.4'}"}
     if variant.peer == "mlx":
-        # Its thread pool starts at load, before the program can say how many threads it wants.
+        # OpenBLAS starts its threads when it is loaded, before the program can set their number.
         variables = {"LD_PRELOAD": str(preload / "libopenblas.so.0"), "OPENBLAS_NUM_THREADS": str(variant.threads)}
         if machine.has_avx512():
             variables["OPENBLAS_CORETYPE"] = "SkylakeX"
@@ -54,7 +54,7 @@ def peer_environment(folder, variant):
 def need_peers(folder):
     needed = ["bin/python", "preload/libmkl_intel_cpu.so", "preload/libtcmalloc_minimal.so.4"]
     if not all((pathlib.Path(folder) / name).exists() for name in needed):
-        fail(MISSING, f"{folder} has no peers: run Benchmarks/setup-peers {folder} first")
+        fail(MISSING, f"{folder} has no peers installed: run Benchmarks/setup-peers {folder} first")
 
 
 def need_lockstep():
@@ -64,7 +64,7 @@ def need_lockstep():
 
 
 def peer_command(folder, workload, variant):
-    """The command of a peer's one rank; several ranks without MPI are started by the program itself."""
+    """The command of one rank of a peer; without MPI the program itself starts further ranks."""
     command = [pathlib.Path(folder) / "bin/python", BENCHMARKS / "peers" / PROGRAMS[variant.peer]]
     command += ["--layers", workload.widths, *workload.options, "--threads", str(variant.threads)]
     for argument in variant.arguments:
@@ -73,7 +73,7 @@ def peer_command(folder, workload, variant):
 
 
 def measure_peer(folder, workload, variant, under=(), timeout=300):
-    """Steps a second and more, as the peer's line of JSON says."""
+    """Runs a peer; returns the values of its line of JSON."""
     command = peer_command(folder, workload, variant)
     environment = peer_environment(folder, variant)
     if variant.mpi:
@@ -87,32 +87,32 @@ def measure_peer(folder, workload, variant, under=(), timeout=300):
 
 
 def lockstep_command(workload, ranks, launcher=()):
-    """Lockstep's bench, started as a user would and with its defaults."""
+    """The command of lockstep bench, started as a user would, with default options."""
     return [ROOT / "launch/run", "-n", str(ranks), *launcher, "--", "bench", "--widths", workload.widths,
             *workload.options]
 
 
 def measure_lockstep(workload, ranks, under=(), timeout=300):
-    """Steps a second and more of Lockstep."""
+    """Runs lockstep bench; returns the values of its line of JSON."""
     return json_line(run(lockstep_command(workload, ranks), None, under, timeout))
 
 
 def measure_side_by_side(workload, under=(), timeout=300):
-    """Steps a second of each of two programs with half the batch, on a core each, that know nothing of each other.
+    """Steps per second of two independent processes with half the batch and one core each.
 
-    What two ranks would do if exchanging took no time, on cores that share power, memory and cache.
+    This is the speed of two ranks if communication took no time, on cores that share power, memory and cache.
     """
     half = dataclasses.replace(workload, batch=workload.batch // 2)
     script = 'taskset -c 0 "$@" & one=$!; taskset -c 1 "$@" & wait "$one" && wait $!'
     command = ["bash", "-c", script, "apart", *lockstep_command(half, 1, ("--bind", "none"))]
     lines = [line for line in run(command, None, under, timeout).splitlines() if line.startswith("{")]
     if len(lines) != 2:
-        raise MeasurementError(f"{len(lines)} of two programs that ran side by side printed a line")
+        raise MeasurementError(f"only {len(lines)} of two independent processes printed a result")
     return statistics.mean(json_line(line)["steps_per_s"] for line in lines)
 
 
 def json_line(output):
-    """The last line of JSON in what a program printed."""
+    """The last line of JSON in a program's output."""
     for line in reversed(output.splitlines()):
         if line.startswith("{"):
             try:
@@ -121,4 +121,4 @@ def json_line(output):
                 continue
             if "steps_per_s" in values:
                 return values
-    raise MeasurementError(f"no line of JSON in what it printed: {output.strip()[-200:]!r}")
+    raise MeasurementError(f"no line of JSON in the output: {output.strip()[-200:]!r}")

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The networks that are measured, and what the figures must reach.
+"""The measured networks, and the speed and memory that they must reach.
 
-Batch norm on every layer's input, ReLU, Adam, cross-entropy, float32; batch is that of all ranks together.
+Batch norm on every layer's input, ReLU, Adam, cross-entropy, float32; the batch is that of all ranks together.
 """
 
 from dataclasses import dataclass, field
@@ -12,20 +12,20 @@ class Workload:
     name: str
     widths: str
     batch: int
-    # A timed block, what goes before it, and how many blocks.
+    # Steps per timed block, steps before the first block, number of blocks.
     steps: int
     warmup: int
     repeats: int
-    # Steps a call where a peer takes several (jax scan).
+    # Steps per call with jax scan.
     scan: int
-    # Least ratios to the best peer, and ratios that are the aim, by cores.
+    # Minimum and target ratio to the best peer, by cores.
     floors: dict = field(default_factory=dict)
     aims: dict = field(default_factory=dict)
-    # Least ratio of 2 ranks to 1.
+    # Minimum speed-up of 2 ranks over 1.
     speedup: float = 0
-    # Most megabytes of all ranks together, by ranks.
+    # Maximum memory of all ranks together in megabytes, by ranks.
     memory: dict = field(default_factory=dict)
-    # How Lockstep may use 2 cores, by ranks: peers may split them as they like too.
+    # The numbers of ranks that Lockstep may use on 2 cores; the fastest counts, as for the peers.
     splits: tuple = (2,)
 
     @property
@@ -34,12 +34,12 @@ class Workload:
 
     @property
     def options(self):
-        """Arguments that Lockstep and the peers have in common."""
+        """Arguments common to Lockstep and the peers."""
         return ["--batch", str(self.batch), "--steps", str(self.steps), "--warmup", str(self.warmup),
                 "--repeats", str(self.repeats)]
 
     def quick(self):
-        """The same with fewer blocks."""
+        """The same with fewer and shorter blocks."""
         return Workload(**{**self.__dict__, "repeats": 2, "steps": max(self.scan, self.steps // 2)})
 
 
@@ -62,5 +62,5 @@ def chosen(names):
     wanted = names.split(",")
     unknown = [name for name in wanted if name not in WORKLOADS]
     if unknown:
-        raise ValueError(f"unknown network {unknown[0]}: must be of {', '.join(WORKLOADS)}")
+        raise ValueError(f"unknown network {unknown[0]}: must be one or more of {', '.join(WORKLOADS)}")
     return [workload for name, workload in WORKLOADS.items() if name in wanted]

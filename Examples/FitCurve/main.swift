@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-// Fits a network to noisy points of a curve, on one rank or on several:
+// Fits a network to noisy points of a curve, on one or several ranks:
 //
 //     launch/build --product FitCurve
 //     mpirun -n 4 .build/release/FitCurve
 //
-// Ranks share the work, and the weights have the same bits on 1 to 8 of them.
+// The ranks share the work, and the weights are bitwise equal on 1 to 8 of them.
 import Coordination
 import DataParallel
 import Foundation
+import Machine
 import MessagePassing
 import NeuralCore
 
-/// Points of y = sin(3 x) with some noise, the same on every rank.
+/// Noisy points of y = sin(3 x), the same on all ranks.
 struct Points {
   let x: AlignedBuffer<Float>
   let y: AlignedBuffer<Float>
@@ -26,7 +27,7 @@ struct Points {
     for i in 0..<count { y[i] += sin(3 * x[i]) }
   }
 
-  /// All points as one batch, of which a rank has the rows of its slices.
+  /// All points as one global batch; this rank holds the rows of its slices.
   func batch(for slices: SlicePartition) -> Batch {
     let own = slices.ownedRows(batchRows: x.count)
     return Batch(
@@ -43,8 +44,8 @@ func fit(_ environment: MPIEnvironment) throws {
     ],
     loss: MeanSquaredError(), optimizer: AdamOptimizer(),
     schedule: LearningRateSchedule(base: 0.02), seed: 0)
-  // Alone, the network is ready now. A group makes it one of several replicas.
-  let group = try MPIProcessGroup(environment.world, host: environment.host)
+  // The network could train alone now. Joining the group makes it one of several replicas.
+  let group = try MPIProcessGroup(environment.world, host: Host.name)
   try group.join(network, slices: max(8, group.size), exchange: ExchangeOptions())
 
   let points = Points(count: 1000)
@@ -78,7 +79,7 @@ do {
     try fit(environment)
     try environment.finalize()
   } catch {
-    // The others may be waiting for this rank.
+    // Other ranks may be waiting for this one.
     FileHandle.standardError.write(Data("FitCurve: \(error)\n".utf8))
     environment.world.abort(status: 70)
   }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// For _Fork, which a signal handler may call.
+// For _Fork, which is async-signal-safe.
 #define _GNU_SOURCE
 #include "clockstep_signals.h"
 
@@ -27,7 +27,7 @@ static long long milliseconds(void) {
   return time.tv_sec * 1000LL + time.tv_nsec / 1000000;
 }
 
-// One wish often comes twice: from whoever signals a whole process group, and from the launcher.
+// One request often arrives twice: from a signal to the whole process group, and from the launcher.
 static void note_stop(int number) {
   int asked = number == SIGUSR1 ? SIGTERM : number == SIGUSR2 ? SIGINT : number;
   int none = 0;
@@ -36,8 +36,8 @@ static void note_stop(int number) {
   if (milliseconds() - atomic_load(&first_time) >= 500) _exit(128 + asked);
 }
 
-// oneDNN's generated kernels let the stack pointer point into their buffers on the heap. A handler's frame put there
-// overwrites what lies below, so handlers have a stack of their own.
+// oneDNN's generated kernels point the stack pointer into their heap buffers. A handler's frame would overwrite what
+// lies below, so handlers run on an alternate stack.
 static void use_own_stack(void) {
   static char stack[64 * 1024] __attribute__((aligned(64)));
   stack_t present, own = {.ss_sp = stack, .ss_size = sizeof stack};
@@ -51,7 +51,7 @@ static void handle(int number, void (*handler)(int)) {
   action.sa_flags = SA_RESTART | SA_ONSTACK;
   sigemptyset(&action.sa_mask);
   sigaction(number, &action, 0);
-  // Whoever started this process may have had it blocked.
+  // The parent process may have blocked the signal.
   sigset_t own;
   sigemptyset(&own);
   sigaddset(&own, number);
@@ -88,12 +88,12 @@ static int is_daemon(pid_t process) {
 void clockstep_end_daemon_after(unsigned seconds) {
   pid_t parent = getppid();
   if (!is_daemon(parent)) return;
-  // Not its number, which another process may have by then.
+  // Not its process id, which may have been reused by then.
   int daemon = (int)syscall(SYS_pidfd_open, parent, 0);
   if (daemon < 0 || _Fork() != 0) return;
   setsid();
   signal(SIGTERM, SIG_IGN);
-  // The daemon reads its ranks' output to its end.
+  // The daemon reads its ranks' output until every copy of the pipe is closed, so keep none.
   dup2(daemon, 0);
   syscall(SYS_close_range, 1, ~0U, 0);
   struct pollfd ended = {.fd = 0, .events = POLLIN};
@@ -103,7 +103,7 @@ void clockstep_end_daemon_after(unsigned seconds) {
 
 static void leave(int number) {
   (void)number;
-  // It may be as far from the launcher as this process is.
+  // The daemon may have lost the launcher, too.
   clockstep_end_daemon_after(2);
   const char *message = atomic_load(&alarm_message);
   if (message && write(2, message, strlen(message)) < 0) _exit(atomic_load(&alarm_status));

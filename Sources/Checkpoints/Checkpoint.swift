@@ -7,17 +7,17 @@ public import NeuralCore
 /// let checkpoint = try Checkpoint(path: "runs/a/checkpoints/step-000000120.safetensors")
 /// let weights = try checkpoint.tensor("layers.0.weight")
 /// ```
-/// Every byte of the file is covered by a checksum: the header's is checked when it is opened, a
-/// tensor's when that is read, and all of them by `verify()`.
+/// Every byte of the file is covered by a checksum: the header's is checked when the file is opened,
+/// a tensor's when the tensor is read, and all of them by `verify()`.
 public struct Checkpoint: Sendable {
-  /// Where training stood.
+  /// The position in training, and what resuming needs.
   public let metadata: CheckpointMetadata
   private let file: SafetensorsFile
 
   /// Opens a checkpoint and checks its header.
   ///
-  /// - Throws: `CheckpointError`: `.missing`; `.malformed` also for a safetensors file that is no
-  ///   checkpoint of ours; `.newerFormat`; `.readFailed`.
+  /// - Throws: `CheckpointError`: `.missing`; `.malformed`, also for a safetensors file that is not
+  ///   a Lockstep checkpoint; `.newerFormat`; `.readFailed`.
   public init(path: String) throws {
     file = try SafetensorsFile(path: path)
     do {
@@ -33,42 +33,45 @@ public struct Checkpoint: Sendable {
     }
   }
 
-  /// Where the file is.
+  /// The path of the file.
   public var path: String { file.path }
 
   /// The tensors in the order of their bytes.
   public var tensors: [TensorEntry] { file.tensors }
 
-  /// Where a tensor is, or nil if the checkpoint has none of that name.
+  /// The position of a tensor, or nil if the checkpoint has none of that name.
   public func entry(_ name: String) -> TensorEntry? { file.entry(name) }
 
-  /// Reads a tensor into memory of the caller's, which must have exactly its size.
+  /// The position of a tensor that must have a certain shape.
   ///
-  /// - Throws: `CheckpointError.malformed` where there is no such tensor, or one of another size, or
-  ///   one that does not match its checksum; `.readFailed`.
-  public func read(_ name: String, into values: UnsafeMutableBufferPointer<Float>) throws {
-    try file.read(name, into: values)
+  /// - Throws: `CheckpointError.malformed` if there is no such tensor, or one of another shape.
+  @discardableResult
+  public func entry(_ name: String, shape: [Int]) throws(CheckpointError) -> TensorEntry {
+    try file.entry(name, shape: shape)
   }
 
-  /// Reads a tensor of a layout's shape into memory of the caller's, in the layout's order.
+  /// Reads a tensor of a layout's shape into memory, in the layout's order.
   ///
-  /// - Throws: As `read(_:into:)` does, and `CheckpointError.malformed` where the shape is another.
+  /// - Throws: `CheckpointError.malformed` if there is no such tensor, one of another shape, or one
+  ///   that does not match its checksum; the content of the memory is then undefined; `.readFailed`.
   public func read(
     _ name: String, as layout: TensorLayout, into values: UnsafeMutableBufferPointer<Float>
-  ) throws {
+  ) throws(CheckpointError) {
     try file.read(name, as: layout, into: values)
   }
 
-  /// Reads a tensor into memory of its own.
+  /// Reads a tensor into a new buffer, in row-major order.
   ///
-  /// - Throws: As `read(_:into:)` does.
-  public func tensor(_ name: String) throws -> AlignedBuffer<Float> {
+  /// - Throws: `CheckpointError.malformed` if there is no such tensor, or it does not match its
+  ///   checksum; `.readFailed`.
+  public func tensor(_ name: String) throws(CheckpointError) -> AlignedBuffer<Float> {
     try file.tensor(name)
   }
 
-  /// Reads the whole file, a piece at a time, and holds every tensor against its checksum.
+  /// Reads the whole file, in pieces, and checks every tensor against its checksum.
   ///
-  /// - Throws: `CheckpointError.malformed` with the name of the first that does not match.
+  /// - Throws: `CheckpointError.malformed` with the name of the first that does not match;
+  ///   `.readFailed`.
   public func verify() throws {
     try file.verify()
   }

@@ -1,39 +1,40 @@
 // SPDX-License-Identifier: Apache-2.0
 public import NeuralCore
 
-/// What a checkpoint holds besides tensors: where training stood, and what it needs to go on.
+/// What a checkpoint holds besides tensors: the position in training, and what resuming needs.
 ///
-/// In the file it is the string map of the safetensors header, and so it is in Codable form.
+/// In the file it is the string map of the safetensors header, which is also its Codable form.
 public struct CheckpointMetadata: Equatable, Sendable {
   /// The value of `format` in every checkpoint.
   public static let format = "lockstep checkpoint"
-  /// The version of the form that this code writes; it reads this and all earlier ones.
+  /// The format version that this code writes; it reads this one and all earlier ones.
   public static let currentFormatVersion = 1
 
-  /// The version of the form that the file has.
+  /// The format version of the file.
   public internal(set) var formatVersion = Self.currentFormatVersion
-  /// How many steps were done.
+  /// The number of completed steps.
   public var step: Int
-  /// The epoch that the next step belongs to, counted from 0.
+  /// The epoch of the next step, counted from 0.
   public var epoch: Int
-  /// How many steps of that epoch were done.
+  /// The number of completed steps of that epoch.
   public var positionInEpoch: Int
   /// The seed of all random numbers.
   public var seed: UInt64
-  /// Into how many slices a batch is cut.
+  /// The number of slices of a batch.
   public var slices: Int
-  /// The options that determine the result: a JSON object, kept as it is.
+  /// The options that determine the result: a JSON object, kept verbatim.
   public var config: String
-  /// The network's make (widths, activations, loss, class labels …): a JSON object, kept as it is.
+  /// The architecture of the network (widths, activations, loss, class labels …): a JSON object,
+  /// kept verbatim.
   public var model: String
   /// The XXH3-128 of all weights and running statistics in layer order.
   public var digest: ContentHash
-  /// The XXH3-128 of every tensor's bytes, by name; filled in by writing.
+  /// The XXH3-128 of each tensor's bytes, by name; set when the file is written.
   public internal(set) var checksums: [String: ContentHash] = [:]
-  /// Entries of the string map that have no place above, also those of later versions.
+  /// Entries of the string map that have no property above, including those of later versions.
   public var extra: [String: String]
 
-  /// Describes a moment of training.
+  /// Describes a position in training.
   public init(
     step: Int, epoch: Int, positionInEpoch: Int, seed: UInt64, slices: Int,
     config: String, model: String, digest: ContentHash, extra: [String: String] = [:]
@@ -47,5 +48,128 @@ public struct CheckpointMetadata: Equatable, Sendable {
     self.model = model
     self.digest = digest
     self.extra = extra
+  }
+}
+
+// MARK: - The string map
+
+extension CheckpointMetadata {
+  /// The keys of the string map that have a property.
+  enum Key: String, CaseIterable {
+    case format
+    case formatVersion = "format_version"
+    case step
+    case epoch
+    case positionInEpoch = "position_in_epoch"
+    case seed
+    case slices
+    case config
+    case model
+    case digest
+    case checksums
+    case headerChecksum = "header_checksum"
+  }
+
+  /// The string map, without the two checksum entries, which are added when the file is written.
+  ///
+  /// An `extra` entry with the key of a property is left out.
+  var strings: [String: String] {
+    let known: [Key: String] = [
+      .format: Self.format,
+      .formatVersion: String(formatVersion),
+      .step: String(step),
+      .epoch: String(epoch),
+      .positionInEpoch: String(positionInEpoch),
+      .seed: String(seed),
+      .slices: String(slices),
+      .config: config,
+      .model: model,
+      .digest: digest.description,
+    ]
+    var strings = extra.filter { Key(rawValue: $0.key) == nil }
+    for (key, value) in known { strings[key.rawValue] = value }
+    return strings
+  }
+
+  /// Reads a string map.
+  ///
+  /// - Throws: `MalformedContent` if an entry is missing or invalid; `NewerFormat`.
+  init(strings: [String: String], checksums: [String: ContentHash]) throws {
+    let fields = Fields(strings: strings)
+    guard strings[Key.format.rawValue] == Self.format else {
+      throw MalformedContent("it is not a Lockstep checkpoint")
+    }
+    let version: Int = try fields.number(.formatVersion)
+    guard version <= Self.currentFormatVersion else { throw NewerFormat(version: version) }
+    guard version >= 1, let digest = ContentHash(hexadecimal: try fields.text(.digest)) else {
+      throw MalformedContent("its format version or digest is invalid")
+    }
+    self.init(
+      step: try fields.count(.step), epoch: try fields.count(.epoch),
+      positionInEpoch: try fields.count(.positionInEpoch), seed: try fields.number(.seed),
+      slices: try fields.count(.slices), config: try fields.text(.config),
+      model: try fields.text(.model), digest: digest,
+      extra: strings.filter { Key(rawValue: $0.key) == nil })
+    guard slices >= 1 else { throw MalformedContent("its entry 'slices' is 0") }
+    self.formatVersion = version
+    self.checksums = checksums
+  }
+
+  /// A format version that this code does not know.
+  struct NewerFormat: Error {
+    let version: Int
+  }
+
+  private struct Fields {
+    let strings: [String: String]
+
+    func text(_ key: Key) throws -> String {
+      guard let text = strings[key.rawValue] else {
+        throw MalformedContent("its metadata lacks '\(key.rawValue)'")
+      }
+      return text
+    }
+
+    func number<Number: FixedWidthInteger>(_ key: Key) throws -> Number {
+      let text = try text(key)
+      guard let number = Number(text), String(number) == text else {
+        throw MalformedContent(
+          "its entry '\(key.rawValue)' is '\(printable(text))', not a valid integer")
+      }
+      return number
+    }
+
+    func count(_ key: Key) throws -> Int {
+      let number: Int = try number(key)
+      guard number >= 0 else { throw MalformedContent("its entry '\(key.rawValue)' is negative") }
+      return number
+    }
+  }
+}
+
+extension CheckpointMetadata: Codable {
+  /// Encodes the string map, with the checksums of the file that it was read from, if any.
+  public func encode(to encoder: any Encoder) throws {
+    var strings = strings
+    strings[Key.checksums.rawValue] = TensorChecksums.encoded(checksums)
+    var container = encoder.singleValueContainer()
+    try container.encode(strings)
+  }
+
+  /// Decodes the string map.
+  public init(from decoder: any Decoder) throws {
+    let strings = try decoder.singleValueContainer().decode([String: String].self)
+    do {
+      let checksums = try TensorChecksums.decoded(strings[Key.checksums.rawValue] ?? "{}")
+      try self.init(strings: strings, checksums: checksums)
+    } catch let error as MalformedContent {
+      throw DecodingError.dataCorrupted(
+        .init(codingPath: decoder.codingPath, debugDescription: error.what))
+    } catch let error as NewerFormat {
+      throw DecodingError.dataCorrupted(
+        .init(
+          codingPath: decoder.codingPath,
+          debugDescription: "unknown checkpoint format \(error.version)"))
+    }
   }
 }

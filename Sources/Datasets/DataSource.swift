@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Where data come from, as the DATA argument of the command line says.
+/// The source of data: the DATA argument of the command line.
 public enum DataSource: Hashable, Sendable {
-  /// The 1,797 handwritten digits of 8 x 8 pixels that the program carries.
+  /// The 1,797 embedded handwritten digits of 8 x 8 pixels.
   case digits
   /// A folder of MNIST-style IDX files.
   case idx(folder: String)
   /// A table of comma-separated values.
   case csv(path: String)
-  /// A matrix of features and its targets, each in a file of NumPy's.
+  /// A matrix of features and its targets, each in a NumPy file.
   case npy(features: String, targets: String)
   /// Gaussian features with classes from a random linear teacher.
   case synthetic(rows: Int, features: Int, classes: Int, seed: UInt64)
 
-  /// Understands a DATA argument.
+  /// Parses a DATA argument.
   ///
-  /// - Throws: ``DatasetError/usage(_:)`` when it is none of the known forms.
+  /// - Throws: ``DatasetError/usage(_:)`` if it has none of the known forms.
   public static func parse(_ argument: String) throws(DatasetError) -> DataSource {
     if argument == "digits" { return .digits }
     if argument.hasPrefix("synthetic:") { return try synthetic(argument) }
@@ -43,39 +43,39 @@ public enum DataSource: Hashable, Sendable {
       sizes.allSatisfy({ $0 <= 1 << 30 }), sizes[0] * sizes[1] <= 1 << 33
     else {
       throw .usage(
-        "\(argument): must look like synthetic:ROWSxFEATURESxCLASSES or "
-          + "synthetic:ROWSxFEATURESxCLASSES:SEED, with 2 classes or more")
+        "\(argument): must be synthetic:ROWSxFEATURESxCLASSES or "
+          + "synthetic:ROWSxFEATURESxCLASSES:SEED, with at least 2 classes")
     }
     return .synthetic(rows: sizes[0], features: sizes[1], classes: sizes[2], seed: seed)
   }
 }
 
-/// What is to be made of a source's columns.
+/// How to read the columns of a source.
 public struct LoadOptions: Hashable, Sendable {
-  /// What targets are.
+  /// The kind of targets.
   public enum TargetKind: Hashable, Sendable {
-    /// One class a row.
+    /// One class per row.
     case classes
-    /// One or several numbers a row; sources that have only classes give classes.
+    /// One or more numbers per row; sources that have only classes give classes.
     case numeric
-    /// There are none: every column is a feature.
+    /// None: every column is a feature.
     case absent
-    /// They are there, but passed over unread.
+    /// Present, but not read.
     case ignored
   }
 
-  /// What targets are.
+  /// The kind of targets.
   public var targets: TargetKind
-  /// Whether targets are to be read at all.
+  /// Whether targets are read at all.
   var readsTargets: Bool { targets == .classes || targets == .numeric }
-  /// The columns of a table that are targets, by name or by number from 1; the last if empty.
+  /// The target columns of a table, by name or by number from 1; the last column if empty.
   public var targetColumns: [String]
-  /// The classes that a model knows, in its order; nil takes them as they come.
+  /// The classes of a model in the order of its outputs; nil for the classes that the data have.
   ///
-  /// With known classes any other label is an error.
+  /// If set, any other label is an error.
   public var knownLabels: [String]?
 
-  /// Sets what to make of a source.
+  /// Options for reading a source.
   public init(
     targets: TargetKind = .classes, targetColumns: [String] = [], knownLabels: [String]? = nil
   ) {
@@ -85,14 +85,14 @@ public struct LoadOptions: Hashable, Sendable {
   }
 }
 
-/// What a source holds: rows to train on, and rows that it sets apart for testing, if it does.
+/// The data of a source: rows to train on, and a test set if the source has one.
 public struct LoadedData: Sendable {
-  /// The rows to train on, or all rows.
+  /// The training set, or all rows if the source has no test set.
   public let training: Dataset
-  /// The rows that the source itself holds out, or nil.
+  /// The test set of the source, or nil.
   public let heldOut: Dataset?
 
-  /// Rows to train on, and rows set apart.
+  /// Pairs a training set with a test set.
   public init(training: Dataset, heldOut: Dataset?) {
     self.training = training
     self.heldOut = heldOut

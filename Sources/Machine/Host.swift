@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Foundation
 
-/// What the kernel says about the host that this process runs on.
+/// The host that this process runs on.
 public enum Host {
   /// The host's name (gethostname(2)).
   public static var name: String {
@@ -10,8 +10,8 @@ public enum Host {
     return String(decoding: text.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
   }
 
-  /// Cores that this process may use: those online, as many as the control group grants at most
-  /// (kernel documentation, cgroup-v2, `cpu.max`).
+  /// The number of cores that this process may use: the online ones, limited by the quota of its
+  /// control group (kernel documentation, cgroup-v2, `cpu.max`).
   public static var cores: Int {
     let online = max(sysconf(Int32(_SC_NPROCESSORS_ONLN)), 1)
     let quota = text(of: "/sys/fs/cgroup/cpu.max")?.split { $0 == " " || $0 == "\n" }
@@ -28,27 +28,27 @@ public enum Host {
     return name?.trimmingCharacters(in: .whitespaces) ?? "unknown"
   }
 
-  /// What containers and network namespaces of one machine have in common; empty if it can't be read.
+  /// A UUID that the kernel creates when it boots (random(4)); empty if it can't be read.
   ///
-  /// A UUID that is made when the kernel starts (random(4)).
+  /// Containers and network namespaces of one machine have it in common.
   public static var bootID: String {
     text(of: "/proc/sys/kernel/random/boot_id")?.filter { !$0.isWhitespace } ?? ""
   }
 
-  /// What the kernel tells time by, such as `tsc`.
+  /// The clock source of the kernel, such as `tsc`.
   public static var clockSource: String {
     let path = "/sys/devices/system/clocksource/clocksource0/current_clocksource"
     return text(of: path)?.trimmingCharacters(in: .whitespacesAndNewlines) ?? "unknown"
   }
 
-  /// Seconds since 1970 by this host's time of day.
+  /// Seconds since 1970 by this host's real-time clock.
   public static var timeOfDay: Double {
     var time = timespec()
     clock_gettime(CLOCK_REALTIME, &time)
     return Double(time.tv_sec) + 1e-9 * Double(time.tv_nsec)
   }
 
-  /// The content of a file of the kernel's, or nil if it can't be read.
+  /// The text of a file of the kernel's, such as those in `/proc`, or nil if it can't be read.
   package static func text(of path: String) -> String? {
     try? String(contentsOfFile: path, encoding: .utf8)
   }

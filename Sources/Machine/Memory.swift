@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Foundation
 
-/// How much memory this host has, and how much of it this process may still take.
+/// The memory of this host, and how much of it this process may still allocate.
 public enum Memory {
-  /// Bytes of memory (proc(5), `MemTotal`); 0 if the kernel doesn't say.
+  /// The host's memory in bytes (proc(5), `MemTotal`); 0 if it is unknown.
   public static var totalBytes: Int {
     number("MemTotal:", in: "/proc/meminfo").map { $0 * 1024 } ?? 0
   }
 
-  /// Bytes that are free: the minimum of what the host, the control group and the limit on the
-  /// address space leave; `Int.max` where none of them is known.
+  /// Available bytes: the minimum over the host, the control group and the limit on the address space;
+  /// `Int.max` if none of them is known.
   public static var availableBytes: Int {
     [host, controlGroup, addressSpace].compactMap { $0 }.min().map { max($0, 0) } ?? .max
   }
@@ -22,12 +22,13 @@ public enum Memory {
     return (Int(size.f_blocks) * block, Int(size.f_bavail) * block)
   }
 
-  /// What the kernel deems free without swapping (proc(5), `MemAvailable`).
+  /// The kernel's estimate of what is available without swapping (proc(5), `MemAvailable`).
   private static var host: Int? {
     number("MemAvailable:", in: "/proc/meminfo").map { $0 * 1024 }
   }
 
-  /// What the control group leaves (kernel documentation, cgroup-v2, memory), if it has a limit.
+  /// What the limit of the control group leaves, if it has one (kernel documentation, cgroup-v2,
+  /// memory).
   private static var controlGroup: Int? {
     guard let groups = Host.text(of: "/proc/self/cgroup"),
       let own = groups.split(separator: "\n").first(where: { $0.hasPrefix("0::") })?.dropFirst(3)
@@ -36,7 +37,7 @@ public enum Memory {
       guard let limit = integer(in: folder + "/memory.max"),
         let used = integer(in: folder + "/memory.current")
       else { continue }
-      // Cached files count as used, but go when memory is asked for.
+      // Cached files count as used, but are reclaimed when memory is needed.
       return limit - used + (number("inactive_file", in: folder + "/memory.stat") ?? 0)
     }
     return nil
@@ -56,7 +57,7 @@ public enum Memory {
     Host.text(of: path).flatMap { Int($0.split(separator: "\n").first ?? "") }
   }
 
-  /// The number after a word at the beginning of a line.
+  /// The number in the line that begins with a word.
   private static func number(_ word: String, in path: String) -> Int? {
     for line in Host.text(of: path)?.split(separator: "\n") ?? [] where line.hasPrefix(word) {
       return line.split(separator: " ").dropFirst().first.flatMap { Int($0) }

@@ -93,7 +93,9 @@ public enum ProgressLine {
     parts(progress).map(\.text).joined(separator: "  ")
   }
 
-  /// The line with a progress bar, in at most `width` columns; less important parts are left out first.
+  /// The line with a progress bar, in at most `width` columns.
+  ///
+  /// Less important parts are left out first.
   public static func text(_ progress: TrainingProgress, width: Int) -> String {
     var parts = parts(progress)
     func length() -> Int { parts.map(\.text.count).reduce(0, +) + parts.count - 1 }
@@ -123,7 +125,8 @@ public enum ProgressLine {
     let epochs = progress.epochs.map { "/" + Readable.count($0) } ?? ""
     var parts = [
       Part("epoch \(Readable.count(progress.epoch))\(epochs)", importance: 4),
-      Part("step \(Readable.count(progress.step))/\(Readable.count(progress.steps))", importance: 5),
+      Part(
+        "step \(Readable.count(progress.step))/\(Readable.count(progress.steps))", importance: 5),
       Part("loss \(Readable.loss(progress.loss))", importance: 6),
     ]
     if let accuracy = progress.accuracy {

@@ -24,7 +24,7 @@ public struct RunReport {
   ///   an invalid file, with its line.
   public init(
     _ paths: [String],
-    resolveOptions: (_ content: [UInt8], _ path: String) throws -> [UInt8] = { content, _ in content }
+    resolveOptions: (_ content: [UInt8], _ path: String) throws -> [UInt8] = { bytes, _ in bytes }
   ) throws {
     runs = try zip(paths, ReportedRun.names(of: paths)).map {
       try ReportedRun(path: $0, name: $1, resolveOptions)
@@ -124,7 +124,7 @@ extension RunReport {
       ? "" : " \(others.count) other runs can't be compared: \(others[0].text)."
     return .notice(
       .good,
-      "\(subject) was bit-for-bit identical in \(pairs.count - others.count + 1) runs: "
+      "\(subject) was bitwise identical in \(pairs.count - others.count + 1) runs: "
         + "every logged loss, every evaluation, and the final digest \(runs[0].digest ?? "")."
         + rest)
   }
@@ -156,7 +156,8 @@ extension RunReport {
       if let timing = run.timing, timing.starts > 1 || timing.start.resumedFrom != nil {
         warnings.append(
           "\(run.name) was started \(timing.starts) time\(timing.starts == 1 ? "" : "s"); its times "
-            + "and traffic are those of the last start, after step \(timing.start.resumedFrom ?? 0).")
+            + "and traffic are those of the last start, after step "
+            + "\(timing.start.resumedFrom ?? 0).")
       }
     }
     return warnings

@@ -313,7 +313,7 @@ enum RunAgreement: Equatable {
   /// The agreement as a phrase for a table or the end of a sentence.
   var text: String {
     switch self {
-    case .identical: "bit-for-bit identical"
+    case .identical: "bitwise identical"
     case .different(let step?): "differs, first at step \(step)"
     case .different(nil): "differs in length or final digest"
     case .differentBatch: "the batch sizes differ, so equal results are not expected"

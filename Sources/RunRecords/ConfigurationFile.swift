@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Failures
-internal import Glibc
+internal import Files
 internal import Yams
 
 /// A configuration file: YAML, one option a line.
@@ -16,21 +16,24 @@ public enum ConfigurationFile {
   /// - Throws: ``RunRecordError``: `.missingFile` where it is not there or can't be read,
   ///   `.badConfiguration` where it is no file or too large.
   public static func bytes(path: String) throws(RunRecordError) -> [UInt8] {
-    // Without O_NONBLOCK, opening a named pipe would wait for its writer.
-    let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
-    guard descriptor >= 0 else { throw .missing("\(path): \(SystemError.lastText)") }
-    defer { close(descriptor) }
-    var status = stat()
-    guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
-      throw .badConfiguration("\(path): not a file; name a configuration file")
+    do throws(FileError) {
+      let file = try InputFile<FileError>(path: path)
+      if file.size <= largestSize { return try file.bytes(at: 0, count: file.size) }
+    } catch {
+      throw unreadable(error)
     }
-    guard status.st_size <= largestSize else {
-      throw .badConfiguration("\(path): larger than 1 MiB: this is no configuration file")
+    throw .badConfiguration("\(path): larger than 1 MiB: this is no configuration file")
+  }
+
+  private static func unreadable(_ error: FileError) -> RunRecordError {
+    switch error {
+    case .cannotOpen(let path, let error): .missing("\(path): \(error.text)")
+    case .notRegularFile(let path):
+      .badConfiguration("\(path): not a file; name a configuration file")
+    case .endsEarly(let path): .missing("\(path): the file is truncated")
+    case .readFailed(let path, let reason), .writeFailed(let path, let reason):
+      .missing("\(path): \(reason)")
     }
-    var bytes = [UInt8](repeating: 0, count: Int(status.st_size))
-    let count = bytes.withUnsafeMutableBytes { read(descriptor, $0.baseAddress, $0.count) }
-    guard count >= 0 else { throw .missing("\(path): \(SystemError.lastText)") }
-    return Array(bytes[..<count])
   }
 
   /// An option as the file has it.

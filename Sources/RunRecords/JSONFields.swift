@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import Files
 
 /// A JSON object under construction, with its fields in the order in which they are added.
 ///
@@ -25,23 +26,6 @@ struct JSONFields {
   var page: String {
     "{\n" + fields.map { "  \"\($0.name)\": \($0.value)" }.joined(separator: ",\n") + "\n}\n"
   }
-
-  static func quoted(_ text: String) -> String {
-    var quoted = "\""
-    for scalar in text.unicodeScalars {
-      switch scalar {
-      case "\"": quoted += "\\\""
-      case "\\": quoted += "\\\\"
-      case "\n": quoted += "\\n"
-      case "\r": quoted += "\\r"
-      case "\t": quoted += "\\t"
-      case "\u{0}"..<" ":
-        quoted += "\\u00" + (scalar.value < 16 ? "0" : "") + String(scalar.value, radix: 16)
-      default: quoted.unicodeScalars.append(scalar)
-      }
-    }
-    return quoted + "\""
-  }
 }
 
 /// A value that a field of a JSON object can have.
@@ -63,7 +47,7 @@ extension Bool: JSONValue {
 }
 
 extension String: JSONValue {
-  var json: String { JSONFields.quoted(self) }
+  var json: String { JSONText.quoted(self) }
 }
 
 extension Optional: JSONValue where Wrapped: JSONValue {

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import Files
 internal import Foundation
 
 /// The outcome of a run: the content of `summary.json`.

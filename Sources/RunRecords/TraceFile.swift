@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import Files
 
 /// An activity with its time.
 public struct TraceEvent: Equatable, Sendable {

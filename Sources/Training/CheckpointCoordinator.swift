@@ -3,6 +3,7 @@ internal import Checkpoints
 internal import Coordination
 internal import Dispatch
 internal import Failures
+internal import Files
 internal import Foundation
 internal import Machine
 internal import NeuralCore
@@ -217,7 +218,7 @@ extension CheckpointCoordinator {
       }
       return moment
     }
-    store.noteChange()
+    store.markChanged()
     group.loadOptimizerState(moments)
     run.resume(atStep: point.step)
     lastGood = point.path

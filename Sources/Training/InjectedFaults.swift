@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import Checkpoints
+internal import Failures
+internal import Files
 internal import Foundation
 internal import NeuralCore
 internal import Synchronization
@@ -24,34 +25,38 @@ struct InjectedKill {
     let live = SystemCalls.live
     let countdown = Countdown(number)
     var calls = live
-    calls.create = { path in
+    calls.create = { path throws(SystemError) in
       countdown.tick()
       return try live.create(path)
     }
-    calls.write = { descriptor, bytes in
+    calls.write = { descriptor, bytes throws(SystemError) in
       countdown.tick {
         let half = UnsafeRawBufferPointer(rebasing: bytes.prefix(bytes.count / 2))
         _ = try? live.write(descriptor, half)
       }
       return try live.write(descriptor, bytes)
     }
-    calls.synchronize = { descriptor in
+    calls.rewind = { descriptor throws(SystemError) in
+      countdown.tick()
+      try live.rewind(descriptor)
+    }
+    calls.synchronize = { descriptor throws(SystemError) in
       countdown.tick()
       try live.synchronize(descriptor)
     }
-    calls.close = { descriptor in
+    calls.close = { descriptor throws(SystemError) in
       countdown.tick()
       try live.close(descriptor)
     }
-    calls.rename = { from, to in
+    calls.rename = { from, to throws(SystemError) in
       countdown.tick()
       try live.rename(from, to)
     }
-    calls.synchronizeFolder = { path in
+    calls.synchronizeFolder = { path throws(SystemError) in
       countdown.tick()
       try live.synchronizeFolder(path)
     }
-    calls.remove = { path in
+    calls.remove = { path throws(SystemError) in
       countdown.tick()
       try live.remove(path)
     }

@@ -29,21 +29,17 @@ public final class LoadedModel {
       try checkpoint.read(
         entry.name, as: entry.specification.layout, into: network.store.elements(of: entry))
     }
-    network.store.noteChange()
+    network.store.markChanged()
   }
 
   /// Checks that the file has the weights that the description claims, before memory is allocated for
   /// them, which is thereby bounded by the size of the file.
   private static func check(
     _ description: ModelDescription, fits checkpoint: Checkpoint
-  ) throws(TrainingError) {
+  ) throws(CheckpointError) {
     let widths = description.widths
     for (layer, (inputs, outputs)) in zip(widths, widths.dropFirst()).enumerated() {
-      let name = "layers.\(layer).weight"
-      guard checkpoint.entry(name)?.shape == [outputs, inputs] else {
-        throw .unsuitableModel(
-          "\(checkpoint.path): tensor \(name) of shape [\(outputs), \(inputs)] is missing")
-      }
+      try checkpoint.entry("layers.\(layer).weight", shape: [outputs, inputs])
     }
   }
 

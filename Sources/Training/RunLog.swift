@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Coordination
+internal import Files
 internal import Foundation
 internal import Machine
 internal import NeuralCore

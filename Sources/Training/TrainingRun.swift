@@ -93,7 +93,7 @@ final class TrainingRun {
   func restoreStatistics() {
     network.store.statistics.base.update(
       from: savedStatistics.base, count: savedStatistics.count)
-    network.store.noteChange()
+    network.store.markChanged()
   }
 
   /// Continues after a step whose state has been loaded.

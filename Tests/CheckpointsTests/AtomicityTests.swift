@@ -3,9 +3,10 @@ import Checkpoints
 import Failures
 import Foundation
 import Glibc
+import TestSupport
 import Testing
 
-@Suite("Writes that fail")
+@Suite("Checkpoint writes that fail")
 struct AtomicityTests {
   let temporary: TemporaryFolder
   let before = SampleTensors()
@@ -15,7 +16,7 @@ struct AtomicityTests {
     temporary = try TemporaryFolder()
   }
 
-  /// Writes steps 1 and 2, the second with a failing call; gives the error.
+  /// Writes steps 1 and 2, the second with a failing call; returns its error.
   private func write(_ failing: FailingCalls) throws -> CheckpointError? {
     let folder = try CheckpointFolder.open(temporary.path)
     for entry in try folder.entries() { try FileManager.default.removeItem(atPath: entry.path) }
@@ -35,7 +36,8 @@ struct AtomicityTests {
     return counting.count
   }
 
-  @Test("a full disk at any call leaves the old checkpoint, no rest, and a clear error")
+  @Test(
+    "a full disk at any system call leaves the old checkpoint, no partial file and a clear error")
   func fullDisk() throws {
     let calls = try callsOfOneWrite()
     #expect(calls > 15)
@@ -50,7 +52,7 @@ struct AtomicityTests {
     }
   }
 
-  @Test("death at any call leaves an intact newest checkpoint, and the next run cleans up")
+  @Test("a kill at any system call leaves an intact newest checkpoint, and the next run cleans up")
   func death() throws {
     for failing in 1...(try callsOfOneWrite()) {
       _ = try write(FailingCalls(failing: failing, manner: .death))
@@ -61,7 +63,8 @@ struct AtomicityTests {
     }
   }
 
-  /// The newest is the old one or the new one, whole, and `latest` names one that is there.
+  /// Checks that the newest checkpoint is the old or the new one, intact, and that `latest` names one
+  /// that exists.
   private func checkNewest(_ failing: Int) throws {
     let folder = CheckpointFolder(path: temporary.path)
     let search = try folder.newestIntact()
@@ -71,7 +74,7 @@ struct AtomicityTests {
     #expect(try folder.latest() != nil, "call \(failing)")
   }
 
-  @Test("overwriting a checkpoint fails without harm to it")
+  @Test("overwriting a checkpoint leaves it intact if the write fails")
   func overwriting() throws {
     let folder = CheckpointFolder(path: temporary.path)
     try folder.write(tensors: before.tensors, metadata: before.metadata(step: 1))
@@ -85,7 +88,9 @@ struct AtomicityTests {
     #expect(try after.match(try Checkpoint(path: folder.path(step: 1))))
   }
 
-  @Test("a folder that vanished is a failed write; a file in its place can't become a folder")
+  @Test(
+    "writing to a removed folder fails, and a file in place of the folder can't be replaced by one"
+  )
   func vanished() throws {
     let folder = try CheckpointFolder.open(temporary.file("gone"))
     try FileManager.default.removeItem(atPath: folder.path)
@@ -103,7 +108,7 @@ struct AtomicityTests {
     }
   }
 
-  @Test("a folder without permission is a failed write", .enabled(if: geteuid() != 0))
+  @Test("writing to a folder without write permission fails", .enabled(if: geteuid() != 0))
   func readOnly() throws {
     let folder = try CheckpointFolder.open(temporary.file("closed"))
     chmod(folder.path, 0o500)

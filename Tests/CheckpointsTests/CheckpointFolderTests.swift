@@ -2,6 +2,7 @@
 import Checkpoints
 import Failures
 import Foundation
+import TestSupport
 import Testing
 
 @Suite("Checkpoint folders")
@@ -26,7 +27,7 @@ struct CheckpointFolderTests {
     get throws { try FileManager.default.contentsOfDirectory(atPath: folder.path).sorted() }
   }
 
-  @Test("a new folder is empty, and one that is not there has no checkpoints")
+  @Test("a new folder has no checkpoints, and neither has a folder that does not exist")
   func empty() throws {
     #expect(try folder.entries().isEmpty)
     #expect(try folder.latest() == nil)
@@ -35,7 +36,7 @@ struct CheckpointFolderTests {
     #expect(try none.newestIntact().checkpoint == nil)
   }
 
-  @Test("checkpoints are listed by step, and latest names the newest")
+  @Test("checkpoints are listed by step, and latest names the one that was written last")
   func listing() throws {
     try write(0, 1_000_000_000, 120)
     #expect(try folder.entries().map(\.step) == [0, 120, 1_000_000_000])
@@ -46,7 +47,7 @@ struct CheckpointFolderTests {
     #expect(try folder.newestIntact().checkpoint?.metadata.step == 1_000_000_000)
   }
 
-  @Test("the same state gives the same bytes, in any folder")
+  @Test("the same state gives a file of the same bytes in any folder")
   func deterministic() throws {
     try write(5)
     let other = try CheckpointFolder.open(temporary.file("other"))
@@ -56,7 +57,7 @@ struct CheckpointFolderTests {
     #expect(try bytes(of: folder.path(step: 5)) == bytes(of: other.path(step: 5)))
   }
 
-  @Test("damaged checkpoints are passed over, and each is named")
+  @Test("the search for the newest checkpoint skips damaged ones and names each")
   func skipping() throws {
     try write(1, 2, 3, 4)
     var content = try bytes(of: folder.path(step: 4))
@@ -69,7 +70,7 @@ struct CheckpointFolderTests {
     #expect(search.skipped.first?.description.contains("step-000000004") == true)
   }
 
-  @Test("a checkpoint under the name of another step is passed over")
+  @Test("the search for the newest checkpoint skips a file whose name is of another step")
   func wrongName() throws {
     try write(1)
     try FileManager.default.copyItem(atPath: folder.path(step: 1), toPath: folder.path(step: 2))
@@ -78,7 +79,7 @@ struct CheckpointFolderTests {
     #expect(search.skipped.count == 1)
   }
 
-  @Test("the newest K are kept, and the best")
+  @Test("retention keeps the newest K checkpoints and the best one")
   func retention() throws {
     try write(0, 10, 20, 30, 40)
     #expect(try folder.keep(2, best: 10).map(\.step) == [0, 20])
@@ -88,14 +89,14 @@ struct CheckpointFolderTests {
     #expect(try folder.entries().map(\.step) == [40])
   }
 
-  @Test("what latest names is never removed")
+  @Test("retention never removes the checkpoint that latest names")
   func retentionOfLatest() throws {
     try write(50, 60, 40)
     #expect(try folder.keep(1).map(\.step) == [50])
     #expect(try folder.entries().map(\.step) == [40, 60])
   }
 
-  @Test("opening removes what dead runs left, and nothing else")
+  @Test("opening a checkpoint folder removes the partial files of killed runs, and nothing else")
   func stalePartials() throws {
     try write(1)
     let others = ["notes.partial", "step-1.safetensors", "step-x.safetensors.partial", "readme"]
@@ -109,7 +110,9 @@ struct CheckpointFolderTests {
     #expect(try names == (others + ["latest", "step-000000001.safetensors"]).sorted())
   }
 
-  @Test("a latest that names something else is refused", arguments: ["", "../x", "step-1", "x\ny"])
+  @Test(
+    "a file latest that does not name a checkpoint is refused",
+    arguments: ["", "../x", "step-1", "x\ny"])
   func strangeLatest(content: String) throws {
     try write(1)
     try place(Array(content.utf8), at: folder.path + "/latest")
@@ -117,7 +120,7 @@ struct CheckpointFolderTests {
     #expect(error?.exitStatus == .badData)
   }
 
-  @Test("a latest whose checkpoint is gone names none")
+  @Test("a file latest whose checkpoint was removed counts as absent")
   func danglingLatest() throws {
     try write(1)
     try FileManager.default.removeItem(atPath: folder.path(step: 1))

@@ -3,6 +3,7 @@ import Checkpoints
 import Failures
 import Foundation
 import NeuralCore
+import TestSupport
 import Testing
 
 @Suite("Checkpoint metadata")
@@ -14,7 +15,7 @@ struct CheckpointMetadataTests {
     folder = try TemporaryFolder()
   }
 
-  /// Writes a file with a string map that is ours but for some entries.
+  /// Writes a file with a valid string map except for some entries.
   private func write(changing changes: [String: String?]) throws -> String {
     var strings = [
       "format": "lockstep checkpoint", "format_version": "1", "step": "3", "epoch": "0",
@@ -27,7 +28,7 @@ struct CheckpointMetadataTests {
     return folder.file("x")
   }
 
-  @Test("every field is read back, and the checksums are those of the tensors")
+  @Test("every field of the metadata is read back, with the checksums of the tensors")
   func roundTrip() throws {
     let checkpoints = CheckpointFolder(path: folder.path)
     let written = sample.metadata()
@@ -44,7 +45,7 @@ struct CheckpointMetadataTests {
     }
   }
 
-  @Test("metadata goes through JSON as the string map that the file has")
+  @Test("metadata is encoded to JSON as the string map of the file, and decoded again")
   func codable() throws {
     let path = try CheckpointFolder(path: folder.path).write(
       tensors: sample.tensors, metadata: sample.metadata())
@@ -55,7 +56,7 @@ struct CheckpointMetadataTests {
     #expect(strings["format"] == "lockstep checkpoint" && strings["position_in_epoch"] == "7")
   }
 
-  @Test("a newer format is refused by its number")
+  @Test("a checkpoint of a newer format version is refused, with its version")
   func newerFormat() throws {
     let path = try write(changing: ["format_version": "2", "step": nil])
     let error = #expect(throws: CheckpointError.self) { try Checkpoint(path: path) }
@@ -63,14 +64,14 @@ struct CheckpointMetadataTests {
     #expect(error?.exitStatus == .badData)
   }
 
-  @Test("entries that are not known are passed over and kept")
+  @Test("unknown metadata entries are ignored and kept")
   func unknownKeys() throws {
     let path = try write(changing: ["color": "blue"])
     #expect(try Checkpoint(path: path).metadata.extra == ["color": "blue"])
   }
 
   @Test(
-    "an entry that is missing or nonsense is named",
+    "an error names the metadata entry that is missing or invalid",
     arguments: [
       ("format", nil, "not a Lockstep checkpoint"), ("format", "pt", "not a Lockstep checkpoint"),
       ("step", nil, "lacks 'step'"), ("step", "-1", "'step' is negative"),
@@ -87,7 +88,7 @@ struct CheckpointMetadataTests {
     #expect(error?.description.contains(what) == true, "\(String(describing: error))")
   }
 
-  @Test("extra entries can't stand in for fields")
+  @Test("extra metadata entries can't replace fields")
   func reservedExtra() throws {
     var metadata = sample.metadata()
     metadata.extra = ["step": "9", "header_checksum": "x", "mine": "y"]

@@ -3,6 +3,7 @@ import Checkpoints
 import Failures
 import Foundation
 import NeuralCore
+import TestSupport
 import Testing
 
 @Suite("Damaged checkpoints")
@@ -20,7 +21,7 @@ struct DamageTests {
       of: try checkpoints.write(tensors: sample.tensors, metadata: sample.metadata()))
   }
 
-  /// Why a checkpoint of these bytes is refused, or nil if it is taken.
+  /// Why a checkpoint of these bytes is refused, or nil if it is accepted.
   private func refusal(_ content: [UInt8]) throws -> CheckpointError? {
     try place(content, at: path)
     do {
@@ -33,12 +34,12 @@ struct DamageTests {
     }
   }
 
-  @Test("the intact file is taken")
+  @Test("an intact checkpoint is accepted")
   func intactFile() throws {
     #expect(try refusal(intact) == nil)
   }
 
-  @Test("a flip of any single bit is found")
+  @Test("a flip of any single bit of a checkpoint is detected")
   func flips() throws {
     for index in intact.indices {
       for bit in 0..<8 {
@@ -53,7 +54,7 @@ struct DamageTests {
     }
   }
 
-  @Test("a cut at any length is found, and so is anything added")
+  @Test("truncation of a checkpoint to any length is detected, and so are added bytes")
   func cuts() throws {
     for length in 0..<intact.count {
       let kind = try refusal(Array(intact[..<length]))?.exitStatus
@@ -64,7 +65,7 @@ struct DamageTests {
     }
   }
 
-  @Test("a flip in a tensor is found by whoever reads only that tensor")
+  @Test("a flipped bit in a tensor is detected when only that tensor is read")
   func singleTensor() throws {
     var content = intact
     content[intact.count - 1] ^= 1
@@ -77,7 +78,8 @@ struct DamageTests {
     #expect(error?.description.contains("'layers.0.norm.gamma' does not match") == true)
   }
 
-  @Test("thousands of random changes are refused", arguments: [1, 2, 3, 4] as [UInt64])
+  @Test(
+    "thousands of random changes to a checkpoint are refused", arguments: [1, 2, 3, 4] as [UInt64])
   func mutations(seed: UInt64) throws {
     var random = SeededGenerator(state: seed)
     for round in 0..<2_500 {
@@ -92,10 +94,10 @@ struct DamageTests {
     }
   }
 
-  @Test("random changes under a correct header checksum never trap", arguments: [5, 6] as [UInt64])
+  @Test("random changes with a correct header checksum never trap", arguments: [5, 6] as [UInt64])
   func signedMutations(seed: UInt64) throws {
     var random = SeededGenerator(state: seed)
-    var taken = 0
+    var accepted = 0
     for _ in 0..<5_000 {
       var content = intact
       for _ in 0...Int.random(in: 0..<3, using: &random) { mutate(&content, using: &random) }
@@ -103,11 +105,11 @@ struct DamageTests {
       if let error = try refusal(content) {
         #expect(error.exitStatus == .badData)
       } else {
-        taken += 1
+        accepted += 1
       }
     }
-    // Some changes (of the note, of a number of the metadata) leave a good file: the rest must not.
-    #expect(taken < 2_500)
+    // Some changes (to the note or to a number in the metadata) leave a valid file; most must not.
+    #expect(accepted < 2_500)
   }
 
   private func mutate(_ content: inout [UInt8], using random: inout SeededGenerator) {
@@ -132,7 +134,7 @@ struct DamageTests {
     }
   }
 
-  /// Makes the length and the checksum of the header what they should be, where it is still there.
+  /// Corrects the length and the checksum of the header, if the header has a checksum.
   private func sign(_ content: inout [UInt8]) {
     let data = 44
     guard content.count > data + 8 else { return }

@@ -2,6 +2,7 @@
 import Checkpoints
 import Foundation
 import NeuralCore
+import TestSupport
 import Testing
 
 @Suite("Safetensors files")
@@ -38,14 +39,14 @@ struct SafetensorsTests {
     return path
   }
 
-  @Test("a small file has exactly the bytes that were worked out by hand")
+  @Test("a small safetensors file has exactly the bytes that were computed by hand")
   func golden() throws {
     let written = try bytes(of: try writeGolden("golden"))
     #expect(written == safetensors(Self.header, data: Self.data))
     #expect((8 + Self.header.utf8.count) % 8 == 0)
   }
 
-  @Test("what was written is read back")
+  @Test("the tensors and the string map of a safetensors file are read back")
   func roundTrip() throws {
     let file = try SafetensorsFile(path: try writeGolden("file"))
     #expect(file.metadata["note"] == Self.metadata["note"])
@@ -57,7 +58,7 @@ struct SafetensorsTests {
     try file.verify()
   }
 
-  @Test("a matrix that lies column by column is in the file row by row, and read back either way")
+  @Test("a column-major matrix is row-major in the file, and is read back in either order")
   func columnMajor() throws {
     let layout = TensorLayout(shape: [2, 3], order: .columnMajor)
     let columns: [Float] = [0, 0.5, 1, 1.5, -1, 2]
@@ -76,7 +77,7 @@ struct SafetensorsTests {
     }
   }
 
-  @Test("bits of NaN, infinities, negative zero and subnormal numbers are kept")
+  @Test("the bits of NaN, infinities, negative zero and subnormal numbers are kept in a file")
   func allBits() throws {
     let patterns: [UInt32] = [0x7FC0_0001, 0xFFA0_1234, 0x7F80_0000, 0x8000_0000, 1, 0xFFFF_FFFF]
     let buffer = AlignedBuffer<Float>(patterns.map { Float(bitPattern: $0) })
@@ -86,7 +87,7 @@ struct SafetensorsTests {
     #expect(values(of: try SafetensorsFile(path: path).tensor("x")).map(\.bitPattern) == patterns)
   }
 
-  @Test("files without tensors, and tensors without values, are fine")
+  @Test("a safetensors file may have no tensors, and a tensor no values")
   func empty() throws {
     let path = folder.file("empty")
     try SafetensorsWriter.write([], metadata: [:], to: path)
@@ -106,7 +107,7 @@ struct SafetensorsTests {
     try file.verify()
   }
 
-  @Test("tensors may be parts of one buffer, which lives for as long as they do")
+  @Test("tensors may be parts of one buffer, which they keep alive")
   func partsOfBuffer() throws {
     func parts() -> [NamedTensor] {
       let buffer = AlignedBuffer<Float>((0..<1000).map { Float($0) })
@@ -122,7 +123,7 @@ struct SafetensorsTests {
     #expect(values(of: try file.tensor("tail")) == (300..<1000).map { Float($0) })
   }
 
-  @Test("a file of another program, without checksums and in another order, is read")
+  @Test("a safetensors file of another program, without checksums and in another order, is read")
   func foreign() throws {
     let path = folder.file("foreign")
     let header = """
@@ -136,21 +137,21 @@ struct SafetensorsTests {
     #expect(throws: CheckpointError.self) { try Checkpoint(path: path) }
   }
 
-  @Test("memory of the wrong size is refused, not overrun")
+  @Test("reading a tensor into memory of the wrong size is refused")
   func wrongSize() throws {
     let file = try SafetensorsFile(path: try writeGolden("file"))
     let buffer = AlignedBuffer<Float>(count: 5)
     let error = #expect(throws: CheckpointError.self) {
       try file.read("a", into: buffer.mutableElements)
     }
-    #expect(error?.description.contains("has 6 values where 5 are needed") == true)
+    #expect(error?.description.contains("has 6 values, expected 5") == true)
   }
 
   static let python3 = ["/usr/bin/python3", "/usr/local/bin/python3"].first {
     FileManager.default.isExecutableFile(atPath: $0)
   }
 
-  @Test("Python reads the file with its standard library", .enabled(if: python3 != nil))
+  @Test("Python reads a safetensors file with its standard library", .enabled(if: python3 != nil))
   func pythonReads() throws {
     let script = """
       import json, struct, sys

@@ -3,30 +3,31 @@ import Datasets
 import Failures
 import Foundation
 import NeuralCore
+import TestSupport
 import Testing
 
-@Suite("Broken files are refused in one line that says where")
+@Suite("Malformed data files")
 struct BrokenFileTests {
   let folder: TemporaryFolder
 
   init() throws { folder = try TemporaryFolder() }
 
   @Test(
-    "tables",
+    "a malformed CSV table is refused in one line that says where",
     arguments: [
-      ("a,b,c\n1,2,x\n3,4\n", "line 3: 2 fields where 3 are expected"),
+      ("a,b,c\n1,2,x\n3,4\n", "line 3: 2 fields, expected 3"),
       ("a,b,c\n1,2,x\n3,foo,y\n", "line 3, b: \"foo\" is not a number"),
       ("a,b,c\n1,2,x\n3,nan,y\n", "line 3, b: nan is not a finite number"),
       ("1,2,x\n3,1e50,y\n", "line 2, column 2: 1e50 is not a finite number"),
-      ("1,2,x\n3,,y\n", "line 2, column 2: an empty field where a number is needed"),
+      ("1,2,x\n3,,y\n", "line 2, column 2: empty field, expected a number"),
       ("1,2,x\n3,0x10,y\n", "line 2, column 2: \"0x10\" is not a number"),
-      ("1,2,x\n3,4,\n", "line 2, column 3: an empty label"),
-      ("1,2,x\n3,4,x\n", "all rows are of one class, x: two or more are needed"),
-      ("a,b,c\n", "a header but no rows"),
-      ("", "no rows"), ("\n\n", "no rows"),
+      ("1,2,x\n3,4,\n", "line 2, column 3: empty label"),
+      ("1,2,x\n3,4,x\n", "all rows are of one class, x: at least two are required"),
+      ("a,b,c\n", "it has a header but no rows"),
+      ("", "it has no rows"), ("\n\n", "it has no rows"),
       ("1,2,\"x\n3,4,y\n", "line 1: a quoted field has no closing quote"),
       ("1,2,\"x\"y\n", "line 1: text after the closing quote of a field"),
-      ("1\n2\n", "only 1 column: features and a target are needed"),
+      ("1\n2\n", "only 1 column: at least one feature and one target are required"),
     ])
   func tables(text: String, problem: String) throws {
     let path = try folder.write("a.csv", text)
@@ -36,10 +37,10 @@ struct BrokenFileTests {
     #expect(error?.description.contains("\n") == false)
   }
 
-  @Test("compressed files that are cut, damaged, or not compressed")
+  @Test("a truncated or damaged gzip file is refused, and so is an uncompressed file named .gz")
   func gzip() throws {
     let plain = try folder.write("a.csv", String(repeating: "1,2,x\n3,4,y\n", count: 200))
-    let packed = try Array(Data(contentsOf: URL(fileURLWithPath: folder.compress(plain))))
+    let packed = try Array(Data(contentsOf: URL(fileURLWithPath: compress(plain))))
     let whole = try Dataset.load(.csv(path: plain + ".gz")).training
     #expect(whole.rows == 400)
     for length in [3, 10, packed.count / 2, packed.count - 4, packed.count - 1] {
@@ -51,9 +52,9 @@ struct BrokenFileTests {
       damaged[place] ^= 0x10
       let path = try folder.write("bad.csv.gz", damaged)
       do {
-        // Unused bits of the last byte mean nothing: content that passes must be the right one.
+        // Some bits of a gzip file have no meaning: content that is accepted must be the original.
         let read = try Dataset.load(.csv(path: path)).training
-        #expect(read.contentHash == whole.contentHash, "damage at \(place) was not noticed")
+        #expect(read.contentHash == whole.contentHash, "damage at \(place) was not detected")
       } catch {
         #expect(error.exitStatus == .badData)
       }
@@ -63,7 +64,7 @@ struct BrokenFileTests {
   }
 
   @Test(
-    "IDX files",
+    "a malformed IDX file is refused with the reason",
     arguments: [
       (idx([2, 2], [1, 2, 3, 4]), idx([2], [0]), "the file holds 1"),
       (idx([2, 2], [1, 2, 3]), idx([2], [0, 1]), "the file holds 3"),
@@ -79,29 +80,29 @@ struct BrokenFileTests {
       (idx([0, 2], []), idx([0], []), "no images"),
     ] as [([UInt8], [UInt8], String)])
   func idxFiles(images: [UInt8], labels: [UInt8], problem: String) throws {
-    _ = try folder.write("train-images-idx3-ubyte", images)
-    _ = try folder.write("train-labels-idx1-ubyte", labels)
+    try folder.write("train-images-idx3-ubyte", images)
+    try folder.write("train-labels-idx1-ubyte", labels)
     let error = refusal(.idx(folder: folder.path))
     #expect(error?.exitStatus == .badData)
     #expect(error?.description.contains(problem) == true, "\(error?.description ?? "")")
   }
 
-  @Test("files and folders that are missing, incomplete or of another kind")
+  @Test("missing files, incomplete folders and folders in place of files are refused")
   func missing() throws {
     #expect(refusal(.csv(path: folder.path + "/no.csv"))?.exitStatus == .missingInput)
     #expect(refusal(.csv(path: folder.path))?.exitStatus == .missingInput)
     #expect(refusal(.idx(folder: folder.path + "/no"))?.exitStatus == .missingInput)
     #expect(refusal(.idx(folder: folder.path))?.exitStatus == .missingInput)
-    _ = try folder.write("train-images-idx3-ubyte", idx([1, 1], [1]))
+    try folder.write("train-images-idx3-ubyte", idx([1, 1], [1]))
     #expect(
       refusal(.idx(folder: folder.path))?.description.contains("images but no labels") == true)
   }
 
   @Test(
-    "NumPy files",
+    "a malformed NumPy file is refused with the reason",
     arguments: [
-      (Array("hello, world".utf8), "not a file of NumPy's"),
-      (npy("<c8", "2, 1", Array(repeating: 0, count: 16)), "elements of type <c8"),
+      (Array("hello, world".utf8), "not a NumPy file"),
+      (npy("<c8", "2, 1", Array(repeating: 0, count: 16)), "element type <c8"),
       (npy("<f4", "2, 3", Array(repeating: 0, count: 23)), "the file holds 23"),
       (npy("<f4", "9223372036854775807, 3", []), "out of range"),
       (npy("<f4", "6,", Array(repeating: 0, count: 24)), "features must be a matrix"),
@@ -116,14 +117,14 @@ struct BrokenFileTests {
     #expect(error?.description.contains(problem) == true, "\(error?.description ?? "")")
   }
 
-  @Test("seeded damage of any kind is refused or read, and never traps")
+  @Test("randomly damaged data files are refused or read, and never trap")
   func mutations() throws {
     let seeds: [(String, [UInt8])] = [
       ("m.csv", Array("a,\"b\"\"c\",d\r\n1,2.5,x\r\n-3e2,4,\"y\"\r\n5,6,x\r\n".utf8)),
       ("train-images-idx3-ubyte", idx([3, 2], [1, 2, 3, 4, 5, 6])),
       ("x.npy", npy("<f4", "3, 2", bytes([Float(1), 2, 3, 4, 5, 6]))),
     ]
-    _ = try folder.write("train-labels-idx1-ubyte", idx([3], [0, 1, 0]))
+    try folder.write("train-labels-idx1-ubyte", idx([3], [0, 1, 0]))
     let labels = try folder.write("y.npy", npy("<i4", "3,", bytes([Int32(0), 1, 0])))
     var random = PhiloxStream(seed: 11, purpose: .syntheticData)
     for (name, good) in seeds {

@@ -1,38 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 import Datasets
-import Foundation
 import NeuralCore
+import TestSupport
 import Testing
 
-/// A folder that a test writes files to, removed with its owner.
-final class TemporaryFolder {
-  let path: String
-
-  init() throws {
-    path = NSTemporaryDirectory() + "lockstep-datasets-" + UUID().uuidString
-    try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
-  }
-
-  deinit { try? FileManager.default.removeItem(atPath: path) }
-
-  func write(_ name: String, _ bytes: [UInt8]) throws -> String {
-    let file = path + "/" + name
-    try Data(bytes).write(to: URL(fileURLWithPath: file))
-    return file
-  }
-
-  func write(_ name: String, _ text: String) throws -> String {
-    try write(name, Array(text.utf8))
-  }
-
-  func compress(_ file: String) throws -> String {
-    let gzip = Process()
-    gzip.executableURL = URL(fileURLWithPath: "/bin/gzip")
-    gzip.arguments = ["-nkf", file]
-    try gzip.run()
-    gzip.waitUntilExit()
-    return file + ".gz"
-  }
+/// Compresses a file with gzip, and returns the path of the result; the file stays.
+func compress(_ file: String) throws -> String {
+  let result = try run("gzip", ["-nkf", file])
+  try #require(result.status == 0, "\(result.standardError)")
+  return file + ".gz"
 }
 
 /// An IDX file of unsigned bytes.
@@ -43,7 +19,7 @@ func idx(_ shape: [Int], _ elements: [UInt8], type: UInt8 = 8) -> [UInt8] {
     } + elements
 }
 
-/// A file of NumPy's, version 1.0.
+/// A NumPy file, version 1.0.
 func npy(_ type: String, _ shape: String, _ data: [UInt8], fortran: Bool = false) -> [UInt8] {
   let header =
     "{'descr': '\(type)', 'fortran_order': \(fortran ? "True" : "False"), 'shape': (\(shape)), }\n"
@@ -55,7 +31,7 @@ func bytes<T: BitwiseCopyable>(_ values: [T]) -> [UInt8] {
   values.withUnsafeBytes { Array($0) }
 }
 
-/// Loads a source that must be refused, and returns why.
+/// Loads a source that must be refused, and returns the error.
 func refusal(
   _ source: DataSource, _ options: LoadOptions = LoadOptions(),
   _ location: SourceLocation = #_sourceLocation

@@ -2,6 +2,7 @@
 import Datasets
 import Foundation
 import NeuralCore
+import TestSupport
 import Testing
 
 @Suite("Data formats")
@@ -15,7 +16,8 @@ struct FormatTests {
     return []
   }
 
-  @Test("the digits are 1,797 rows of 64 pixels in sixteenths, with the classes' known counts")
+  @Test(
+    "the digits have 1,797 rows of 64 pixels in sixteenths, with the known count of each class")
   func digits() throws {
     let data = try Dataset.load(.digits).training
     #expect(data.rows == 1797 && data.columns == 64)
@@ -25,15 +27,15 @@ struct FormatTests {
     #expect(counts == [178, 182, 177, 183, 181, 182, 181, 179, 174, 180])
   }
 
-  @Test("an IDX folder with both pairs holds its own test rows, compressed or not")
+  @Test("an IDX folder has a training set and a test set, compressed or not")
   func idxFolder() throws {
     let pixels = (0..<12).map { UInt8($0 * 20) }
     let images = try folder.write("train-images-idx3-ubyte", idx([3, 2, 2], pixels))
-    _ = try folder.compress(images)
+    _ = try compress(images)
     try FileManager.default.removeItem(atPath: images)
-    _ = try folder.write("train-labels-idx1-ubyte", idx([3], [7, 2, 7]))
-    _ = try folder.write("t10k-images.idx3-ubyte", idx([1, 2, 2], [0, 255, 51, 102]))
-    _ = try folder.write("t10k-labels.idx1-ubyte", idx([1], [2]))
+    try folder.write("train-labels-idx1-ubyte", idx([3], [7, 2, 7]))
+    try folder.write("t10k-images.idx3-ubyte", idx([1, 2, 2], [0, 255, 51, 102]))
+    try folder.write("t10k-labels.idx1-ubyte", idx([1], [2]))
     let data = try Dataset.load(.idx(folder: folder.path))
     #expect(data.training.rows == 3 && data.training.columns == 4)
     #expect(Array(data.training.features.elements) == pixels.map { Float($0) / 255 })
@@ -45,7 +47,7 @@ struct FormatTests {
     #expect(Self.classes(heldOut) == [0])
   }
 
-  @Test("a table may have a header, quotes, CRLF, a byte order mark and text classes")
+  @Test("a CSV table may have a header, quotes, CRLF, a byte order mark and text classes")
   func csv() throws {
     let path = try folder.write(
       "a.csv",
@@ -58,7 +60,7 @@ struct FormatTests {
     #expect(Self.classes(data) == [1, 0, 1])
   }
 
-  @Test("classes are ordered by number when all are numbers, else by text")
+  @Test("classes are sorted as numbers if all are numbers, otherwise as text")
   func classOrder() throws {
     let numbers = try folder.write("n.csv", "1,10\n2,9\n3,-1\n")
     #expect(try Dataset.load(.csv(path: numbers)).training.labels == ["-1", "9", "10"])
@@ -66,7 +68,7 @@ struct FormatTests {
     #expect(try Dataset.load(.csv(path: words)).training.labels == ["10", "9", "x"])
   }
 
-  @Test("targets may be any column, by name or number, and several numbers for mse")
+  @Test("targets may be any column, by name or number, or several columns of numbers")
   func targets() throws {
     let path = try folder.write("t.csv", "y,x,z\n1,2,3\n4,5,6\n")
     let one = try Dataset.load(.csv(path: path), LoadOptions(targetColumns: ["y"])).training
@@ -82,7 +84,7 @@ struct FormatTests {
     #expect(classes.labels == ["a", "b"])
   }
 
-  @Test("NumPy pairs give classes from integers and numbers from floats, in either order")
+  @Test("NumPy pairs give classes from integers and values from floats, in C or Fortran order")
   func numPy() throws {
     let x = try folder.write("x.npy", npy("<f8", "2, 3", bytes([1.0, 2, 3, 4, 5, 6])))
     let f = try folder.write(
@@ -99,7 +101,7 @@ struct FormatTests {
     #expect(numbers.outputs == 2)
   }
 
-  @Test("synthetic data depend on their seed alone, and every argument form is understood")
+  @Test("synthetic data depend on their seed only, and malformed arguments are refused")
   func synthetic() throws {
     let source = try DataSource.parse("synthetic:50x6x3:9")
     #expect(source == .synthetic(rows: 50, features: 6, classes: 3, seed: 9))

@@ -3,9 +3,9 @@ import Datasets
 import NeuralCore
 import Testing
 
-@Suite("Rows and their order")
+@Suite("Row order and batches")
 struct RowOrderTests {
-  @Test("a split is complete, of the size asked for, and keyed by the seed")
+  @Test("a split is complete, has the requested fraction, and depends on the seed")
   func split() {
     let (training, heldOut) = DataSplit.split(rows: 101, fraction: 0.2, seed: 3)
     #expect(heldOut.count == 20)
@@ -19,7 +19,7 @@ struct RowOrderTests {
     #expect(DataSplit.split(rows: 1, fraction: 0.5, seed: 0).training == [0])
   }
 
-  @Test("an epoch takes each row once, in an order keyed by seed and epoch")
+  @Test("an epoch has each row once, in an order that depends on seed and epoch")
   func order() {
     let rows: [Int32] = [2, 3, 5, 7, 11, 13, 17, 19, 23]
     let order = EpochOrder(rows: rows, seed: 1)
@@ -35,7 +35,7 @@ struct RowOrderTests {
     }
   }
 
-  @Test("every order of three rows comes about equally often")
+  @Test("each permutation of three rows is about equally frequent")
   func fairness() {
     let order = EpochOrder(rows: [0, 1, 2], seed: 9)
     var counts: [[Int32]: Int] = [:]
@@ -44,7 +44,7 @@ struct RowOrderTests {
     #expect(counts.values.allSatisfy { abs($0 - 1000) < 150 })
   }
 
-  @Test("batches cover the rows, the last one short or left out")
+  @Test("batches cover all rows; a shorter last batch is kept or dropped")
   func batches() {
     let schedule = BatchSchedule(rows: 101, batchRows: 20)
     #expect(schedule.stepsPerEpoch == 6)
@@ -54,7 +54,7 @@ struct RowOrderTests {
     #expect(BatchSchedule(rows: 40, batchRows: 20).stepsPerEpoch == 2)
   }
 
-  @Test("gathering copies the rows named, in their order")
+  @Test("a batch buffer gathers the given rows in the given order")
   func gather() throws {
     let data = try Dataset.load(.synthetic(rows: 9, features: 3, classes: 2, seed: 0)).training
     let buffer = BatchBuffer(data, capacity: 4)

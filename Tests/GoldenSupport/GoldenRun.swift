@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+package import Foundation
 package import NeuralCore
 
-/// A case of the references, run on the network, and how far the results are off.
+/// Runs a reference case on a network, and compares the results.
 package struct GoldenRun {
   private let golden: GoldenFile.Case
   private let file: GoldenFile
@@ -48,11 +49,11 @@ package struct GoldenRun {
       optimizer: optimizer, clipNorm: golden.clip, seed: 0)
   }
 
-  /// Trains all steps with whatever group `network.replicas` is, and lists what is off.
+  /// Trains all steps with the group `network.replicas`, and returns the mismatches.
   ///
   /// - Parameter compareGradients: whether this replica's first gradients are the whole batch's.
   package func run(compareGradients: Bool) throws -> [String] {
-    var misses: [String] = []
+    var mismatches: [String] = []
     guard let inputs = file.inputs[golden.inputs], let targets = file.targets[golden.targets] else {
       throw GoldenError.missing("inputs or targets")
     }
@@ -70,17 +71,18 @@ package struct GoldenRun {
           ? .classes(classes.elements)
           : .values(values.matrix(rows: owned.count, columns: network.outputs)))
       let result = try withExtendedLifetime((x, classes, values)) { try network.train(batch) }
-      misses += Self.compare("loss \(step)", [result.loss], [golden.expected.losses[step]])
-      misses += Self.compare(
+      mismatches += Self.compare("loss \(step)", [result.loss], [golden.expected.losses[step]])
+      mismatches += Self.compare(
         "gradient norm \(step)", [result.gradientNorm], [golden.expected.gradientNorms[step]])
-      if step == 0 && compareGradients { misses += compareFirstGradients() }
+      if step == 0 && compareGradients { mismatches += compareFirstGradients() }
     }
-    misses += compareParameters()
-    misses += try compareInference(inputs[0])
-    return misses
+    mismatches += compareParameters()
+    mismatches += try compareInference(inputs[0])
+    return mismatches
   }
 
-  /// Adam divides each gradient by its own size, and so gives the roundings of small ones more weight.
+  /// Larger for Adam, which divides each gradient by its magnitude, and so amplifies the rounding
+  /// errors of small ones.
   private var tolerance: Double { golden.optimizer.kind == "adam" ? 2e-5 : 1e-5 }
 
   private func compareFirstGradients() -> [String] {
@@ -138,18 +140,67 @@ package struct GoldenRun {
     }
   }
 
-  /// Compares with the largest expected magnitude as the unit.
+  /// Compares values, with errors relative to the largest expected magnitude.
   package static func compare(
     _ what: String, _ found: [Double], _ expected: [Double], floor: Double = 1e-2,
     tolerance: Double = 1e-5
   ) -> [String] {
-    guard found.count == expected.count else { return ["\(what): \(found.count) elements"] }
+    guard found.count == expected.count else {
+      return ["\(what): \(found.count) elements, expected \(expected.count)"]
+    }
     let unit = max(expected.map(abs).max() ?? 0, floor)
     let worst = zip(found, expected).map { abs($0 - $1) / unit }.max() ?? 0
-    return worst <= tolerance ? [] : ["\(what): off by \(worst) of \(unit)"]
+    return worst <= tolerance ? [] : ["\(what): relative error \(worst) of \(unit)"]
   }
 }
 
 package enum GoldenError: Error {
   case missing(String)
+}
+
+/// The Float64 references in `goldens.json`; `Tests/Goldens/README.md` documents its keys.
+package struct GoldenFile: Decodable {
+  package struct Layer: Decodable {
+    package let weight: [[Double]]
+    package let bias: [Double]
+    package let gamma: [Double]
+    package let beta: [Double]
+  }
+  package struct Statistics: Decodable {
+    package let mean: [Double]
+    package let variance: [Double]
+  }
+  package struct Targets: Decodable {
+    package let classes: [[Int32]]?
+    package let rows: [[[Double]]]?
+  }
+  package struct Optimizer: Decodable {
+    package let kind: String
+    package let momentum, weightDecay, beta1, beta2, epsilon: Double
+    package let nesterov: Bool
+  }
+  package struct Expected: Decodable {
+    package let losses, gradientNorms: [Double]
+    package let firstGradients, finalParameters: [Layer]
+    package let runningStatistics: [Statistics]
+    package let inference: [[Double]]
+  }
+  package struct Case: Decodable {
+    package let name, activation, loss, mode, initial, inputs, targets: String
+    package let widths: [Int]
+    package let optimizer: Optimizer
+    package let learningRates: [Double]
+    package let clip: Double?
+    package let batchNormEpsilon, batchNormMomentum: Double
+    package let expected: Expected
+  }
+
+  package let inputs: [String: [[[Double]]]]
+  package let targets: [String: Targets]
+  package let initials: [String: [Layer]]
+  package let cases: [Case]
+
+  package static func load(_ url: URL) throws -> GoldenFile {
+    try JSONDecoder().decode(GoldenFile.self, from: Data(contentsOf: url))
+  }
 }

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The networks that make_goldens.py trains, and the numbers that they start from."""
+"""The networks that make_goldens.py trains, with their data and initial parameters."""
 
 import json
 import math
@@ -14,10 +14,10 @@ EPSILON = 1e-5
 NORM_MOMENTUM = 0.9
 
 
-# --- Numbers that Float32 can hold ------------------------------------------
+# --- Numbers that Float32 represents exactly --------------------------------
 
 class Numbers:
-    """A seeded source of multiples of 1/4096."""
+    """A seeded random generator of multiples of 1/4096."""
 
     def __init__(self, seed):
         self.random = random.Random(seed)
@@ -27,14 +27,14 @@ class Numbers:
         return round(draw * grid) / grid
 
     def normal(self, mean=0.0, deviation=1.0, grid=4096):
-        # Box-Muller on random(), whose sequence Python promises to keep.
+        # Box-Muller on random(), whose sequence is stable across Python versions.
         radius = math.sqrt(-2 * math.log(1 - self.random.random()))
         angle = 2 * math.pi * self.random.random()
         draw = mean + deviation * radius * math.cos(angle)
         return round(draw * grid) / grid
 
     def rows(self, count, width):
-        # Features of different location and spread, as real data has.
+        # Features with different means and deviations, like real data.
         return [[self.normal(0.5 * j - 1, 0.5 + (0.5 * j) % 2)
                  for j in range(width)] for _ in range(count)]
 
@@ -42,7 +42,7 @@ class Numbers:
         return [int(self.random.random() * classes) for _ in range(count)]
 
     def soft_row(self, classes):
-        # Multiples of 1/64 that add up to exactly one.
+        # Multiples of 1/64 that sum to exactly one.
         cuts = sorted(int(self.random.random() * 65)
                       for _ in range(classes - 1))
         edges = [0] + cuts + [64]
@@ -85,8 +85,8 @@ def make_tables(seed):
     initials["twoOutputs"] = source.initial([5, 7, 6, 2])
     initials["oneLayer"] = source.initial([5, 3])
     initials["fourLayers"] = source.initial([5, 8, 7, 6, 3])
-    # Unit 2 of the first layer is off for every row: a constant hidden
-    # feature, whose variance is exactly zero.
+    # Unit 2 of the first layer is inactive for every row: a constant hidden
+    # feature with a variance of exactly zero.
     initials["deadUnit"] = json.loads(json.dumps(initials["A"]))
     initials["deadUnit"][0]["bias"][2] = -64.0
 
@@ -99,8 +99,8 @@ def make_tables(seed):
         lambda b: [[source.normal(1e6, 1, 16) if j == 2 else value
                     for j, value in enumerate(row)]
                    for row in source.rows(b, 5)])
-    # The same, but the mean of each batch is a whole number, so that Float32
-    # can hold it: the last row makes up what the sum lacks.
+    # The same, but the mean of each batch is an integer, which Float32
+    # represents exactly: the last row is chosen to make it so.
     exact = []
     for batch in inputs["largeMean"]:
         batch = [list(row) for row in batch]
@@ -158,20 +158,20 @@ def case(name, activation, loss, mode, optimizer, rate, *, inputs="plain",
 
 
 def all_cases():
-    """The matrix, then what is special."""
+    """All combinations of the main settings, then special cases."""
     optimizers = {
         "sgd": (sgd(), 0.0625),
         "momentum": (sgd(0.9), 0.03125),
         "nesterov-decay": (sgd(0.9, True, 0.01), 0.03125),
-        # A large epsilon: where the true gradient is zero by symmetry (a bias
-        # before batch norm under the identity, say) Adam would otherwise
-        # blow Float32 noise up to whole steps.
+        # A large epsilon: where the true gradient is zero by symmetry (such as
+        # that of a bias before batch norm with the identity), Adam would
+        # otherwise amplify Float32 noise to full steps.
         "adam": (adam(1e-3), 0.015625),
         "adamw": (adam(1e-3, 0.05), 0.015625),
     }
     modes = ("exact", "frozen")
     losses = ("cross-entropy", "mse")
-    # The squared error's gradients are several times larger.
+    # Gradients of the squared error are several times larger.
     slower = {"cross-entropy": 1.0, "mse": 0.5}
     cases = []
     for activation in ACTIVATIONS:
@@ -208,8 +208,8 @@ def all_cases():
                  0.03125, inputs="largeMean"),
             case(f"large whole mean {mode}", "sigmoid", ce, mode, sgd(0.9),
                  0.03125, inputs="largeMeanWhole"),
-            # Variance 0 multiplies frozen gradients by 1 / sqrt(1e-5) a
-            # layer, so the steps are held by clipping.
+            # Variance 0 multiplies frozen gradients by 1 / sqrt(1e-5) per
+            # layer, so clipping limits the steps.
             case(f"one row cross-entropy {mode}", "sigmoid", ce, mode,
                  sgd(0.9), 0.0625, inputs="oneRow", targets="oneRowClasses",
                  clip=1.0),
@@ -223,7 +223,7 @@ def all_cases():
     cases += [
         case("clip that is never reached", "relu", ce, "exact", sgd(0.9),
              0.03125, clip=1024.0),
-        # Linear warm-up over two steps, then half a cosine.
+        # Linear warm-up over two steps, then half a cosine period.
         case("warm-up and cosine sgd", "relu", ce, "exact", sgd(0.9),
              [0.03125, 0.0625, 0.046875, 0.015625]),
         case("warm-up and steps adam", "sigmoid", mse, "exact",

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Training in Float64, by automatic differentiation: what make_goldens.py writes down."""
+"""Training in Float64 with automatic differentiation, for make_goldens.py."""
 
 import math
 
@@ -17,9 +17,10 @@ ACTIVATIONS = {
 # --- The network ------------------------------------------------------------
 
 def forward(layers, rows, spec, statistics=None, record=None):
-    """Outputs of a network; `statistics` is None to use those of the batch.
+    """Outputs of a network; `statistics` None means those of the batch.
 
-    `record`, a list, receives (mean, variance, pre-activations) per layer.
+    If `record` is a list, (mean, variance, pre-activations) per layer are
+    appended to it.
     """
     out = rows
     for index, layer in enumerate(layers):
@@ -42,7 +43,7 @@ def forward(layers, rows, spec, statistics=None, record=None):
 
 
 def loss_of(outputs, target, loss):
-    """`target`: one row of numbers for each row of outputs."""
+    """The loss; `target` has one row of numbers for each row of outputs."""
     if loss == "mse":
         return ((outputs - target) ** 2).sum(dim=1).mean()
     logs = torch.log_softmax(outputs, dim=1)
@@ -66,7 +67,7 @@ class FormulaOptimizer:
         self.step = 0
 
     def update(self, parameters, gradients, rate, decayed):
-        """Changes `parameters`; `decayed[i]` says whether decay applies."""
+        """Updates `parameters`; `decayed[i]`: whether weight decay applies."""
         s = self.settings
         self.step += 1
         for i, (w, g) in enumerate(zip(parameters, gradients)):
@@ -91,7 +92,7 @@ class FormulaOptimizer:
 
 
 class TorchOptimizer:
-    """The same updates by torch.optim, to check the formulas."""
+    """The same updates by torch.optim, to verify the formulas."""
 
     def __init__(self, settings, count):
         self.settings = settings

@@ -1,16 +1,16 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Writes the Float64 references that the tests of NeuralCore are held to.
+"""Writes the Float64 reference values for the tests of NeuralCore.
 
-A network of the same meaning as Lockstep's is trained for a few steps with
-PyTorch's automatic differentiation in Float64.  The derivatives come from
-autograd, so nothing of the trainer's own backward pass is repeated here:
+A network equivalent to Lockstep's is trained for a few steps with PyTorch's
+automatic differentiation in Float64.  The derivatives come from autograd, so
+Lockstep's backward pass is not repeated here:
 
-- mode "exact": autograd goes through the batch statistics;
-- mode "frozen": the statistics are detached, so they count as constants.
+- mode "exact": autograd differentiates the batch statistics;
+- mode "frozen": the statistics are detached, so they are constants.
 
-Batch norm is written out (torch.nn.BatchNorm1d keeps the *unbiased* variance
-in its running statistics, and Lockstep the population variance).
+Batch norm is written out, because torch.nn.BatchNorm1d uses the *unbiased*
+variance for its running statistics, but Lockstep the population variance.
 
 How to run, from the root of the repository:
 
@@ -18,30 +18,30 @@ How to run, from the root of the repository:
     /tmp/goldens/bin/pip install torch numpy
     /tmp/goldens/bin/python Tests/Goldens/make_goldens.py
 
-The committed file was made with Python 3.11.7 and torch 2.13.0+cpu, one
-thread, x86-64.  Inputs, weights and hyper-parameters follow from SEED, so a
-second run writes the same bytes there; another torch release or processor
-may change the last digit or two of the Float64 results, nothing more.
+The committed file was generated with Python 3.11.7 and torch 2.13.0+cpu, one
+thread, x86-64.  Inputs, weights and hyperparameters are determined by SEED,
+so another run writes the same bytes for them; another torch release or
+processor may change the last digit or two of the Float64 results.
 
-    --output FILE   where to write, instead of
+    --output FILE   output file; default
                     Tests/NeuralCoreTests/Resources/goldens.json
     --check         compare with FILE instead of writing it (to 1e-9 relative)
-    --seed N        another seed; the conditions below decide whether it serves
-    --verbose       for every case, how far torch's own Float32 run ends up
+    --seed N        use another seed, if it satisfies the conditions below
+    --verbose       print the error of torch's own Float32 run for every case
 
 Every input, target and initial weight is a multiple of 1/4096, or of 1/16 in
 the large-mean cases, so a Float32 program starts from exactly these numbers.
-Before it writes, the script checks itself and stops if a condition fails:
+Before writing, the script checks the following and stops if a check fails:
 
-- gradients against central differences of the loss, in both modes;
-- the optimizers' formulas against torch.optim;
-- no pre-activation of a ReLU is so close to the kink that Float32 rounding
-  could put it on the other side;
-- under Adam with epsilon 1e-8, every gradient is exactly zero or large
-  enough to have a sign in Float32 (Adam divides noise by its own size);
+- gradients agree with central differences of the loss, in both modes;
+- the optimizers' formulas agree with torch.optim;
+- no pre-activation of a ReLU is so close to zero that Float32 rounding could
+  change its sign;
+- with Adam and epsilon 1e-8, every gradient is exactly zero or large enough
+  to have a reliable sign in Float32 (Adam normalizes noise to full steps);
 - the same run in Float32 ends within FLOAT32_TOLERANCE of the Float64 one.
 
-The file, key by key, is described in Tests/Goldens/README.md.
+Tests/Goldens/README.md describes every key of the file.
 """
 
 import argparse
@@ -80,7 +80,7 @@ def flatten(value):
 
 
 def leaves(value, path=""):
-    """(path, numbers) for every tensor or list of numbers in results."""
+    """(path, numbers) of every tensor or list of numbers in the results."""
     if isinstance(value, dict):
         for key in value:
             yield from leaves(value[key], f"{path}.{key}")
@@ -94,9 +94,9 @@ def leaves(value, path=""):
 def distance(found, expected):
     """Largest difference in a tensor relative to its largest magnitude.
 
-    The magnitude counts as 1e-2 at least, and for a gradient as a hundredth
-    of the gradients' common norm at least: some gradients are zero but for
-    rounding.
+    The magnitude counts as at least 1e-2, and for a gradient as at least a
+    hundredth of the norm of all gradients: some gradients are zero except for
+    rounding errors.
     """
     floor = 1e-2 * max([1.0] + expected.get("gradientNorms", [])
                        if isinstance(expected, dict) else [1.0])
@@ -111,7 +111,7 @@ def distance(found, expected):
 
 
 def check_gradients(spec, tables):
-    """Autograd of the first step against central differences."""
+    """Compares autograd's gradients of the first step with central differences."""
     inputs, targets, initials = tables
     initial = initials[spec["initial"]]
     layers = [{name: torch.tensor(layer[name], dtype=torch.float64)
@@ -121,7 +121,7 @@ def check_gradients(spec, tables):
                            len(initial[-1]["bias"]), torch.float64)
     statistics = None
     if spec["mode"] == "frozen":
-        # Constants: those of the unperturbed network.
+        # The constants are the statistics of the unperturbed network.
         record = []
         forward(layers, rows, spec, record=record)
         statistics = [(mean, variance) for mean, variance, _ in record]
@@ -144,12 +144,12 @@ def check_gradients(spec, tables):
                 below = loss()
                 flat[i] = kept
                 worst = max(worst, abs((above - below) / (2 * h) - wanted[i]))
-    assert worst < 1e-7, f"{spec['name']}: differences are off by {worst}"
+    assert worst < 1e-7, f"{spec['name']}: gradients differ from central differences by {worst}"
     print(f"central differences, {spec['name']}: within {worst:.1e}")
 
 
 def run_all(tables, verbose):
-    """Results of all cases, each held to the conditions of the docstring."""
+    """Results of all cases, which must satisfy the conditions of the docstring."""
     finished = []
     for spec in all_cases():
         name = spec["name"]
@@ -174,7 +174,7 @@ def run_all(tables, verbose):
         off, where = distance(single, results)
         if verbose:
             print(f"{off:9.1e}  {name} {where}")
-        # torch's Float32 mean of values about 1e6 is itself off by much.
+        # torch's Float32 mean of values near 1e6 is itself inaccurate.
         if "large mean" not in name:
             assert off < FLOAT32_TOLERANCE, (name, off, where)
         initial = tables[2][spec["initial"]]
@@ -188,10 +188,10 @@ def run_all(tables, verbose):
 # --- The file ---------------------------------------------------------------
 
 def render(document):
-    """Compact JSON with one case, or one table entry, a line.
+    """Compact JSON with one case, or one table entry, per line.
 
-    Python prints a float with the fewest digits (at most 17) that read back
-    to the same Float64.
+    Python prints a float with the fewest digits (at most 17) that parse to
+    the same Float64.
     """
     def compact(value):
         return json.dumps(value, separators=(",", ":"), allow_nan=False)
@@ -211,7 +211,7 @@ def render(document):
 
 
 def check_file(path, document):
-    """True if the file at `path` holds `document`, to 1e-9."""
+    """Whether the file at `path` agrees with `document` to within 1e-9."""
     stored = json.loads(path.read_text())
     fixed = ("inputs", "targets", "initials")
     if any(stored[key] != document[key] for key in fixed):
@@ -228,12 +228,14 @@ def check_file(path, document):
 
 def main():
     parser = argparse.ArgumentParser(
-        description="Float64 references for NeuralCore, from PyTorch.")
-    parser.add_argument("--output", type=pathlib.Path, default=DEFAULT_OUTPUT)
+        description="Generates Float64 reference values for NeuralCore with PyTorch.")
+    parser.add_argument("--output", type=pathlib.Path, default=DEFAULT_OUTPUT,
+                        help="output file")
     parser.add_argument("--check", action="store_true",
                         help="compare with the file instead of writing it")
     parser.add_argument("--seed", type=int, default=SEED)
-    parser.add_argument("--verbose", action="store_true")
+    parser.add_argument("--verbose", action="store_true",
+                        help="print the error of torch's Float32 run for every case")
     options = parser.parse_args()
     torch.set_num_threads(1)
 

@@ -3,20 +3,20 @@
 """Writes exact values of the losses and of exp and sigmoid, for tests.
 
 - losses.json: cross-entropy and mean squared error with their derivatives,
-  at ordinary and at extreme outputs (up to the largest finite Float32);
+  for ordinary and extreme outputs (up to the largest finite Float32);
 - functions.json: exp(x) and sigmoid(x) = 1 / (1 + exp(-x)) at Float32 points
-  over the whole range, each side of every limit included.
+  over the whole range, including both sides of every limit.
 
-Everything is computed from the definitions with mpmath at 80 digits and
-rounded once to Float64.  All inputs are numbers that Float32 can hold.
+Everything is computed from the definitions with mpmath to 80 digits and
+rounded once to Float64.  All inputs are exactly representable in Float32.
 
-How to run, from the root of the repository (made with mpmath 1.3.0; the
+How to run, from the root of the repository (generated with mpmath 1.3.0; the
 result doesn't depend on the release, the processor or a seed):
 
     python3 -m venv /tmp/goldens && /tmp/goldens/bin/pip install mpmath
     /tmp/goldens/bin/python Tests/Goldens/make_values.py [--check]
 
-The files, key by key, are described in Tests/Goldens/README.md.
+Tests/Goldens/README.md describes every key of the files.
 """
 
 import argparse
@@ -48,7 +48,7 @@ def neighbor(x, by):
 
 
 def rounded(value):
-    """An mpmath number as a Float64, or None beyond the range of Float32."""
+    """An mpmath number as a Float64, or None if it overflows Float32."""
     if abs(value) >= mpf(2) ** 128 - mpf(2) ** 103:
         return None
     return float(value)
@@ -61,12 +61,12 @@ def cross_entropy(outputs, targets):
     count = len(outputs)
     total, derivative = mpf(0), []
     for row, target in zip(outputs, targets):
-        # The shift by the maximum changes nothing in exact arithmetic; here
-        # it keeps exponents within what mpmath is quick at.
+        # Subtracting the maximum changes nothing in exact arithmetic, but
+        # keeps exponents in a range where mpmath is fast.
         top = max(row)
         powers = [mp.exp(mpf(x) - mpf(top)) for x in row]
         below = mp.fsum(powers)
-        # log1p of all but one maximum keeps the digits of tiny losses.
+        # log1p of the sum without one maximum is accurate for tiny losses.
         rest = list(powers)
         rest.remove(mpf(1))
         log_below = mp.log1p(mp.fsum(rest))
@@ -78,7 +78,7 @@ def cross_entropy(outputs, targets):
 
 
 def derivative_entry(powers, below, index, target):
-    """softmax - t, without cancellation where t is 1."""
+    """softmax - t, without cancellation if t is 1."""
     if target == 1:
         return -mp.fsum(p for i, p in enumerate(powers) if i != index) / below
     return powers[index] / below - mpf(target)
@@ -106,7 +106,7 @@ def loss_case(name, loss, outputs, *, classes=None, targets=None):
     compute = cross_entropy if loss == "cross-entropy" else mean_squared_error
     value, derivative = compute(outputs, rows)
     value = rounded(value)
-    assert value is not None, f"{name}: the loss is beyond Float32"
+    assert value is not None, f"{name}: the loss overflows Float32"
     return {
         "name": name, "loss": loss, "outputs": outputs, "classes": classes,
         "targets": targets, "value": value,
@@ -161,7 +161,7 @@ def loss_cases():
     cases.append(loss_case(
         "soft rows at +-1e30", ce, [[1e30, -1e30, 0.0]],
         targets=[[0.5, 0.25, 0.25]]))
-    # 0 times an infinite logarithm is 0: mass only on the largest.
+    # 0 times an infinite logarithm is 0: only the largest output has a target.
     cases.append(loss_case(
         "one-hot rows at +-1e30", ce, [[1e30, -1e30, 0.0]],
         targets=[[1.0, 0.0, 0.0]]))
@@ -197,21 +197,21 @@ def loss_cases():
 # --- Functions --------------------------------------------------------------
 
 def function_points():
-    """Float32 points, ascending, -0 before 0."""
+    """Float32 points in ascending order, with -0 before 0."""
     points = {0.0}
     for k in range(-149, 128, 6):
         points.update((2.0 ** k, -(2.0 ** k)))
-    # The interesting range, at odd places.
+    # The range of ordinary results, at arbitrary points.
     for k in range(-106, 91):
         points.add(float32(k + 0.37))
     for k in range(-24, 25):
         points.add(float32(k / 12))
-    # Halves of log 2: where range reduction changes its mind.
+    # Multiples of log(2) / 2, where range reduction switches to the next exponent.
     for k in list(range(-9, 10, 2)) + [-251, -175, 175, 251]:
         x = abs(k) * math.log(2) / 2
         for by in (-1, 0, 1):
             points.add(math.copysign(neighbor(float32(x), by), k))
-    # Limits: exp overflows, turns subnormal, turns zero; sigmoid turns 1.
+    # Limits: exp overflows, becomes subnormal, becomes zero; sigmoid becomes 1.
     for x, sign in ((88.72283905206835, 1), (88.72283905206835, -1),
                     (87.33654475055310, -1), (103.27892990343184, -1),
                     (103.97207708399179, -1), (16.635532333438686, 1),
@@ -227,7 +227,7 @@ def function_points():
 
 
 def exponential(x):
-    # Far below the smallest Float64 (mpmath would build huge exponents).
+    # Far outside the range of Float64 (mpmath would compute huge exponents).
     return 0.0 if x < -1e6 else None if x > 1e6 else rounded(mp.exp(mpf(x)))
 
 
@@ -262,9 +262,9 @@ def render_functions():
 
 def main():
     parser = argparse.ArgumentParser(
-        description="Exact values of losses and functions, from mpmath.")
+        description="Generates exact values of losses and functions with mpmath.")
     parser.add_argument("--output", type=pathlib.Path, default=RESOURCES,
-                        help="folder to write to")
+                        help="output directory")
     parser.add_argument("--check", action="store_true",
                         help="compare with the files instead of writing them")
     options = parser.parse_args()

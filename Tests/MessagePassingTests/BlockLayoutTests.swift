@@ -4,7 +4,7 @@ import Testing
 
 @Suite("BlockLayout")
 struct BlockLayoutTests {
-  @Test("counts alone lay blocks out one after another")
+  @Test("without offsets, a block layout places blocks one after another")
   func contiguous() throws {
     let layout = try BlockLayout(counts: [3, 0, 5])
     #expect(layout.ranks == 3)
@@ -12,7 +12,7 @@ struct BlockLayoutTests {
     #expect((0..<3).map { layout[$0] } == [0..<3, 3..<3, 3..<8])
   }
 
-  @Test("offsets may be in any order, and empty blocks take no room")
+  @Test("a block layout accepts offsets in any order and ignores empty blocks")
   func offsets() throws {
     let layout = try BlockLayout(counts: [2, 0, 1], offsets: [7, 100, 3])
     #expect(layout.extent == 9)
@@ -21,7 +21,7 @@ struct BlockLayoutTests {
   }
 
   @Test(
-    "numbers that MPI can't count are refused",
+    "a block layout rejects counts and offsets that MPI can't represent",
     arguments: [
       ([-1], [0]), ([1], [-1]), ([1, 2], [0]), ([Int(Int32.max)], [1]), ([Int.max], [0]),
       ([1], [Int.max]),
@@ -30,7 +30,7 @@ struct BlockLayoutTests {
     #expect(throws: MPIError.self) { try BlockLayout(counts: counts, offsets: offsets) }
   }
 
-  @Test("a sum beyond what MPI can count is refused")
+  @Test("a block layout rejects counts whose sum MPI can't represent")
   func sum() {
     #expect(throws: MPIError.self) { try BlockLayout(counts: [1 << 30, 1 << 30, 1]) }
     #expect(throws: MPIError.self) { try BlockLayout(counts: [Int.max, Int.max, 3]) }

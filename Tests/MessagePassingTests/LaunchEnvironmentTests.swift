@@ -4,7 +4,7 @@ import Testing
 
 @Suite("LaunchEnvironment")
 struct LaunchEnvironmentTests {
-  @Test("a process that was started by itself has no launcher, and is the first")
+  @Test("a process started without a launcher has no rank or size, and is the first")
   func alone() {
     let launch = LaunchEnvironment(["PATH": "/bin"])
     #expect(launch.launcher == nil)
@@ -13,7 +13,7 @@ struct LaunchEnvironmentTests {
   }
 
   @Test(
-    "each launcher's variables give rank and size",
+    "rank and size are read from the variables of each launcher",
     arguments: [
       (["OMPI_COMM_WORLD_RANK": "2", "OMPI_COMM_WORLD_SIZE": "4"], .openMPI, 2, 4),
       (["PMI_RANK": "1", "PMI_SIZE": "3"], .pmi, 1, 3),
@@ -34,7 +34,7 @@ struct LaunchEnvironmentTests {
     #expect(!launch.isFirst)
   }
 
-  @Test("mpirun inside a Slurm step is believed, not the step")
+  @Test("mpirun inside a Slurm step takes precedence over the step")
   func nearest() {
     let launch = LaunchEnvironment([
       "OMPI_COMM_WORLD_RANK": "0", "OMPI_COMM_WORLD_SIZE": "1", "PMIX_RANK": "0",
@@ -46,7 +46,7 @@ struct LaunchEnvironmentTests {
   }
 
   @Test(
-    "a shell of salloc or sbatch has started nothing",
+    "a shell of salloc or sbatch is not a launcher",
     arguments: [
       ["SLURM_NTASKS": "8", "SLURM_JOB_ID": "1"],
       ["SLURM_NTASKS": "8", "SLURM_PROCID": "0", "SLURM_JOB_ID": "1"],
@@ -56,7 +56,7 @@ struct LaunchEnvironmentTests {
     #expect(LaunchEnvironment(variables).size == nil)
   }
 
-  @Test("what is not a number is not there")
+  @Test("a variable that isn't an integer is ignored")
   func nonsense() {
     let launch = LaunchEnvironment(["OMPI_COMM_WORLD_RANK": "x", "PMI_RANK": "", "PMI_SIZE": "2"])
     #expect(launch.launcher == .pmi)

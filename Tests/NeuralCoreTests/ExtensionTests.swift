@@ -2,7 +2,7 @@
 import NeuralCore
 import Testing
 
-/// A rectifier with a slope for negative numbers, as a user would write it.
+/// A leaky ReLU, as a user would write it.
 struct LeakyRelu: ActivationFunction {
   func apply(_ z: UnsafeBufferPointer<Float>, into output: UnsafeMutableBufferPointer<Float>) {
     for i in 0..<z.count { output[i] = z[i] > 0 ? z[i] : 0.01 * z[i] }
@@ -34,7 +34,7 @@ struct MeanAbsoluteError: LossFunction {
   }
 }
 
-/// A step of fixed length against the sign of the gradient, as a user would write it.
+/// Steps of fixed length against the sign of the gradient, as a user would write it.
 struct SignDescent: Optimizer {
   let momentNames: [String] = []
 
@@ -45,7 +45,7 @@ struct SignDescent: Optimizer {
   }
 }
 
-/// One trained factor a column, as a user would write a layer.
+/// A layer with one trainable factor per column, as a user would write it.
 final class ColumnScale: Layer {
   private var kept = AlignedBuffer<Float>(count: 0)
 
@@ -90,7 +90,7 @@ final class ColumnScale: Layer {
   }
 }
 
-@Suite("Parts that a user adds")
+@Suite("Custom layers, activations, losses and optimizers")
 struct ExtensionTests {
   static func network(slices: Int) throws -> NeuralNetwork {
     let network = try NeuralNetwork(
@@ -105,7 +105,7 @@ struct ExtensionTests {
     return network
   }
 
-  @Test("a layer, an activation, a loss and an optimizer of one's own learn together")
+  @Test("a custom layer, activation, loss and optimizer train together")
   func learns() throws {
     let network = try Self.network(slices: 3)
     let x = AlignedBuffer<Float>(count: 64 * 4)
@@ -126,7 +126,7 @@ struct ExtensionTests {
     }
   }
 
-  @Test("layers that do not fit together are refused")
+  @Test("a network whose layers do not fit together throws")
   func misfit() {
     #expect(throws: NeuralCoreError.self) {
       try NeuralNetwork(
@@ -135,7 +135,7 @@ struct ExtensionTests {
     }
   }
 
-  @Test("a loss that is not finite stops the step before any parameter changes")
+  @Test("a step with a loss that is not finite throws before any parameter changes")
   func notFinite() throws {
     let network = try Self.network(slices: 2)
     let before = Array(network.store.parameters.elements)

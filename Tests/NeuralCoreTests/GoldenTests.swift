@@ -4,14 +4,16 @@ import GoldenSupport
 import NeuralCore
 import Testing
 
-/// The file `name` among this target's resources.
+/// The file `name` of this target's resources.
 func resource(_ name: String) throws -> URL {
   try #require(Bundle.module.url(forResource: name, withExtension: nil, subdirectory: "Resources"))
 }
 
-@Suite("Training agrees with PyTorch in Float64")
+@Suite("Agreement with PyTorch")
 struct GoldenTests {
-  @Test("in every case, whatever the number of slices", arguments: [1, 2, 3, 4, 7, 16])
+  @Test(
+    "training agrees with PyTorch in Float64 in all cases, for any number of slices",
+    arguments: [1, 2, 3, 4, 7, 16])
   func cases(slices: Int) throws {
     let file = try GoldenFile.load(resource("goldens.json"))
     #expect(file.cases.count >= 100)
@@ -19,12 +21,12 @@ struct GoldenTests {
       let run = try GoldenRun(golden, of: file)
       run.network.replicas = SingleReplica(
         run.network.store, slices: slices, optimizer: run.network.optimizer)
-      let misses = try run.run(compareGradients: true)
-      #expect(misses.isEmpty, "\(golden.name): \(misses)")
+      let mismatches = try run.run(compareGradients: true)
+      #expect(mismatches.isEmpty, "\(golden.name): \(mismatches)")
     }
   }
 
-  @Test("and the comparison notices a changed learning rate")
+  @Test("the comparison with PyTorch detects an unexpected gradient clipping")
   func mustFail() throws {
     let file = try GoldenFile.load(resource("goldens.json"))
     let run = try GoldenRun(file.cases[0], of: file)

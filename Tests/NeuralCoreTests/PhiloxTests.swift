@@ -2,9 +2,9 @@
 import NeuralCore
 import Testing
 
-@Suite("Philox")
+@Suite("The Philox generator")
 struct PhiloxTests {
-  @Test("gives the words that its authors publish for it")
+  @Test("Philox returns the words published by its authors")
   func knownAnswers() {
     // Random123's kat_vectors, philox4x32 10.
     #expect(
@@ -19,8 +19,8 @@ struct PhiloxTests {
         == SIMD4(0xd16c_fe09, 0x94fd_cceb, 0x5001_e420, 0x2412_6ea1))
   }
 
-  @Test("normal draws have mean 0 and the deviation asked for, uniform ones their limit")
-  func moments() {
+  @Test("normal samples have mean 0 and the given standard deviation, uniform ones the given limit")
+  func distributions() {
     let values = AlignedBuffer<Float>(count: 100_000)
     let stream = PhiloxStream(seed: 7, purpose: .initialWeights)
     stream.fillNormal(values.mutableElements, standardDeviation: 0.5)
@@ -34,7 +34,7 @@ struct PhiloxTests {
     #expect(abs(square / (0.0625 / 3) - 1) < 0.02)
   }
 
-  @Test("an element's value does not depend on how many are drawn")
+  @Test("a random element does not depend on the number of elements")
   func prefix() {
     let stream = PhiloxStream(seed: 3, purpose: .initialWeights, subject: 2)
     let (long, short) = (AlignedBuffer<Float>(count: 37), AlignedBuffer<Float>(count: 10))
@@ -43,7 +43,7 @@ struct PhiloxTests {
     #expect(Array(long.elements.prefix(10)) == Array(short.elements))
   }
 
-  @Test("bounded draws are about equally frequent")
+  @Test("bounded random numbers are about equally frequent")
   func bounded() {
     var stream = PhiloxStream(seed: 1, purpose: .epochOrder)
     var counts = [Int](repeating: 0, count: 6)

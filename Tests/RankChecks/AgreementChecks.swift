@@ -2,10 +2,11 @@
 import Coordination
 import DataParallel
 import Failures
+import Machine
 import MessagePassing
 import NeuralCore
 
-/// What must hold when ranks agree, and when they don't.
+/// What ranks exchange and compare as a process group.
 let agreementChecks: [String: RankCheck] = [
   "agreement": AgreementChecks.agree, "drift": AgreementChecks.drift,
 ]
@@ -22,7 +23,7 @@ enum AgreementChecks {
       try group.agree {
         if group.rank == last { throw Failure(.missingInput, "no such file") }
       }
-      throw CheckFailure(what: "a failure of one rank was not thrown", place: "agree")
+      throw CheckFailure(what: "no rank threw the failure of one rank", place: "agree")
     } catch let failure as Failure {
       try requireEqual(failure, Failure(.missingInput, "\(place)no such file"))
     }
@@ -41,9 +42,9 @@ enum AgreementChecks {
     }
   }
 
-  /// One flipped bit on the last rank is found, with its rank and tensor.
+  /// One flipped bit in the weights of the last rank is reported with its rank, step and tensor.
   static func drift(_ environment: MPIEnvironment) throws {
-    let group = try MPIProcessGroup(environment.world.duplicate(), host: environment.host)
+    let group = try MPIProcessGroup(environment.world.duplicate(), host: Host.name)
     let network = try NeuralNetwork(
       layers: [
         FullyConnectedLayer(inputs: 5, outputs: 4, activation: Relu()),
@@ -66,6 +67,6 @@ enum AgreementChecks {
       }
       return
     }
-    throw CheckFailure(what: "a flipped bit was not found", place: "drift")
+    throw CheckFailure(what: "a flipped bit was not detected", place: "drift")
   }
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import MessagePassing
 
+/// Collectives, on every element type and communicator.
 let collectiveChecks: [String: RankCheck] = [
   "broadcast": { environment in
     try onEachCase(environment) { communicator, type, count in
@@ -45,7 +46,7 @@ private func onEachCase(
   }
 }
 
-/// Blocks that differ by rank, with gaps between them, and one that is empty.
+/// Blocks whose sizes differ by rank, with gaps in between; the block of rank 1 is empty.
 private func unevenLayout(_ count: Int, ranks: Int) throws -> BlockLayout {
   let counts = (0..<ranks).map { $0 == 1 ? 0 : count + $0 }
   return try BlockLayout(
@@ -108,7 +109,7 @@ private func allGather<Element: CheckedElement>(
   try requireBlocks(completed, layout, "allGather in place")
 }
 
-/// Checks all blocks of a layout, and that nothing between them was touched.
+/// Checks all blocks of a layout, and that the gaps in between are unchanged.
 private func requireBlocks<Element: CheckedElement>(
   _ box: Box<Element>, _ layout: BlockLayout, _ what: String
 ) throws {
@@ -132,7 +133,7 @@ private func allToAll<Element: CheckedElement>(
   let expected = (0..<size).flatMap { block(type, from: $0, to: rank, count: count) }
   try requireEqual(all.elements, expected, "allToAll of \(type)")
 
-  // What goes from a to b: nothing at all where b is rank 1.
+  // The size of the block from one rank to another: 0 for rank 1.
   func length(_ source: Int, _ destination: Int) -> Int {
     destination == 1 ? 0 : count + 2 * source + destination
   }
@@ -173,13 +174,85 @@ private func values(_ communicator: Communicator) throws {
   func bytes(_ rank: Int) -> [UInt8] { block(UInt8.self, from: rank, count: 5 * rank) }
   let all = (0..<size).map(bytes)
   try requireEqual(try communicator.allGather(Double(rank)), (0..<size).map { Double($0) })
-  try requireEqual(try communicator.allGather(bytes: bytes(rank)), all, "bytes of all")
+  try requireEqual(try communicator.allGather(bytes: bytes(rank)), all, "bytes of all ranks")
   for root in 0..<size {
     try requireEqual(try communicator.broadcast(rank + 3, root: root), root + 3)
     try requireEqual(try communicator.broadcast(bytes: bytes(rank), root: root), bytes(root))
-    let gathered = try communicator.gather(bytes: bytes(rank), root: root)
-    try requireEqual(gathered, rank == root ? all : nil, "bytes of all on \(root)")
-    let ranks = try communicator.gather(rank, root: root)
-    try requireEqual(ranks, rank == root ? Array(0..<size) : nil, "ranks on \(root)")
+  }
+}
+
+/// `Communicator.bytesSent`.
+let trafficChecks: [String: RankCheck] = [
+  "traffic": { environment in
+    try onEachCommunicator(environment) { communicator in
+      try messages(communicator)
+      try collectives(communicator)
+      try layouts(communicator)
+    }
+  }
+]
+
+/// Fails unless the body sends exactly `expected` bytes to other ranks.
+private func requireBytes(
+  _ expected: Int, _ communicator: Communicator, _ what: String, _ body: () throws -> Void
+) throws {
+  let before = communicator.bytesSent
+  try body()
+  try requireEqual(communicator.bytesSent - before, expected, what)
+}
+
+/// Messages to the next rank; with one rank that is the rank itself, which doesn't count.
+private func messages(_ communicator: Communicator) throws {
+  let (rank, size) = (communicator.rank, communicator.size)
+  let (next, previous) = ((rank + 1) % size, (rank + size - 1) % size)
+  let others = size > 1 ? 1 : 0
+  let (sent, received) = (Box<Float>(count: 7), Box<Float>(count: 7))
+  defer { withExtendedLifetime((sent, received)) {} }
+  try requireBytes(28 * others, communicator, "send-receive") {
+    try communicator.sendReceive(sent.constant, to: next, into: received.buffer, from: previous)
+  }
+  try requireBytes(28 * others, communicator, "requests") {
+    let group = RequestGroup(capacity: 2)
+    try group.startReceive(
+      into: received.buffer, from: previous, on: communicator, owner: received)
+    try group.startSend(
+      sent.constant, to: next, on: communicator, owner: sent)
+    try group.waitAll()
+  }
+}
+
+private func collectives(_ communicator: Communicator) throws {
+  let (rank, size) = (communicator.rank, communicator.size)
+  let (all, others) = (Box<Double>(count: 3 * size), size - 1)
+  let (own, received) = (Box<Double>(count: 3), Box<Double>(count: 3 * size))
+  defer { withExtendedLifetime((all, own, received)) {} }
+  try requireBytes(24 * others, communicator, "all-gather in place") {
+    try communicator.allGather(inPlace: all.buffer)
+  }
+  try requireBytes(rank == size - 1 ? 24 * size * others : 0, communicator, "broadcast") {
+    try communicator.broadcast(all.buffer, root: size - 1)
+  }
+  try requireBytes(rank == 0 ? 0 : 24, communicator, "gather") {
+    try communicator.gather(own.constant, into: rank == 0 ? all.buffer : nil, root: 0)
+  }
+  try requireBytes(24 * others, communicator, "all-to-all") {
+    try communicator.allToAll(all.constant, into: received.buffer)
+  }
+  try requireBytes(0, communicator, "barrier") { try communicator.barrier() }
+}
+
+/// Collectives of blocks whose sizes differ: rank r has r elements.
+private func layouts(_ communicator: Communicator) throws {
+  let (rank, size) = (communicator.rank, communicator.size)
+  let layout = try BlockLayout(counts: Array(0..<size))
+  let all = Box<Int32>(count: max(layout.extent, rank))
+  defer { withExtendedLifetime(all) {} }
+  try requireBytes(4 * rank * (size - 1), communicator, "all-gather with a layout") {
+    try communicator.allGather(inPlace: all.buffer, layout: layout)
+  }
+  try requireBytes(rank == 0 ? 0 : 4 * rank, communicator, "gather with a layout") {
+    let own = UnsafeBufferPointer(rebasing: all.buffer[..<rank])
+    try communicator.gather(
+      own, into: rank == 0 ? all.buffer : nil, layout: layout, root: 0)
   }
 }

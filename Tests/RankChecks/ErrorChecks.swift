@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
+import Foundation
 import MessagePassing
 
+/// Open MPI's class of `MPI_ERR_TRUNCATE`.
 private let truncated = 15
 
+/// Rejected arguments, and failures that MPI reports.
 let errorChecks: [String: RankCheck] = [
   "arguments": { environment in
     try onEachCommunicator(environment) { communicator in
@@ -32,7 +35,8 @@ let errorChecks: [String: RankCheck] = [
     let world = environment.world
     for isTested in [false, true] {
       let (box, own) = (Box<Int>(count: 2), Box([1, 2, 3, 4]))
-      // Open MPI tells nothing if a rank's own message meets a small receive that is waiting.
+      // Sent first: Open MPI reports no truncation if a rank's message to itself matches a posted
+      // receive.
       try world.send(own.constant, to: world.rank)
       var request = try world.startReceive(into: box.buffer, from: world.rank, owner: box)
       do {
@@ -46,7 +50,7 @@ let errorChecks: [String: RankCheck] = [
     }
   },
 
-  // The failed request is told once; the other completes, and the group serves again.
+  // The failed request is reported once; the other completes, and the group can be reused.
   "group-truncation": { environment in
     let (world, group) = (environment.world, RequestGroup(capacity: 2))
     for round in 0..<3 {
@@ -164,3 +168,73 @@ private func wrongLayouts(_ communicator: Communicator) throws {
     isInvalid($0)
   }
 }
+
+/// The observer of long waits.
+let waitingChecks: [String: RankCheck] = [
+  // The last rank is late to every operation; the others' observers are called meanwhile.
+  "long-wait": { environment in
+    let world = environment.world
+    let isLate = world.rank == world.size - 1
+    let own = Box([7])
+    let group = RequestGroup(capacity: 1)
+    let waits: [() throws -> Void] = [
+      { try world.barrier() }, { _ = try world.allGather(world.rank) },
+      { try world.broadcast(own.buffer, root: world.size - 1) },
+      {
+        if isLate {
+          for peer in 0..<world.size - 1 { try world.send([7], to: peer) }
+        } else {
+          try group.startReceive(into: own.buffer, from: world.size - 1, on: world, owner: own)
+          try group.waitAll()
+        }
+      },
+    ]
+    for (number, wait) in waits.enumerated() {
+      try world.barrier()
+      var longest = 0.0
+      world.observeWaits { longest = max(longest, $0) }
+      if isLate { usleep(700_000) }
+      try wait()
+      world.observeWaits(nil)
+      try require(isLate || longest > 0.2, "wait \(number): \(longest) s")
+      try require(longest < 30, "wait \(number): \(longest) s")
+    }
+  },
+
+  // Nobody sends: the observer abandons each kind of wait with its reason.
+  "abandoned-wait": { environment in
+    let world = environment.world
+    let group = RequestGroup(capacity: 1)
+    let waits: [() throws -> Void] = [
+      {
+        let box = Box<UInt8>(count: 1)
+        try world.receive(into: box.buffer, from: world.rank, tag: 1)
+      },
+      {
+        let box = Box<UInt8>(count: 1)
+        let request = try world.startReceive(
+          into: box.buffer, from: world.rank, tag: 2, owner: box)
+        try request.wait()
+      },
+      {
+        let box = Box<UInt8>(count: 1)
+        try group.startReceive(into: box.buffer, from: world.rank, tag: 3, on: world, owner: box)
+        try group.waitAll()
+      },
+      {
+        var loop = world.waitLoop()
+        while true { try loop.pause() }
+      },
+    ]
+    world.observeWaits { _ throws(MPIError) in throw .waitAbandoned(reason: "enough") }
+    for (number, wait) in waits.enumerated() {
+      try requireError("wait \(number)", wait) { $0 == .waitAbandoned(reason: "enough") }
+    }
+    world.observeWaits(nil)
+    // Receives are still posted, so MPI can't be finalized.
+    if world.rank == 0 { print("passed: abandoned-wait on \(world.size)") }
+    fflush(nil)
+    try world.barrier()
+    world.abort(status: 3)
+  },
+]

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// mpirun starts this program with the name of one check; ClusterTests reads its status and output.
+// mpirun starts this program with the name of one check; tests read its status and output.
 import Foundation
 import MessagePassing
 
 let checks = [
-  environmentChecks, collectiveChecks, pointToPointChecks, nonBlockingChecks, groupChecks,
-  errorChecks, fatalChecks, trainingChecks, agreementChecks, waitingChecks, trafficChecks,
+  environmentChecks, pointToPointChecks, nonBlockingChecks, groupChecks, collectiveChecks,
+  trafficChecks, errorChecks, waitingChecks, agreementChecks, trainingChecks,
 ].reduce(into: [:]) { all, group in all.merge(group) { _, new in new } }
 
 guard let name = CommandLine.arguments.dropFirst().first, let check = checks[name] else {
@@ -21,7 +21,7 @@ do {
   do {
     try check(environment)
     if world.rank == 0 { print("passed: \(name) on \(world.size)") }
-    // The check of finalizing has done so itself.
+    // The check "finalize" has already done it.
     do { try environment.finalize() } catch {
       guard error == .alreadyFinalized else { throw error }
     }

@@ -7,10 +7,10 @@
   private func runDriver(
     _ count: UnsafeMutablePointer<Int32>,
     _ arguments: UnsafeMutablePointer<UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>>,
-    _ feed: @convention(c) (UnsafePointer<UInt8>?, Int) -> Int32
+    _ test: @convention(c) (UnsafePointer<UInt8>?, Int) -> Int32
   ) -> Int32
 
-  /// The run that libFuzzer drives: its callback can't carry anything along.
+  /// The reader under test; global because libFuzzer's callback has no context argument.
   private nonisolated(unsafe) var current: (reader: Reader, folder: Folder)?
 
   enum LibFuzzer {
@@ -23,7 +23,7 @@
       try dictionary(reader.words).write(
         toFile: folder.path + "/words", atomically: true, encoding: .utf8)
       current = (reader, folder)
-      // libFuzzer ends the process itself; after a find, without this, so that the input stays.
+      // libFuzzer exits by itself. After a failure it skips this handler, so the input is kept.
       atexit { current?.folder.remove() }
       let arguments =
         [CommandLine.arguments[0], "-dict=\(folder.path)/words"]
@@ -35,14 +35,14 @@
         guard var base = buffer.baseAddress else { return Int32(70) }
         return runDriver(&count, &base) { bytes, size in
           guard let (reader, folder) = current else { return 0 }
-          _ = reader.take(Array(UnsafeBufferPointer(start: bytes, count: size)), in: folder)
+          _ = reader.accepts(Array(UnsafeBufferPointer(start: bytes, count: size)), in: folder)
           return 0
         }
       }
       exit(status)
     }
 
-    /// One word a line, in quotes, every byte in hexadecimal.
+    /// One word per line, in quotes, each byte in hexadecimal.
     private static func dictionary(_ words: [String]) -> String {
       words.map { word in
         "\"" + word.utf8.map { "\\x" + ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()

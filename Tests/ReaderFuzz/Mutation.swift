@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Changes inputs at random, the same way for the same seed.
+/// Mutates inputs at random, the same way for the same seed.
 struct Mutation {
   private var random: SplitMix
 
@@ -8,8 +8,9 @@ struct Mutation {
     random = SplitMix(state: seed)
   }
 
-  /// An input with one to eight changes: bits, bytes, pieces and words, put in, taken out, doubled.
-  mutating func changed(_ input: [UInt8], words: [String]) -> [UInt8] {
+  /// An input with one to eight changes: bits, bytes, pieces and words are inserted, removed, replaced
+  /// or repeated.
+  mutating func mutated(_ input: [UInt8], words: [String]) -> [UInt8] {
     var bytes = input
     for _ in 0...Int.random(in: 0..<8, using: &random) { change(&bytes, words) }
     return bytes

@@ -3,13 +3,14 @@ import Checkpoints
 import Datasets
 import Foundation
 import NeuralCore
+import RunRecords
 import Training
 
-/// A reader of files from outside, with inputs to begin with.
+/// A reader of untrusted files, with its seed inputs.
 enum Reader: String, CaseIterable {
   case safetensors, checkpoint, idx, csv, gzip, npy, yaml
 
-  /// Inputs that are taken as they are, to be changed from there.
+  /// Valid inputs, from which others are mutated.
   var seeds: [[UInt8]] {
     switch self {
     case .safetensors: [Samples.safetensors]
@@ -30,7 +31,7 @@ enum Reader: String, CaseIterable {
     }
   }
 
-  /// Words that the format has a meaning for.
+  /// Tokens that have a meaning in the format.
   var words: [String] {
     switch self {
     case .safetensors, .checkpoint:
@@ -50,10 +51,10 @@ enum Reader: String, CaseIterable {
     }
   }
 
-  /// Reads an input as a user's file is read.
+  /// Reads an input as a user's file is read; returns whether it is accepted.
   ///
-  /// - Returns: whether it was taken; it is refused by the module's own errors, or the process traps.
-  func take(_ input: [UInt8], in folder: Folder) -> Bool {
+  /// A refusal must be an error of the module that reads; any other error ends the process.
+  func accepts(_ input: [UInt8], in folder: Folder) -> Bool {
     do {
       switch self {
       case .safetensors: try readSafetensors(folder.write("x.safetensors", input))
@@ -76,10 +77,10 @@ enum Reader: String, CaseIterable {
         try options.read(configuration: input, path: "c.yaml")
       }
       return true
-    } catch is CheckpointError, is DatasetError, is TrainingError {
+    } catch is CheckpointError, is DatasetError, is RunRecordError, is TrainingError {
       return false
     } catch {
-      fatalError("\(rawValue): an error of another module: \(error)")
+      fatalError("\(rawValue): unexpected error: \(error)")
     }
   }
 
@@ -89,7 +90,7 @@ enum Reader: String, CaseIterable {
   }
 }
 
-/// A folder that inputs are written to, in memory where the system has such a place.
+/// The folder that inputs are written to, in memory if the system has such a file system.
 final class Folder {
   let path: String
 

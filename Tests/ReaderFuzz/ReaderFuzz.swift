@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
 
-/// Feeds changed files to a reader: `ReaderFuzz READER INPUTS SEED`.
+/// Passes mutated files to a reader: `ReaderFuzz READER INPUTS SEED`.
 ///
-/// A trap or an exhausted limit on memory ends the process; the input is in the folder then. Built
-/// with `-D LIBFUZZER` it is driven by libFuzzer, whose arguments follow the reader's name.
+/// A trap, or an allocation beyond the memory limit, ends the process; the input is then still in the
+/// folder. Built with `-D LIBFUZZER`, it is driven by libFuzzer, whose arguments follow the reader's
+/// name.
 @main
 struct ReaderFuzz {
-  /// What the process may take of addresses, in bytes: a reader that lets a file have more traps.
+  /// The limit on the address space in bytes: a reader that lets a file allocate more traps.
   static let memoryLimit = rlim_t(1) << 30
 
   static func main() throws {
@@ -30,21 +31,21 @@ struct ReaderFuzz {
   private static func mutate(_ reader: Reader, count: Int, seed: UInt64, _ folder: Folder) throws {
     let seeds = reader.seeds
     limitMemory()
-    guard reader.take(seeds[0], in: folder) else {
-      fatalError("\(reader.rawValue): the input to begin with is refused")
+    guard reader.accepts(seeds[0], in: folder) else {
+      fatalError("\(reader.rawValue): the seed input is refused")
     }
     var mutation = Mutation(seed: seed)
-    var taken = 0
+    var accepted = 0
     let start = Date()
     for number in 0..<count {
-      let input = mutation.changed(seeds[number % seeds.count], words: reader.words)
-      if reader.take(input, in: folder) { taken += 1 }
+      let input = mutation.mutated(seeds[number % seeds.count], words: reader.words)
+      if reader.accepts(input, in: folder) { accepted += 1 }
     }
     let seconds = Date().timeIntervalSince(start)
     folder.remove()
     print(
-      "\(reader.rawValue): \(count) inputs, \(taken) taken, \(count - taken) refused, "
-        + "\(Int(seconds.rounded())) s, largest memory \(peakMegabytes) MB")
+      "\(reader.rawValue): \(count) inputs, \(accepted) accepted, \(count - accepted) refused, "
+        + "\(Int(seconds.rounded())) s, peak memory \(peakMegabytes) MB")
   }
 
   static func limitMemory() {

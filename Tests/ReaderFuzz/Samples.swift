@@ -5,13 +5,13 @@ import Foundation
 import NeuralCore
 import Training
 
-/// Files that are right.
+/// Valid files.
 enum Samples {
   static let safetensors = header(
     #"{"__metadata__":{"a":"b\u00e9"},"x":{"dtype":"F32","shape":[1,2],"data_offsets":[0,8]},"#
       + #""y":{"dtype":"F32","shape":[],"data_offsets":[8,12]}}"#, data: 12)
   static let idx: [UInt8] = [0, 0, 8, 3, 0, 0, 0, 3, 0, 0, 0, 1, 0, 0, 0, 2, 1, 2, 3, 4, 5, 6]
-  /// "1,2,x\n3,4,y\n5,6,x\n", packed by gzip.
+  /// "1,2,x\n3,4,y\n5,6,x\n", compressed by gzip.
   static let gzip: [UInt8] = [
     31, 139, 8, 0, 0, 0, 0, 0, 2, 255, 51, 212, 49, 210, 169, 224, 50, 214, 49, 209, 169, 228, 50,
     213, 49, 3, 178, 1, 102, 210, 215, 86, 18, 0, 0, 0,
@@ -23,7 +23,7 @@ enum Samples {
       + (0..<bytes).map { UInt8($0 % 2) }
   }
 
-  /// The checkpoint of a network with one layer, as a training run writes it.
+  /// A checkpoint of a network with one layer, written by a training run.
   static let checkpoint: [UInt8] = {
     var options = TrainingOptions()
     options.data = "synthetic:8x2x2"
@@ -38,13 +38,13 @@ enum Samples {
       let path = "\(options.run ?? "")/checkpoints/step-000000001.safetensors"
       return Array(try Data(contentsOf: URL(fileURLWithPath: path)))
     } catch {
-      fatalError("no checkpoint to begin with: \(error)")
+      fatalError("can't write the sample checkpoint: \(error)")
     }
   }()
 
-  /// A file with its length and its header's checksum set right where they can be found.
+  /// A file with the length and the checksum of its header corrected, if the header has a checksum.
   ///
-  /// Otherwise nearly all changed checkpoints would be refused for that alone.
+  /// Otherwise nearly all mutated checkpoints would be refused for these alone.
   static func signed(_ content: [UInt8]) -> [UInt8] {
     guard content.count > 8 else { return content }
     let claimed = content[..<8].reversed().reduce(UInt64(0)) { $0 << 8 | UInt64($1) }

@@ -4,7 +4,7 @@
 
 Starts from a run's step-0 checkpoint, trains on all rows of a CSV file for a
 few steps in Float64, and compares every tensor with a later checkpoint of
-the run.  Needs nothing but Python 3.9 or later.
+the run.  Needs only Python 3.9 or later.
 
     lockstep train digits --layers 16 --batch 1797 --validation-split 0 \\
         --steps 5 --run /tmp/run
@@ -13,9 +13,9 @@ the run.  Needs nothing but Python 3.9 or later.
         /tmp/run/checkpoints/step-000000005.safetensors \\
         Sources/Datasets/Resources/digits/digits.csv.gz
 
-A row of the data holds the features, then the class; a first row that has a
-feature which is no number is a header.  Classes are ordered by number if all
-of them are numbers, else by text.  All rows make up every batch.
+A row of the data has the features, then the class; if a feature in the first
+row is not a number, that row is a header.  Classes are sorted numerically if
+all of them are numbers, else as text.  Every batch consists of all rows.
 
 The backward pass is derived here by the chain rule, one quantity at a time:
 for batch norm a(i) -> h(i) = (a(i) - mu) / s, s = sqrt(var + epsilon), with
@@ -26,17 +26,17 @@ the loss's derivatives e(i) by h(i), over the B rows of a feature,
     by a(i): e(i) / s + V * (2/B) (a(i) - mu) + M / B
 
 Prints, for each tensor, the largest difference and how far the run moved it,
-both relative to its largest magnitude.  Tensors named optimizer.* are passed
-over.
+both relative to its largest magnitude.  Tensors named optimizer.* are
+ignored.
 
-Adam divides a gradient by its own size, so where a true gradient happens to
-be almost zero, Float32 rounding decides more of its steps.  Of twelve seeds
-of the run above, PyTorch in Float32 ends within 1e-5 with nine (the worst is
-4e-5 off, always in a bias or a beta); with SGD and momentum all twelve end
-within 5e-7.  A check with Adam should name a seed that leaves room.
+Adam normalizes gradients by their magnitude, so where a true gradient happens
+to be almost zero, its steps are dominated by Float32 rounding.  Of twelve
+seeds of the run above, PyTorch in Float32 ends within 1e-5 with nine (the
+largest error is 4e-5, always in a bias or a beta); with SGD and momentum all
+twelve end within 5e-7.  A check with Adam should use a seed with some margin.
 
-Exit status: 0 if every difference is at most the tolerance, 1 if one isn't,
-2 if the arguments or files can't be used.
+Exit status: 0 if all differences are within the tolerance, 1 if not, 2 if
+arguments or files are invalid.
 """
 
 import argparse
@@ -78,7 +78,7 @@ DERIVATIVES = {  # by z, given z and the activation's value there
 
 
 def forward(layers, columns, options):
-    """(outputs, what backward needs per layer); updates running values."""
+    """(outputs, intermediate values per layer); updates running statistics."""
     saved = []
     keep = options.batch_norm_momentum
     for position, layer in enumerate(layers):
@@ -111,7 +111,7 @@ def forward(layers, columns, options):
 
 
 def loss_and_derivative(outputs, classes, kind):
-    """The mean loss over rows, and its derivative by outputs (columns)."""
+    """The mean loss over rows, and its derivative by the outputs (columns)."""
     count = len(classes)
     total, derivative = [], []
     for row, label in zip(transpose(outputs), classes):
@@ -132,7 +132,7 @@ def loss_and_derivative(outputs, classes, kind):
 
 
 def norm_backward(e, deviations, root, exact):
-    """The derivative by one feature's inputs; see the top of this file."""
+    """The derivative by the inputs of one feature; see the top of this file."""
     if not exact:
         return [x / root for x in e]
     count = len(e)
@@ -143,7 +143,7 @@ def norm_backward(e, deviations, root, exact):
 
 
 def backward(layers, saved, derivative, options):
-    """Per layer the gradients, under the names of the parameters."""
+    """The gradients per layer, by the names of the parameters."""
     gradients = []
     for position in reversed(range(len(layers))):
         layer, kept = layers[position], saved[position]
@@ -231,7 +231,7 @@ def relative(found, expected):
 
 
 def compare(computed, initial, final, options):
-    """Prints a line a tensor; True if all are within the tolerance."""
+    """Prints one line per tensor; returns whether all are within the tolerance."""
     fine = True
     print(f"{'tensor':<28}{'difference':>12}{'moved':>12}")
     for index, (ours, start, theirs) in enumerate(
@@ -240,10 +240,10 @@ def compare(computed, initial, final, options):
             expected = flat(ours[key])
             off = relative(flat(theirs[key]), expected)
             moved = relative(flat(start[key]), expected)
-            verdict = "" if off <= options.tolerance else "  TOO FAR"
-            fine = fine and not verdict
+            mark = "" if off <= options.tolerance else "  TOO LARGE"
+            fine = fine and not mark
             print(f"{f'layers.{index}.{suffix}':<28}{off:>12.2e}"
-                  f"{moved:>12.2e}{verdict}")
+                  f"{moved:>12.2e}{mark}")
     return fine
 
 
@@ -255,10 +255,10 @@ def parse(arguments):
     parser = argparse.ArgumentParser(
         description="Recomputes full-batch training steps in Float64 and "
         "compares them with a checkpoint.",
-        epilog="exit status: 0 all within tolerance, 1 not, 2 unusable input")
+        epilog="exit status: 0 all within tolerance, 1 not, 2 invalid input")
     parser.add_argument("initial", help="checkpoint of step 0")
     parser.add_argument("final", help="checkpoint after --steps steps")
-    parser.add_argument("data", help="FILE.csv or FILE.csv.gz, class last")
+    parser.add_argument("data", help="FILE.csv or FILE.csv.gz, class in the last column")
     parser.add_argument("--divide", type=float, default=1.0,
                         help="divide the features by this number")
     parser.add_argument("--steps", type=int, default=5)
@@ -294,7 +294,7 @@ def main():
         first = read_safetensors(options.initial)
         last = read_safetensors(options.final)
         if shapes(first) != shapes(last):
-            raise Unusable("the checkpoints hold different tensors")
+            raise Unusable("the checkpoints have different tensors")
         columns, classes, count = read_data(options.data, options.divide)
         initial = layers_of(first, options.initial)
         final = layers_of(last, options.final)

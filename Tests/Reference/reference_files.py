@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reads what five_steps.py works on: checkpoints and tables of rows."""
+"""Readers of the input files of five_steps.py: checkpoints and CSV tables."""
 
 import array
 import csv
@@ -17,20 +17,20 @@ KINDS = {  # suffix of a tensor's name -> key of a layer
 
 
 class Unusable(Exception):
-    """Arguments or files that can't be worked with."""
+    """Invalid arguments or files."""
 
 
 def read_safetensors(path):
-    """name -> (shape, numbers) for the network's tensors in a file."""
+    """name -> (shape, numbers) of the network's tensors in a file."""
     with open(path, "rb") as file:
         content = file.read()
     if len(content) < 8:
-        raise Unusable(f"{path}: no safetensors file")
+        raise Unusable(f"{path}: not a safetensors file")
     length = struct.unpack_from("<Q", content)[0]
     try:
         header = json.loads(content[8:8 + length])
     except ValueError:
-        raise Unusable(f"{path}: the header is no JSON") from None
+        raise Unusable(f"{path}: the header is not valid JSON") from None
     tensors = {}
     for name, entry in header.items():
         if name == "__metadata__" or name.startswith("optimizer."):
@@ -43,13 +43,13 @@ def read_safetensors(path):
         if sys.byteorder == "big":
             values.byteswap()
         if len(values) != math.prod(entry["shape"]):
-            raise Unusable(f"{path}: {name} is cut off")
+            raise Unusable(f"{path}: {name} is truncated")
         tensors[name] = (entry["shape"], list(values))
     return tensors
 
 
 def layers_of(tensors, path):
-    """The layers, in order, from named tensors; weights as rows."""
+    """The layers in order, from named tensors; weights are lists of rows."""
     layers = []
     while f"layers.{len(layers)}.weight" in tensors:
         prefix = f"layers.{len(layers)}."
@@ -65,7 +65,7 @@ def layers_of(tensors, path):
     expected = {f"layers.{i}.{suffix}" for i in range(len(layers))
                 for suffix in KINDS}
     if not layers or set(tensors) != expected:
-        raise Unusable(f"{path}: tensors are not those of a network: "
+        raise Unusable(f"{path}: missing or unexpected tensors: "
                        f"{sorted(set(tensors) ^ expected)}")
     return layers
 
@@ -78,7 +78,7 @@ def is_number(text):
 
 
 def read_data(path, divide):
-    """(features as columns, class index a row, number of classes)."""
+    """(features as columns, class index of each row, number of classes)."""
     opened = (gzip.open(path, "rt", newline="") if path.endswith(".gz")
               else open(path, newline=""))
     with opened as file:
@@ -93,12 +93,12 @@ def read_data(path, divide):
         names.sort(key=float)
     index = {name: i for i, name in enumerate(names)}
     try:
-        # What the trainer sees: Float32.
+        # Rounded to Float32, as in training.
         features = [array.array("f", [float(x) / divide for x in row[:-1]])
                     for row in rows]
     except ValueError as error:
         raise Unusable(f"{path}: {error}") from None
     if len(set(map(len, features))) != 1:
-        raise Unusable(f"{path}: rows differ in length")
+        raise Unusable(f"{path}: rows have different lengths")
     columns = [list(column) for column in zip(*features)]
     return columns, [index[label] for label in labels], len(names)

@@ -68,7 +68,8 @@ struct ProgressDisplayTests {
     ] as [(Double, String)])
   func losses(loss: Double, text: String) {
     #expect(
-      ProgressLine.text(TrainingProgress(epoch: 1, epochs: nil, step: 1_234_567, steps: 9, loss: loss))
+      ProgressLine.text(
+        TrainingProgress(epoch: 1, epochs: nil, step: 1_234_567, steps: 9, loss: loss))
         == "epoch 1  step 1,234,567/9  loss \(text)")
   }
 

@@ -72,7 +72,7 @@ struct ReportPageTests {
     #expect(html(.figures([.lines(chart)])).contains(">480</text>"))
   }
 
-  @Test("Points that are not finite are left out, equal values are drawn, and an empty chart says so")
+  @Test("A chart leaves out points that are not finite, and says if there are none")
   func degenerate() {
     var chart = LineChart(
       "C", xLabel: "x",

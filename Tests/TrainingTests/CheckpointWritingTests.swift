@@ -5,12 +5,15 @@ import Failures
 import Foundation
 import NeuralCore
 import RunRecords
+import TestSupport
 import Testing
 import Training
 
-@Suite("Checkpoints of a run")
+@Suite("Writing checkpoints")
 struct CheckpointWritingTests {
-  let folder = RunFolder()
+  let folder: TemporaryFolder
+
+  init() throws { folder = try TemporaryFolder() }
 
   func options(_ name: String, _ change: (inout TrainingOptions) -> Void = { _ in })
     -> TrainingOptions
@@ -27,7 +30,7 @@ struct CheckpointWritingTests {
     return options
   }
 
-  /// Trains, and gives the warnings.
+  /// Trains, and returns the warnings.
   @discardableResult
   func train(_ options: TrainingOptions) throws -> [String] {
     var warnings: [String] = []
@@ -42,7 +45,8 @@ struct CheckpointWritingTests {
     try Data(contentsOf: URL(fileURLWithPath: "\(folder.path)/\(run)/\(name)"))
   }
 
-  @Test("are the same bytes whether training goes on meanwhile or stands still")
+  @Test(
+    "Checkpoints have the same bytes whether training continues during the write or waits for it")
   func overlap() throws {
     try train(options("on"))
     try train(options("still") { $0.waitsForCheckpoints = true })
@@ -55,7 +59,7 @@ struct CheckpointWritingTests {
     #expect(try bytes("on", "metrics.jsonl") == bytes("still", "metrics.jsonl"))
   }
 
-  @Test("hold the digest of their own weights, whenever they are written")
+  @Test("Every checkpoint holds the digest of its own weights")
   func digest() throws {
     try train(options("r") { $0.digestEvery = 7 })
     for entry in try CheckpointFolder(path: "\(folder.path)/r/checkpoints").entries() {
@@ -64,7 +68,9 @@ struct CheckpointWritingTests {
     }
   }
 
-  @Test("a write that fails while training goes on ends the run, and names what is left")
+  @Test(
+    "A background write that fails ends the run and names the last good checkpoint"
+  )
   func failure() throws {
     let run = "\(folder.path)/r"
     var isBroken = false
@@ -85,11 +91,11 @@ struct CheckpointWritingTests {
     let words = "the last good checkpoint is \(run)/checkpoints/step-000000009.safetensors"
     #expect(error?.message.contains(words) == true, "\(String(describing: error))")
     #expect(error?.message.contains("Is a directory") == true)
-    let lines = try folder.text("r/metrics.jsonl").split(separator: "\n").count
+    let lines = try folder.text(of: "r/metrics.jsonl").split(separator: "\n").count
     #expect(lines >= 12 && lines < 1000, "stopped after \(lines) lines")
   }
 
-  @Test("a run directory that vanishes ends the run, and is not made anew")
+  @Test("A run directory that is removed ends the run and is not recreated")
   func vanished() throws {
     let run = "\(folder.path)/r"
     let error = #expect(throws: Failure.self) {
@@ -109,7 +115,7 @@ struct CheckpointWritingTests {
     #expect(!FileManager.default.fileExists(atPath: run))
   }
 
-  @Test("metrics that were removed end the run at the next checkpoint")
+  @Test("A metrics file that is removed ends the run at the next checkpoint")
   func removedMetrics() throws {
     let error = #expect(throws: Failure.self) {
       _ = try TrainingLoop(
@@ -125,7 +131,7 @@ struct CheckpointWritingTests {
     #expect(error?.message.contains("the last good checkpoint is") == true)
   }
 
-  @Test("times that can't be written are one warning, and change nothing else")
+  @Test("A timing file that can't be written gives one warning and changes nothing else")
   func timing() throws {
     try train(options("whole") { $0.steps = 60 })
     try train(options("r"))
@@ -143,7 +149,7 @@ struct CheckpointWritingTests {
   }
 
   @Test(
-    "a finished run that goes on has the metrics of the longer one, its last step's included",
+    "A finished run that resumes for more epochs has the metrics of a run of that length",
     arguments: [(10, nil, 1), (7, nil, 1), (10, 3, 1), (8, 5, 2), (4, 6, 3), (40, 40, 1)]
       as [(Int, Int?, Int)])
   func longer(logEvery: Int, digestEvery: Int?, evaluateEvery: Int) throws {
@@ -164,12 +170,12 @@ struct CheckpointWritingTests {
         change(7)(&$0)
         $0.resume = .newest
       })
-    #expect(try folder.text("r/metrics.jsonl") == folder.text("whole/metrics.jsonl"))
+    #expect(try folder.text(of: "r/metrics.jsonl") == folder.text(of: "whole/metrics.jsonl"))
     let last = "checkpoints/step-000000028.safetensors"
     #expect(try bytes("r", last) == bytes("whole", last))
   }
 
-  @Test("a model that claims more weights than its file has is refused before memory is taken")
+  @Test("A model that claims more weights than its file has is refused before memory is allocated")
   func hugeModel() throws {
     try train(options("r"))
     let folder = CheckpointFolder(path: "\(folder.path)/r/checkpoints")
@@ -181,7 +187,7 @@ struct CheckpointWritingTests {
     let path = try folder.write(
       tensors: buffers.map { NamedTensor(name: $0.name, shape: $0.shape, in: $1) },
       metadata: metadata)
-    let error = #expect(throws: TrainingError.self) { try LoadedModel(path: path) }
+    let error = #expect(throws: CheckpointError.self) { try LoadedModel(path: path) }
     #expect(error?.exitStatus.rawValue == 65)
   }
 }

@@ -4,6 +4,7 @@ import Failures
 import Foundation
 import NeuralCore
 import RunRecords
+import TestSupport
 import Testing
 import Training
 
@@ -169,7 +170,7 @@ struct ConfigurationTests {
 
   @Test("files are opened with care: none, folders, pipes, and files that are too large")
   func files() throws {
-    let folder = RunFolder()
+    let folder = try TemporaryFolder()
     let path = try folder.write("c.yaml", "batch: 7\n")
     #expect(try ConfigurationFile.bytes(path: path) == Array("batch: 7\n".utf8))
     let none = #expect(throws: RunRecordError.self) {

@@ -6,28 +6,15 @@ import Failures
 import Foundation
 import NeuralCore
 import RunRecords
+import TestSupport
 import Testing
 import Training
 
-/// A folder for runs, removed with its owner.
-final class RunFolder {
-  let path = NSTemporaryDirectory() + "lockstep-runs-" + UUID().uuidString
-  deinit { try? FileManager.default.removeItem(atPath: path) }
-
-  func text(_ name: String) throws -> String {
-    try String(contentsOfFile: "\(path)/\(name)", encoding: .utf8)
-  }
-
-  func write(_ name: String, _ text: String) throws -> String {
-    try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
-    try text.write(toFile: "\(path)/\(name)", atomically: true, encoding: .utf8)
-    return "\(path)/\(name)"
-  }
-}
-
 @Suite("Training runs")
 struct TrainerTests {
-  let folder = RunFolder()
+  let folder: TemporaryFolder
+
+  init() throws { folder = try TemporaryFolder() }
 
   func options(_ name: String, _ change: (inout TrainingOptions) -> Void = { _ in })
     -> TrainingOptions
@@ -57,13 +44,13 @@ struct TrainerTests {
     }
   }
 
-  @Test("write the same metrics and checkpoints when repeated, and other ones with other slices")
+  @Test("A repeated run writes the same metrics and checkpoints, and one with other slices others")
   func repeatable() throws {
     for (name, slices) in [("a", 4), ("b", 4), ("c", 3)] {
       try train(options(name) { $0.slices = slices })
     }
-    #expect(try folder.text("a/metrics.jsonl") == folder.text("b/metrics.jsonl"))
-    #expect(try folder.text("a/metrics.jsonl") != folder.text("c/metrics.jsonl"))
+    #expect(try folder.text(of: "a/metrics.jsonl") == folder.text(of: "b/metrics.jsonl"))
+    #expect(try folder.text(of: "a/metrics.jsonl") != folder.text(of: "c/metrics.jsonl"))
     let files = ["a", "b"].map { name in
       FileManager.default.contents(
         atPath: "\(folder.path)/\(name)/checkpoints/step-000000012.safetensors")
@@ -71,12 +58,12 @@ struct TrainerTests {
     #expect(files[0] != nil && files[0] == files[1])
   }
 
-  @Test("count steps, epochs and lines as the data and options say")
+  @Test("A run has the steps, epochs and log lines that data and options imply")
   func counts() throws {
     // 78 rows are trained on: batches of 20, 20, 20 and 18.
     let summary = try train(options("a"))
     #expect(summary.steps == 12 && summary.epochs == 3 && summary.completed)
-    let lines = try folder.text("a/metrics.jsonl").split(separator: "\n")
+    let lines = try folder.text(of: "a/metrics.jsonl").split(separator: "\n")
     #expect(lines.count == 15)
     #expect(lines.filter { $0.contains("test_accuracy") }.count == 3)
     #expect(lines.filter { $0.contains("\"digest\"") }.count == 12)
@@ -89,10 +76,12 @@ struct TrainerTests {
         $0.logEvery = 2
       })
     #expect(some.steps == 5 && some.epochs == 2)
-    #expect(try folder.text("c/metrics.jsonl").split(separator: "\n").count == 6)
+    #expect(try folder.text(of: "c/metrics.jsonl").split(separator: "\n").count == 6)
   }
 
-  @Test("a checkpoint gives the evaluation that the run ended with, and step 0 the initial weights")
+  @Test(
+    "The last checkpoint gives the final evaluation, and the one of step 0 the initial weights"
+  )
   func reload() throws {
     let summary = try train(options("a"))
     let model = try LoadedModel(path: "\(folder.path)/a")
@@ -107,7 +96,7 @@ struct TrainerTests {
     #expect(first.network.store.digest() == fresh.store.digest())
   }
 
-  @Test("evaluation has the same bits whatever its batches hold for one slice")
+  @Test("Evaluation counts the same correct predictions with any batch size")
   func evaluation() throws {
     try train(options("a"))
     let model = try LoadedModel(path: "\(folder.path)/a")
@@ -121,7 +110,9 @@ struct TrainerTests {
     #expect(parts.correctRows == correct && abs(parts.lossSum - whole.lossSum) < 1e-4)
   }
 
-  @Test("batches larger than the data, of one row, and rows fewer than slices all train")
+  @Test(
+    "A run trains with batches larger than the data, batches of one row, and fewer rows than slices"
+  )
   func odd() throws {
     #expect(try train(options("a") { $0.batch = 1000 }).steps == 3)
     #expect(
@@ -134,7 +125,7 @@ struct TrainerTests {
     #expect(try train(options("c") { $0.validationSplit = 0 }).testLoss == nil)
   }
 
-  @Test("numeric targets are fitted with mse, and classes as one-hot rows")
+  @Test("The mse loss fits numeric targets, and classes as one-hot rows")
   func meanSquaredError() throws {
     let rows = (0..<60).map { "\(Double($0) / 10),\(Double($0 % 7)),\(Double($0) / 5 + 1)" }
     let path = try folder.write("n.csv", rows.joined(separator: "\n"))
@@ -151,7 +142,9 @@ struct TrainerTests {
     #expect(failure(options("c") { $0.data = path })?.status == nil)
   }
 
-  @Test("a loss that stops being finite ends the run, names step and layer, keeps the good weights")
+  @Test(
+    "A non-finite loss ends the run, names step and layer, and keeps the last finite weights"
+  )
   func divergence() throws {
     let found = try #require(
       failure(
@@ -170,7 +163,7 @@ struct TrainerTests {
     #expect(!store.statistics.elements.contains { !$0.isFinite })
   }
 
-  @Test("data too large for Float32's squares are named as the cause")
+  @Test("Data whose squares overflow Float32 are named as the cause of a non-finite loss")
   func hugeData() throws {
     let rows = (0..<40).map { "\($0 % 2 == 0 ? "" : "-")1e38,\($0),\($0 % 2)" }
     let path = try folder.write("huge.csv", rows.joined(separator: "\n"))
@@ -179,18 +172,19 @@ struct TrainerTests {
     #expect(found.message.contains("step 1:") && found.message.contains("scale them down"))
   }
 
-  @Test("a run directory that exists is left as it is, and only run directories are replaced")
+  @Test(
+    "An existing run directory is kept without --overwrite, which replaces only run directories")
   func existing() throws {
     try train(options("a"))
-    let before = try folder.text("a/metrics.jsonl")
+    let before = try folder.text(of: "a/metrics.jsonl")
     #expect(failure(options("a") { $0.seed = 5 })?.status.rawValue == 73)
-    #expect(try folder.text("a/metrics.jsonl") == before)
+    #expect(try folder.text(of: "a/metrics.jsonl") == before)
     try train(
       options("a") {
         $0.seed = 5
         $0.overwrite = true
       })
-    #expect(try folder.text("a/metrics.jsonl") != before)
+    #expect(try folder.text(of: "a/metrics.jsonl") != before)
     let other = try folder.write("precious.txt", "keep me")
     let refused = failure(
       options("x") {
@@ -204,10 +198,10 @@ struct TrainerTests {
         $0.overwrite = true
       })
     #expect(file?.status.rawValue == 73)
-    #expect(try folder.text("precious.txt") == "keep me")
+    #expect(try folder.text(of: "precious.txt") == "keep me")
   }
 
-  @Test("a run that can't begin leaves nothing behind")
+  @Test("A run that can't start leaves no directory behind")
   func nothingLeft() throws {
     let found = failure(options("a") { $0.data = "\(folder.path)/no.csv" })
     #expect(found?.status.rawValue == 66)

@@ -1,55 +1,55 @@
 # SPDX-License-Identifier: Apache-2.0
-# Hosts that are made of network namespaces. Sourced by launch/local-cluster, and by what it runs where that is to harm
-# or to enter its hosts. Host N has the namespace and the name nodeN, and the address 10.77.0.N.
+# Virtual hosts made of network namespaces. Sourced by launch/local-cluster, and by commands run under it that inject
+# failures into its hosts or enter them. Host N has the network namespace and host name nodeN and the address 10.77.0.N.
 # shellcheck shell=bash
 
-# A file system in memory that only the cluster sees: nothing of it is left when the cluster's processes have ended.
+# A tmpfs that only the cluster sees: it disappears when the cluster's last process exits.
 cluster=/run/lockstep
 # shellcheck disable=SC2034 # read by the scripts that source this
 cluster_network=10.77.0.0/24
 
-# enter_host N COMMAND ...: becomes a command on that host, on its cores.
+# enter_host N COMMAND ...: replaces this process by a command on host N, bound to its cores.
 enter_host() {
   local host=$1
   shift
-  # The command's own words pass through sh: it sets the host's name first.
+  # sh sets the host name, then executes the command, whose arguments pass through unchanged.
   # shellcheck disable=SC2016
   exec taskset -c "$(cat "$cluster/cores$host")" ip netns exec "node$host" unshare --uts \
     sh -c 'hostname "$1"; shift; exec "$@"' sh "node$host" "$@"
 }
 
-# start_sshd N: lets that host be reached by ssh; it ends with the script that calls this.
+# start_sshd N: starts an ssh server on host N; it exits with the calling script.
 start_sshd() {
   local tenth server
   server=$(type -P sshd || echo /usr/sbin/sshd)
   rm -f "$cluster/pid$1"
   (enter_host "$1" setpriv --pdeathsig KILL "$server" -D -f "$cluster/sshd$1") </dev/null >/dev/null 2>&1 &
-  # Its end is no news.
+  # Keeps bash from reporting when it exits.
   disown
   for ((tenth = 0; tenth < 100; tenth++)); do
-    # It listens before it writes its number down, and others need that.
+    # sshd listens before it writes its PID file, which other scripts read: wait for both.
     if [ -s "$cluster/pid$1" ] && (ip netns exec "node$1" bash -c "exec 3<>/dev/tcp/10.77.0.$1/22") 2>/dev/null; then
       return 0
     fi
     sleep 0.1
   done
-  echo "node$1: no ssh server came up" >&2
+  echo "node$1: the ssh server did not start" >&2
   return 69
 }
 
 host_processes() { ip netns pids "node$1" 2>/dev/null || true; }
 
-# kill_host N: ends all that runs there, and its ssh server.
+# kill_host N: kills all processes on host N, its ssh server included.
 kill_host() {
   local process
   for process in $(host_processes "$1"); do kill -9 "$process" 2>/dev/null || true; done
 }
 
-# join_host N: plugs that host in again after cut_host N.
+# cut_host N takes the network link of host N down, join_host N brings it up again.
 join_host() { ip -n "node$1" link set eth0 up; }
 cut_host() { ip -n "node$1" link set eth0 down; }
 
-# make_hosts COUNT SLOTS RATE: makes them, in mounts that this process must have for itself.
+# make_hosts COUNT SLOTS RATE: creates the hosts. The calling process must be in a mount namespace of its own.
 make_hosts() {
   local host
   mkdir -p /run/netns /run/sshd "$cluster"
@@ -57,7 +57,7 @@ make_hosts() {
   mount -t tmpfs -o mode=755 tmpfs "$cluster"
   mount -t tmpfs -o mode=1777 tmpfs /dev/shm
   write_ssh_files "$1"
-  # Their network is there as long as they are, whatever becomes of this process.
+  # The switch is a namespace of its own, so the network lives as long as the hosts do, even if this process is killed.
   ip netns add switch
   ip -n switch link add bridge0 type bridge
   ip -n switch link set bridge0 up
@@ -69,7 +69,7 @@ make_hosts() {
   done
 }
 
-# cores_of N SLOTS: the cores of a host, one a slot, as taskset takes them; hosts share them once there are too few.
+# cores_of N SLOTS: the cores of host N in taskset's format, one per slot; hosts share cores when there are too few.
 cores_of() {
   local cores slot list=()
   cores=$(nproc --all)
@@ -77,7 +77,7 @@ cores_of() {
   (IFS=,; echo "${list[*]}")
 }
 
-# add_host N RATE
+# add_host N RATE: creates the namespace of host N and connects it to the switch.
 add_host() {
   local host=$1 limit
   ip netns add "node$host"
@@ -92,7 +92,7 @@ add_host() {
   tc -n "node$host" qdisc add dev eth0 root "${limit[@]}"
 }
 
-# burst_of RATE: the bytes of 2 milliseconds, and room for one large packet.
+# burst_of RATE: the bytes sent in 2 ms at this rate, but at least one large packet.
 burst_of() {
   local bytes=${1%[kmg]bit}
   case "$1" in
@@ -103,7 +103,7 @@ burst_of() {
   echo $((bytes > 65536 ? bytes : 65536))
 }
 
-# Every host knows the others by name and by key, and lets them in.
+# write_ssh_files COUNT: host names, host keys and login keys, so that each host can log in to every other.
 write_ssh_files() {
   local host
   ssh-keygen -q -t ed25519 -N '' -f "$cluster/key"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# What the launch scripts share. Sourced, not run.
+# Common functions of the launch scripts. Sourced, not executed.
 # shellcheck shell=bash
 
 set -euo pipefail
@@ -8,7 +8,7 @@ program="launch/$(basename "$0")"
 root=$(cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/../.." && pwd)
 export root
 
-# fail STATUS MESSAGE: one line on stderr, and out. Statuses are those of sysexits.h.
+# fail STATUS MESSAGE: prints one line to stderr and exits. Statuses are those of sysexits.h.
 fail() {
   printf '%s: %s\n' "$program" "$2" >&2
   exit "$1"
@@ -16,9 +16,9 @@ fail() {
 
 say() { printf '%s: %s\n' "$program" "$*"; }
 
-# The usage is the comment block at the top of the script, from its third line on.
+# Prints the comment block at the top of the script, from its third line to the first empty one.
 show_help() {
-  sed -n '3,/^[^#]/{ s/^# \{0,1\}//p; }' "$0"
+  sed -n '3,/^$/{ s/^# \{0,1\}//p; }' "$0"
 }
 
 need_value() {
@@ -31,10 +31,10 @@ use_swift() {
   for folder in /opt/swift/usr/bin /usr/share/swift/usr/bin "$HOME/.local/share/swiftly/bin"; do
     [ -x "$folder/swift" ] && export PATH="$folder:$PATH" && return
   done
-  fail 69 "Swift is not installed: get version 6.1 or later from https://swift.org/install"
+  fail 69 "Swift is not installed: install version 6.1 or later from https://swift.org/install"
 }
 
-# The flags that make a build: the same for the program and its tests, so nothing is built twice.
+# swift_flags ARCH: sets flags, the build flags. They are the same for the program and its tests, so nothing is built twice.
 # shellcheck disable=SC2034 # read by the scripts that source this
 swift_flags() {
   local arch=$1
@@ -42,6 +42,6 @@ swift_flags() {
     x86_64) flags=(-c release -Xcc "-march=$arch") ;;
     *) flags=(-c release -Xcc "-mcpu=$arch") ;;
   esac
-  # Run-time checks of exclusive access cost a twentieth of a small step; the compiler's own checks stay.
+  # Run-time checks of exclusive access cost 5 % of a small step; the compile-time checks remain.
   flags+=(-Xswiftc -enforce-exclusivity=unchecked)
 }

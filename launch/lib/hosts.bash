@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-# Which hosts a job runs on. Sourced by launch/run.
+# The hosts and slots of a job. Sourced by launch/run and launch/scale.
 # shellcheck shell=bash
 
-# find_hosts: sets host_names and host_slots from what was asked for, or else from the scheduler that started this script.
+# find_hosts: sets host_names and host_slots from the options, or else from the scheduler that started this script.
 find_hosts() {
   host_names=() host_slots=() scheduler=''
   if [ -n "$hosts_asked" ]; then
@@ -17,7 +17,7 @@ find_hosts() {
   fi
 }
 
-# read_host_list LIST: such as a:2,b:2.
+# read_host_list LIST: a list such as a:2,b:2.
 read_host_list() {
   local entry
   for entry in ${1//,/ }; do
@@ -30,21 +30,21 @@ read_host_list() {
 read_hostfile() {
   local name slots
   while read -r name slots; do
-    [[ $slots =~ ^[1-9][0-9]{0,5}$ ]] || fail 65 "$2 $1: host $name: slots=$slots must be a positive whole number"
+    [[ $slots =~ ^[1-9][0-9]{0,5}$ ]] || fail 65 "$2 $1: host $name: slots=$slots must be a positive integer"
     host_names+=("$name")
     host_slots+=("$slots")
   done < <(sed 's/#.*//' "$1" | awk 'NF { n = 1; for (i = 2; i <= NF; i++) if ($i ~ /^slots=/) n = substr($i, 7); print $1, n }')
-  [ ${#host_names[@]} -gt 0 ] || fail 65 "$2 $1: names no host"
+  [ ${#host_names[@]} -gt 0 ] || fail 65 "$2 $1: lists no hosts"
 }
 
-# The hosts of a Slurm job: a slot a task, or a processor where the job says nothing of tasks.
+# The hosts of a Slurm job: one slot per task, or one per CPU where the job does not specify tasks.
 read_slurm() {
   local counts=${SLURM_TASKS_PER_NODE:-${SLURM_JOB_CPUS_PER_NODE:-1}} part number
   if [ "${SLURM_STEP_NUM_TASKS:-1}" -gt 1 ]; then
-    fail 64 "srun starts $program once a task: start it from the batch script without srun"
+    fail 64 "srun starts $program once per task: call it from the batch script without srun"
   fi
   scheduler=Slurm
-  type -P scontrol >/dev/null || fail 69 "SLURM_JOB_NODELIST is set, but scontrol is not installed: name the hosts with --hosts"
+  type -P scontrol >/dev/null || fail 69 "SLURM_JOB_NODELIST is set, but scontrol is not installed: specify the hosts with --hosts"
   mapfile -t host_names < <(scontrol show hostnames "$SLURM_JOB_NODELIST")
   # Such as 4(x2),3: four on each of two hosts, then three.
   for part in ${counts//,/ }; do
@@ -52,10 +52,10 @@ read_slurm() {
     for ((number = ${BASH_REMATCH[3]:-1}; number > 0; number--)); do host_slots+=("${BASH_REMATCH[1]}"); done
   done
   [ ${#host_names[@]} -gt 0 ] && [ ${#host_names[@]} -eq ${#host_slots[@]} ] \
-    || fail 69 "Slurm's $SLURM_JOB_NODELIST and $counts don't make a list of hosts: name them with --hosts"
+    || fail 69 "can't match Slurm's node list $SLURM_JOB_NODELIST with its task counts $counts: specify the hosts with --hosts"
 }
 
-# Whether Kubernetes' MPI Operator left a hostfile here; sets operator_hostfile.
+# Whether Kubernetes' MPI Operator provides a hostfile; sets operator_hostfile.
 hostfile_of_operator() {
   for operator_hostfile in "${OMPI_MCA_orte_default_hostfile:-}" /etc/mpi/hostfile; do
     [ -z "$operator_hostfile" ] || [ ! -r "$operator_hostfile" ] || return 0
@@ -63,7 +63,7 @@ hostfile_of_operator() {
   return 1
 }
 
-# The slots of the hosts, or the cores of this machine.
+# count_slots: the total number of slots of the hosts, or of cores of this machine if there are no hosts.
 count_slots() {
   local slots=0 number
   [ ${#host_names[@]} -gt 0 ] || { nproc; return; }
@@ -72,10 +72,11 @@ count_slots() {
 }
 
 own_names=''
+# is_local HOST: whether it is this machine.
 is_local() {
   own_names=${own_names:-" $(hostname) localhost 127.0.0.1 $(hostname -I 2>/dev/null || true) "}
   [[ $own_names != *" $1 "* ]] || return 0
-  # A full name, if its address is of this machine.
+  # A fully qualified name counts if it resolves to an address of this machine.
   [[ $own_names == " ${1%%.*} "* ]] && [[ $own_names == *" $(getent ahostsv4 "$1" | sed -n '1s/ .*//p') "* ]]
 }
 
@@ -84,7 +85,7 @@ all_local() {
   for name in "${host_names[@]}"; do is_local "$name" || return 1; done
 }
 
-# The hosts as mpirun takes them.
+# host_list: the hosts in the format of mpirun --host.
 host_list() {
   local index list=''
   for index in "${!host_names[@]}"; do list+=",${host_names[index]}:${host_slots[index]}"; done

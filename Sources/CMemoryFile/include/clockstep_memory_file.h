@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Glibc's module in Swift leaves out what only Linux has.
+// Swift's Glibc module lacks functions that exist on Linux only.
 #ifndef CLOCKSTEP_MEMORY_FILE_H
 #define CLOCKSTEP_MEMORY_FILE_H
 
-/// memfd_create(2): an open file of memory without a name, closed on exec; -1 and errno if there is none.
+/// memfd_create(2): opens an anonymous memory file, closed on exec. Returns -1 and sets errno on failure.
 int clockstep_memory_file(void);
 
 #endif

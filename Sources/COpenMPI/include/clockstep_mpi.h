@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Open MPI's handles and constants that are macros, which Swift can't import, as functions; and the
-// processor's hint for loops that spin, which Swift has no name for.
+// Open MPI's handles and constants are macros that Swift can't import, so they are functions and constants here. Also
+// the processor's hint for spin loops, which Swift doesn't have.
 #ifndef CLOCKSTEP_MPI_H
 #define CLOCKSTEP_MPI_H
 
@@ -47,11 +47,10 @@ static const int clockstep_tag_upper_bound = MPI_TAG_UB;
 static const int clockstep_comm_type_shared = MPI_COMM_TYPE_SHARED;
 enum {
   clockstep_max_error_string = MPI_MAX_ERROR_STRING,
-  clockstep_max_processor_name = MPI_MAX_PROCESSOR_NAME,
   clockstep_max_library_version = MPI_MAX_LIBRARY_VERSION_STRING
 };
 
-// ThreadLevel's raw values, and Swift's Int sent as a 64-bit integer.
+// ThreadLevel has these raw values, and Swift's Int is sent as a 64-bit integer.
 _Static_assert(MPI_THREAD_SINGLE == 0 && MPI_THREAD_FUNNELED == 1, "thread levels are ordered");
 _Static_assert(MPI_THREAD_SERIALIZED == 2 && MPI_THREAD_MULTIPLE == 3, "thread levels are ordered");
 _Static_assert(sizeof(intptr_t) == sizeof(int64_t), "Int is 64 bits wide");

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Vector instructions that Swift's SIMD types have no spelling for.
+// Vector instructions that Swift's SIMD types cannot express.
 #ifndef CLOCKSTEP_VECTOR_MATH_H
 #define CLOCKSTEP_VECTOR_MATH_H
 
@@ -17,29 +17,29 @@ typedef float clockstep_float8 __attribute__((ext_vector_type(8)));
 /// Imported as `SIMD8<Double>`.
 typedef double clockstep_double8 __attribute__((ext_vector_type(8)));
 
-/// Whether the target has the 32 vector registers of 16 numbers that wide tiles need.
+/// Whether the target has 32 vector registers of 16 floats, which wide tiles need.
 #ifdef __AVX512F__
 static const int clockstep_has_wide_registers = 1;
 #else
 static const int clockstep_has_wide_registers = 0;
 #endif
 
-/// The square roots of 16 numbers, correctly rounded, NaN for negative ones.
+/// The square roots of 16 floats, correctly rounded; NaN for negative ones.
 ///
-/// `SIMD16<Float>.squareRoot()` takes each lane through C's `sqrtf`, which has to set `errno`:
-/// 16 branches instead of one instruction (Swift 6.3). It can go when Swift's no longer does.
+/// Workaround: `SIMD16<Float>.squareRoot()` calls C's `sqrtf` lane by lane, which has to set `errno`:
+/// 16 branches instead of one instruction (Swift 6.3). Remove it when Swift emits the instruction.
 static inline clockstep_float16 clockstep_square_root(clockstep_float16 x) {
   return __builtin_elementwise_sqrt(x);
 }
 
-/// The square roots of 8 numbers, as above.
+/// The square roots of 8 doubles, as above.
 static inline clockstep_double8 clockstep_square_root_double(clockstep_double8 x) {
   return __builtin_elementwise_sqrt(x);
 }
 
-/// Eight numbers in Float64, and rounded to Float32.
+/// Conversions of 8 floats to doubles, and of 8 doubles to floats.
 ///
-/// The initializers of Swift's SIMD types convert lane by lane (Swift 6.3).
+/// Workaround: the initializers of Swift's SIMD types convert lane by lane (Swift 6.3).
 static inline clockstep_double8 clockstep_widen(clockstep_float8 x) {
   return __builtin_convertvector(x, clockstep_double8);
 }
@@ -49,13 +49,13 @@ static inline clockstep_float8 clockstep_narrow(clockstep_double8 x) {
 
 /// a * b + c, rounded once.
 ///
-/// Swift's `addingProduct` on SIMD types goes lane by lane (Swift 6.3).
+/// Workaround: `addingProduct` of Swift's SIMD types works lane by lane (Swift 6.3).
 static inline clockstep_float16 clockstep_multiply_add(
     clockstep_float16 a, clockstep_float16 b, clockstep_float16 c) {
   return __builtin_elementwise_fma(a, b, c);
 }
 
-/// The same of 8 numbers in Float64.
+/// The same for 8 doubles.
 static inline clockstep_double8 clockstep_multiply_add_double(
     clockstep_double8 a, clockstep_double8 b, clockstep_double8 c) {
   return __builtin_elementwise_fma(a, b, c);
@@ -63,7 +63,7 @@ static inline clockstep_double8 clockstep_multiply_add_double(
 
 /// a0 b0 a1 b1 ... a7 b7.
 ///
-/// Swift's SIMD types have no shuffle of two vectors.
+/// Swift's SIMD types cannot shuffle two vectors.
 static inline clockstep_float16 clockstep_interleave_low(
     clockstep_float16 a, clockstep_float16 b) {
   return __builtin_shufflevector(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
@@ -76,7 +76,7 @@ static inline clockstep_float16 clockstep_interleave_high(
       a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
 }
 
-/// The first `count` (1 to 16) of 16 numbers from memory; the others are 0, and are not read.
+/// Loads the first `count` (1 to 16) of 16 floats; the others are 0, and their memory is not read.
 static inline clockstep_float16 clockstep_load_first(const float *_Nonnull from, long count) {
 #ifdef __AVX512F__
   return (clockstep_float16)_mm512_maskz_loadu_ps((__mmask16)((1u << count) - 1), from);
@@ -94,7 +94,7 @@ static inline clockstep_float16 clockstep_load_first(const float *_Nonnull from,
 #endif
 }
 
-/// Writes the first `count` (1 to 16) of 16 numbers to memory.
+/// Stores the first `count` (1 to 16) of 16 floats.
 static inline void clockstep_store_first(clockstep_float16 x, float *_Nonnull to, long count) {
 #ifdef __AVX512F__
   _mm512_mask_storeu_ps(to, (__mmask16)((1u << count) - 1), (__m512)x);
@@ -103,12 +103,12 @@ static inline void clockstep_store_first(clockstep_float16 x, float *_Nonnull to
 #endif
 }
 
-/// Writes 16 numbers to memory past the caches; the place is a multiple of 64 bytes.
+/// Stores 16 floats with a streaming (non-temporal) store; the address is a multiple of 64 bytes.
 static inline void clockstep_stream(clockstep_float16 x, float *_Nonnull to) {
   __builtin_nontemporal_store(x, (clockstep_float16 *)to);
 }
 
-/// Orders all that was written past the caches before what is written from now on.
+/// Orders all earlier streaming stores before all later stores.
 static inline void clockstep_stream_fence(void) {
 #ifdef __SSE2__
   _mm_sfence();
@@ -117,13 +117,13 @@ static inline void clockstep_stream_fence(void) {
 #endif
 }
 
-/// Asks for a cache line to be brought to this core; the place need not be one's own.
+/// Prefetches a cache line; the address need not be valid.
 static inline void clockstep_prefetch(const float *_Nonnull from) {
   __builtin_prefetch(from);
 }
 
-/// Reads a number that nobody wants, so that its cache line comes to this core. A prefetch may be
-/// dropped, and of many at once most are (Zen 4).
+/// Reads a float and discards it, to bring its cache line to this core. Prefetches may be dropped,
+/// and of many at once most are (Zen 4).
 static inline void clockstep_touch(const float *_Nonnull from) {
   (void)*(const volatile float *)from;
 }

@@ -84,6 +84,6 @@ final class HostTeam {
 
   /// Returns once all members have come to a meeting; all members.
   func meet(_ meeting: Meeting) throws(MPIError) {
-    try counters?.meet(meeting.rawValue)
+    try counters?.barrier(meeting.rawValue)
   }
 }

@@ -12,7 +12,7 @@ import Training
 struct CompareCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "compare",
-    abstract: "Checks whether runs are bit-for-bit equal, and shows where they first differ.",
+    abstract: "Checks whether runs are bitwise equal, and shows where they first differ.",
     discussion: """
       The first run is compared with each of the others. As with cmp, the exit status is 0 if all
       are equal, and 1 if not.

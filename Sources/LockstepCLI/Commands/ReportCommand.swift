@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import ArgumentParser
 import Failures
+import Files
 import Foundation
 import MessagePassing
 import NeuralCore
@@ -15,7 +16,7 @@ struct ReportCommand: ParsableCommand {
     discussion: """
       The page is self-contained. It shows losses and speed over the steps, and, for runs with
       different numbers of ranks or hosts, time, speed-up, efficiency, traffic, and whether
-      convergence was bit-for-bit identical. It reads logs, options and summaries, but no
+      convergence was bitwise identical. It reads logs, options and summaries, but no
       checkpoints.
       """)
 

@@ -4,6 +4,7 @@ import Coordination
 import DataParallel
 import Failures
 import Foundation
+import Machine
 import MessagePassing
 import NeuralCore
 import RunRecords
@@ -44,7 +45,7 @@ enum Session {
     var group: MPIProcessGroup?
     do {
       let made = try MPIProcessGroup(
-        world.duplicate(), host: environment.host, streams: streams, limits: limits
+        world.duplicate(), host: Host.name, streams: streams, limits: limits
       ) {
         Terminal.write("lockstep: \($0)\n", to: .standardError)
       }
@@ -71,7 +72,7 @@ enum Session {
     let seconds = abortSeconds(after: error)
     StopSignals.exit(afterSeconds: seconds, status: failure.status.rawValue)
     StopSignals.endDaemon(afterSeconds: seconds + 2)
-    let place = world.size > 1 ? "rank \(world.rank) (\(environment.host)): " : ""
+    let place = world.size > 1 ? "rank \(world.rank) (\(Host.name)): " : ""
     Terminal.write("lockstep: \(place)\(failure.message)\n", to: .standardError)
     world.abort(status: failure.status.rawValue)
   }

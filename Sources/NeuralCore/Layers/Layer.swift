@@ -1,68 +1,72 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// The superclass of layers: a function from `rows x inputs` to `rows x outputs` with parameters.
+/// A layer of a network: a function from `rows x inputs` to `rows x outputs` with parameters.
 ///
-/// A layer of your own overrides `tensors`, `forward`, `backward` and `infer`. It computes slice by
-/// slice (see ``LayerPass``), so that its results don't depend on how slices are spread over ranks.
-/// What `backward` needs of the forward pass the layer keeps itself: inputs and outputs are valid
-/// during the call only.
+/// The superclass of all layers, as `torch.nn.Module` is. A custom layer overrides ``tensors``,
+/// ``forward(_:into:_:)``, ``backward(_:into:_:)`` and ``infer(_:into:_:)``. It computes slice by
+/// slice (see ``LayerPass``), so that results don't depend on how slices are distributed over
+/// replicas. The layer stores what `backward` needs from the forward pass: inputs and outputs are
+/// valid during the call only.
 open class Layer {
-  /// The number of columns of the input.
+  /// The number of input features: columns of the input.
   public let inputs: Int
-  /// The number of columns of the output.
+  /// The number of output features: columns of the output.
   public let outputs: Int
 
-  /// Sets the layer's shape.
+  /// Creates a layer with the given numbers of input and output features.
   public init(inputs: Int, outputs: Int) {
     self.inputs = inputs
     self.outputs = outputs
   }
 
-  /// The parameters and statistics that the layer needs, in the order of checkpoints.
+  /// The layer's parameters and running statistics, in the order in which checkpoints store them.
   open var tensors: [TensorSpecification] { [] }
 
-  /// Makes room for batches with at most that many of this replica's rows.
+  /// Allocates buffers for batches of which this replica has at most `rows` rows.
   open func reserve(rows: Int) {}
 
-  /// Training: does ahead of a batch's forward pass what needs no parameters; all replicas.
+  /// Training: computes, ahead of a batch's forward pass, what does not depend on parameters.
   ///
-  /// Called for the network's first layer, with the rows that the next forward pass gets: that one
-  /// finds ``LayerPass/isPrepared`` set.
+  /// All replicas call it, for the network's first layer only, with the input of the next forward
+  /// pass, which then has ``LayerPass/isPrepared`` set.
   open func prepare(_ input: MatrixView, _ pass: LayerPass) throws {}
 
-  /// Training: computes the outputs of this replica's rows and keeps what `backward` needs.
+  /// Training: computes the outputs of this replica's rows, and stores what `backward` needs.
   ///
-  /// All replicas call it for each batch, also those without rows.
+  /// All replicas call it for each batch, including replicas without rows.
   open func forward(
     _ input: MatrixView, into output: MutableMatrixView, _ pass: LayerPass
   ) throws {}
 
-  /// Training: from the loss's gradient by the outputs, adds up that by the parameters.
+  /// Training: computes the gradients of the loss with respect to parameters and input.
+  ///
+  /// All replicas call it for each batch. The layer calls ``LayerPass/gradientsReady()`` once all
+  /// its parameters' gradients are accumulated.
   ///
   /// - Parameters:
-  ///   - outputGradient: the gradient by this replica's outputs; may be overwritten.
-  ///   - inputGradient: receives the gradient by the inputs; nil if nobody needs it.
-  ///
-  /// The layer calls ``LayerPass/gradientsReady()`` once all its gradients are added up.
+  ///   - outputGradient: the gradient with respect to this replica's outputs (`rows x outputs`);
+  ///     may be overwritten.
+  ///   - inputGradient: receives the gradient with respect to the input (`rows x inputs`); nil if
+  ///     it is not needed, as in the first layer.
   open func backward(
     _ outputGradient: MutableMatrixView, into inputGradient: MutableMatrixView?,
     _ pass: LayerPass
   ) throws {}
 
-  /// Inference: computes outputs with the running statistics and changes nothing.
+  /// Inference: computes outputs from the running statistics, and leaves all tensors unchanged.
   open func infer(
     _ input: MatrixView, into output: MutableMatrixView, _ memory: LayerMemory
   ) throws {}
 
-  /// Whether all that the last forward pass kept of this replica's rows is finite.
+  /// Whether everything stored by the last forward pass, of `rows` rows, is finite.
   open func isFinite(rows: Int) -> Bool { true }
 }
 
 /// One layer's tensors in the network's buffers.
 public final class LayerMemory {
-  let store: ParameterStore
-  let entries: [ParameterTable.Entry]
-  let span: Range<Int>
+  fileprivate let store: ParameterStore
+  fileprivate let entries: [ParameterTable.Entry]
+  fileprivate let span: Range<Int>
 
   init(_ store: ParameterStore, layer: Int) {
     self.store = store
@@ -70,32 +74,33 @@ public final class LayerMemory {
     span = store.table.parameterSpan(ofLayer: layer)
   }
 
-  /// The elements of the layer's tensor `index`, in the order of `Layer.tensors`.
+  /// The elements of the tensor at `index` of the layer's ``Layer/tensors``.
   public func tensor(_ index: Int) -> UnsafeMutablePointer<Float> {
     let entry = entries[index]
     return (entry.isStatistic ? store.statistics : store.parameters).base + entry.span.lowerBound
   }
 
-  /// Changes whenever parameters or statistics change.
+  /// A counter that increases whenever parameters or running statistics change.
   public var version: Int { store.version }
 }
 
-/// What a layer gets for one batch: its tensors, the slices, and the group of replicas.
+/// The context of one layer's pass over one batch: its tensors, the slices, and the replicas.
 public struct LayerPass {
   /// The layer's tensors.
   public let memory: LayerMemory
-  /// The slices of the batch that are this replica's.
+  /// This replica's slices of the batch.
   public let slices: BatchSlices
-  /// The group of replicas, for what concerns the whole batch.
+  /// The group of replicas, for operations over the whole batch.
   public let replicas: any Replicas
   let accumulator: GradientAccumulator
-  /// Whether `prepare` has been called for this batch.
+  /// Whether ``Layer/prepare(_:_:)`` has been called for this batch.
   public let isPrepared: Bool
 
-  /// Adds up the gradient of some elements of tensor `index` over this replica's slices.
+  /// Accumulates the gradient of some elements of the tensor at `index` over this replica's slices.
   ///
-  /// Calls `compute` for each slice in order with the item's number, its rows counted from this
-  /// replica's first, and memory that receives the slice's gradient (it holds other numbers before).
+  /// - Parameter compute: called once per slice, in order, with the slice's index among this
+  ///   replica's, its rows counted from this replica's first row, and uninitialized memory that it
+  ///   must fill with the slice's gradient.
   public func accumulateGradient(
     of index: Int, elements: Range<Int>,
     _ compute: (_ item: Int, _ rows: Range<Int>, _ gradient: UnsafeMutablePointer<Float>) throws
@@ -111,17 +116,58 @@ public struct LayerPass {
       compute)
   }
 
-  /// Tells the group that the gradients of some elements of tensor `index` are added up, while the layer
-  /// goes on with others; ``gradientsReady()`` is called all the same.
+  /// Reports that the gradients of some elements of the tensor at `index` are accumulated.
+  ///
+  /// Their exchange can start while the layer computes the others. The layer calls
+  /// ``gradientsReady()`` at the end all the same.
   public func gradientsReady(of index: Int, elements: Range<Int>) throws {
     let start = memory.entries[index].span.lowerBound
     try replicas.gradientsReady(
       part: start + elements.lowerBound..<start + elements.upperBound, of: slices)
   }
 
-  /// Tells the group that all gradients of the layer are added up.
+  /// Reports that all gradients of the layer are accumulated.
   public func gradientsReady() throws {
     guard !memory.span.isEmpty else { return }
     try replicas.gradientsReady(memory.span, of: slices)
+  }
+}
+
+/// Accumulates the gradients of a replica's slices in the order of the slice tree.
+///
+/// Executes a ``ReductionPlan`` with memory as its stack. Position i from the bottom ends as
+/// partial sum i, so the positions below the number of partial sums are the gradient buffers
+/// themselves; the others are scratch. Where gradients are written with streaming stores, all
+/// positions are scratch, and the partial sums are copied at the end.
+final class GradientAccumulator {
+  private var scratch = AlignedBuffer<Float>(count: 0)
+
+  func accumulate(
+    _ span: Range<Int>, of slices: BatchSlices, in store: ParameterStore,
+    _ compute: (Int, Range<Int>, UnsafeMutablePointer<Float>) throws -> Void
+  ) throws {
+    let plan = slices.plan
+    let nodes = plan.nodes
+    precondition(nodes <= store.gradients.count, "fewer gradient buffers than partial sums")
+    let inPlace = store.unstreamedGradients == nil ? nodes : 0
+    let scratchNeeded = (plan.depth - inPlace) * span.count
+    if scratch.count < scratchNeeded { scratch = AlignedBuffer(count: scratchNeeded) }
+    func place(_ index: Int) -> UnsafeMutablePointer<Float> {
+      index < inPlace
+        ? store.gradients[index].base + span.lowerBound
+        : scratch.base + (index - inPlace) * span.count
+    }
+    var height = 0
+    for item in plan.items.indices {
+      try compute(item, slices.localRows[item], place(height))
+      height += 1
+      for _ in 0..<plan.mergesAfter[item] {
+        height -= 1
+        Reductions.add(place(height), to: place(height - 1), span.count)
+      }
+    }
+    for node in inPlace..<nodes {
+      store.write(place(node), asGradientsOf: span, node: node)
+    }
   }
 }

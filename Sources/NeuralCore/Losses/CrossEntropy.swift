@@ -1,12 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import Foundation
 
-/// The mean over rows of the cross-entropy of softmax(logits); derivative (softmax - y)/B.
+/// The cross-entropy of softmax(logits), as `torch.nn.CrossEntropyLoss` with mean reduction.
 ///
-/// Log-sum-exp and softmax are shifted by the row's maximum, and differences of logits are taken
-/// in Float64, so that both are finite for any finite logits. Soft labels weigh the classes; with
-/// weights that don't add up to 1 the derivative is (softmax * sum(y) - y)/B.
+///     loss       = 1/B * sum over rows and classes j of y_j * (log(sum over k of exp(z_k)) - z_j)
+///     derivative = 1/B * (softmax(z) - y)
+///
+/// B is the number of rows of the global batch, z are the outputs (logits), and y the targets:
+/// class indices, which mean one-hot rows, or soft labels. If soft labels don't sum to 1 the
+/// derivative is 1/B * (softmax(z) * sum(y) - y).
+///
+/// Log-sum-exp and softmax are shifted by the row's maximum, and differences of logits are computed
+/// in Float64, so that both are finite for all finite logits.
 public struct CrossEntropy: LossFunction {
-  /// Makes the loss.
+  /// Creates the loss.
   public init() {}
 
   public func compute(_ outputs: MatrixView, _ targets: TargetView) throws -> Double {
@@ -34,7 +41,7 @@ public struct CrossEntropy: LossFunction {
     try Targets.check(targets, against: outputs)
     let scale = 1 / Float(batchRows)
     if case .classes(let classes) = targets, outputs.columns <= 16 {
-      return ofFewClasses(outputs, classes, scale: scale, into: gradient)
+      return computeWithinOneVector(outputs, classes, scale: scale, into: gradient)
     }
     var sum = LogarithmSum()
     for row in 0..<outputs.rows {
@@ -56,8 +63,8 @@ public struct CrossEntropy: LossFunction {
     return sum.value
   }
 
-  /// The same for rows of one vector, which stay in a register; no bit is another.
-  private func ofFewClasses(
+  /// The same for rows that fit one vector, and stay in a register; results are bitwise equal.
+  private func computeWithinOneVector(
     _ outputs: MatrixView, _ classes: UnsafeBufferPointer<Int32>, scale: Float,
     into gradient: MutableMatrixView
   ) -> Double {
@@ -65,17 +72,17 @@ public struct CrossEntropy: LossFunction {
     var sum = LogarithmSum()
     for row in 0..<outputs.rows {
       let z = outputs.base + row * n
-      let (e, maximum, total) = Softmax.exponentials(z, ofFew: n)
+      let (e, maximum, total) = Softmax.exponentials(z, withinOneVector: n)
       sum.add(Double(maximum) - Double(z[Int(classes[row])]), logarithmOf: total)
       let p = e * (scale / Float(total))
       Vectors.store(
-        p.replacing(with: p - scale, where: Vectors.isLane(classes[row])),
+        p.replacing(with: p - scale, where: Vectors.mask(lane: classes[row])),
         to: gradient.base + row * n, count: n)
     }
     return sum.value
   }
 
-  /// Adds the loss of a row: the logarithm of its total, and the maximum's distance to its target.
+  /// Adds the loss of a row, from its maximum and its sum of exp(z - maximum).
   @inline(__always)
   private func add(
     row: Int, of outputs: MatrixView, _ targets: TargetView, maximum: Float, total: Double,
@@ -95,23 +102,103 @@ public struct CrossEntropy: LossFunction {
   }
 }
 
-/// A sum of numbers and of logarithms, of which few are taken: log a + log b = log(a * b).
+/// A sum of numbers and logarithms that computes few logarithms: log a + log b = log(a * b).
 private struct LogarithmSum {
   private var sum = 0.0
   private var product = 1.0
 
-  /// Adds `number` + log(`total`), for totals from 1 on; NaN stays NaN.
+  /// Adds `number` + log(`total`), for `total` >= 1; propagates NaN.
   @inline(__always)
   mutating func add(_ number: Double, logarithmOf total: Double) {
     sum += number
     product *= total
-    // A total is at most the number of outputs, so the next product can't overflow.
+    // A total is at most the number of outputs, so the next product cannot overflow.
     if product > 1e200 {
       sum += Softmax.log(product)
       product = 1
     }
   }
 
-  /// The sum.
   var value: Double { sum + Softmax.log(product) }
+}
+
+/// Softmax, softmax(z)_j = exp(z_j) / sum over k of exp(z_k), and its parts.
+///
+/// Exponentials are shifted by the row's maximum: exp(z_j - maximum).
+public enum Softmax {
+  private typealias Vector = Vectors.Vector
+
+  /// Replaces each row of logits by its softmax: probabilities that sum to 1.
+  public static func probabilities(_ logits: MutableMatrixView) {
+    for row in 0..<logits.rows {
+      let z = logits.base + row * logits.columns
+      scale(z, logits.columns, by: Float(1 / exponentials(z, logits.columns, into: z).sum))
+    }
+  }
+
+  /// The maximum of `count` values; NaN if the first one or all are NaN.
+  @inline(__always)
+  private static func maximum(_ z: UnsafePointer<Float>, _ count: Int) -> Float {
+    var best = Vector(repeating: z[0])
+    Vectors.forEach(count) { j, lanes in
+      let next = Vectors.load(z + j, count: lanes)
+      best.replace(with: next, where: (next .> best) .& Vectors.mask(first: lanes))
+    }
+    return Vectors.maximum(best)
+  }
+
+  /// exp(z_j - maximum) of one vector of a row, with 0 in the lanes beyond the row.
+  @inline(__always)
+  private static func exponential(
+    _ z: UnsafePointer<Float>, _ lanes: Int, _ maximum: Float
+  ) -> Vector {
+    let e = Exponential.exp(Vectors.load(z, count: lanes) - maximum)
+    return lanes == 16 ? e : Vector().replacing(with: e, where: Vectors.mask(first: lanes))
+  }
+
+  /// The row's maximum and the sum over the row of exp(z - maximum), which propagates NaN.
+  package static func maximumAndSum(_ z: UnsafePointer<Float>, _ count: Int) -> (Float, Double) {
+    let maximum = maximum(z, count)
+    var total = DoubleVectors.Vector()
+    Vectors.forEach(count) { j, lanes in
+      let e = exponential(z + j, lanes, maximum)
+      total += DoubleVectors.widened(e.lowHalf) + DoubleVectors.widened(e.highHalf)
+    }
+    return (maximum, Reductions.sum(total))
+  }
+
+  /// The same; also writes exp(z - maximum) to `result`, which may be the row itself.
+  package static func exponentials(
+    _ z: UnsafePointer<Float>, _ count: Int, into result: UnsafeMutablePointer<Float>
+  ) -> (maximum: Float, sum: Double) {
+    let maximum = maximum(z, count)
+    var total = DoubleVectors.Vector()
+    Vectors.forEach(count) { j, lanes in
+      let e = exponential(z + j, lanes, maximum)
+      total += DoubleVectors.widened(e.lowHalf) + DoubleVectors.widened(e.highHalf)
+      Vectors.store(e, to: result + j, count: lanes)
+    }
+    return (maximum, Reductions.sum(total))
+  }
+
+  /// exp(z - maximum) of a row of at most 16, and the results of ``exponentials(_:_:into:)``.
+  @inline(__always)
+  fileprivate static func exponentials(
+    _ z: UnsafePointer<Float>, withinOneVector count: Int
+  ) -> (values: SIMD16<Float>, maximum: Float, sum: Double) {
+    let maximum = maximum(z, count)
+    let e = exponential(z, count, maximum)
+    let total = DoubleVectors.widened(e.lowHalf) + DoubleVectors.widened(e.highHalf)
+    return (e, maximum, Reductions.sum(total))
+  }
+
+  /// values_j *= factor.
+  @inline(__always)
+  package static func scale(_ values: UnsafeMutablePointer<Float>, _ count: Int, by factor: Float) {
+    Vectors.forEach(count) { j, lanes in
+      Vectors.store(Vectors.load(values + j, count: lanes) * factor, to: values + j, count: lanes)
+    }
+  }
+
+  fileprivate static func log(_ x: Double) -> Double { Foundation.log(x) }
 }

@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import CXXHash
 
-/// A 128-bit hash of content: equal content has equal hashes, other content practically never.
+/// A 128-bit hash of content: XXH3-128 with seed 0.
 ///
-/// Algorithm: XXH3-128 (https://github.com/Cyan4973/xxHash), seed 0.
+/// Different contents practically never have equal hashes, except on purpose: the hash is not
+/// cryptographic. Source: https://github.com/Cyan4973/xxHash.
 public struct ContentHash: Hashable, Sendable, CustomStringConvertible {
   /// The upper 64 bits.
   public let high: UInt64
   /// The lower 64 bits.
   public let low: UInt64
 
-  /// Puts a hash together from its halves.
+  /// Creates a hash from its halves.
   public init(high: UInt64, low: UInt64) {
     self.high = high
     self.low = low
@@ -22,7 +23,7 @@ public struct ContentHash: Hashable, Sendable, CustomStringConvertible {
     self.init(high: hash.high64, low: hash.low64)
   }
 
-  /// 32 hexadecimal digits, the form that `xxhsum -H2` prints.
+  /// 32 hexadecimal digits, as printed by `xxhsum -H2`.
   public var description: String {
     [high, low].map { word in
       let digits = String(word, radix: 16)
@@ -31,11 +32,11 @@ public struct ContentHash: Hashable, Sendable, CustomStringConvertible {
   }
 }
 
-/// Hashes content that comes in parts; the result is that of the parts in one piece.
+/// Computes the hash of content that is passed in parts, equal to the hash of their concatenation.
 public final class ContentHasher {
   private let state: OpaquePointer?
 
-  /// A hasher that has seen nothing yet.
+  /// Creates a hasher of empty content.
   public init() {
     state = XXH3_createState()
     XXH3_128bits_reset(state)
@@ -45,12 +46,12 @@ public final class ContentHasher {
     XXH3_freeState(state)
   }
 
-  /// Adds bytes to the content.
+  /// Appends bytes to the content.
   public func update(_ bytes: UnsafeRawBufferPointer) {
     XXH3_128bits_update(state, bytes.baseAddress, bytes.count)
   }
 
-  /// Adds numbers to the content, as they lie in memory.
+  /// Appends the bytes of elements, as stored in memory.
   public func update<Element: BitwiseCopyable>(_ elements: UnsafeBufferPointer<Element>) {
     update(UnsafeRawBufferPointer(elements))
   }

@@ -1,51 +1,51 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What can go wrong while a network computes.
+/// An error of a network's computations.
 public enum NeuralCoreError: Error, CustomStringConvertible, Sendable {
-  /// A matrix does not have the number of columns that a layer or the loss needs.
+  /// A matrix does not have the number of rows or columns that a layer or the loss needs.
   case shapeMismatch(what: String, expected: Int, found: Int)
-  /// A class index is not one of the network's outputs.
+  /// A class index is not in `0 ..< classes`, the range of the network's outputs.
   case classOutOfRange(index: Int, classes: Int)
-  /// The library for matrix products refused one.
+  /// oneDNN failed to compute a matrix product, with a `dnnl_status_t`.
   case productFailed(rows: Int, columns: Int, inner: Int, status: Int)
-  /// The loss or the gradient is NaN or infinite; no parameter was changed.
+  /// The loss or the gradient is NaN or infinite; no parameter has been changed.
   case notFinite(NotFiniteFinding)
 
-  /// One sentence that names what is wrong.
+  /// One line: what is wrong, and where.
   public var description: String {
     switch self {
     case .shapeMismatch(let what, let expected, let found):
       "\(what): expected \(expected), found \(found)"
     case .classOutOfRange(let index, let classes):
-      "class index \(index) is not below the number of classes, \(classes)"
+      "class index \(index) is out of range: the network has \(classes) outputs"
     case .productFailed(let rows, let columns, let inner, let status):
-      "oneDNN refused the product \(rows) x \(inner) x \(columns) with status \(status)"
+      "oneDNN failed to multiply \(rows) x \(inner) by \(inner) x \(columns), status \(status)"
     case .notFinite(let finding):
       finding.description
     }
   }
 }
 
-/// Where a step first stopped being finite, as far as this replica's rows tell.
+/// Where NaN or infinity first appeared in a step, judging by this replica's rows.
 public struct NotFiniteFinding: Sendable, CustomStringConvertible {
-  /// What was NaN or infinite.
+  /// A quantity that is checked in each step.
   public enum Quantity: String, Sendable {
-    /// The loss of the batch.
+    /// The loss of the global batch.
     case loss
-    /// The gradient of the batch.
+    /// The gradient of the global batch's loss.
     case gradient
   }
 
-  /// What was NaN or infinite.
+  /// The quantity that is NaN or infinite.
   public let quantity: Quantity
-  /// The first layer, 0 for the first, whose results are not finite on this replica; nil if all are.
+  /// The index of the first layer with non-finite results on this replica; nil if all are finite.
   public var layer: Int?
-  /// The largest magnitude among the parameters.
+  /// The largest absolute value of all parameters.
   public let largestParameter: Float
-  /// The largest magnitude among this replica's inputs.
+  /// The largest absolute value of this replica's inputs.
   public var largestInput: Float
 
-  /// One sentence that names quantity, layer and magnitudes.
+  /// One line: the quantity, the layer, and the largest values.
   public var description: String {
     let place = layer.map { ", first in layer \($0)" } ?? ""
     return "the \(quantity.rawValue) is not finite\(place) "

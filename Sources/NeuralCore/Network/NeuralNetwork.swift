@@ -161,7 +161,7 @@ public final class NeuralNetwork {
       }
       input = output.readOnly
     }
-    store.noteChange()
+    store.markChanged()
     return output
   }
 

@@ -1,37 +1,39 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Foundation
 
-/// The learning rate of each step.
+/// The learning rate of each step: a linear warm-up, then a constant, step or cosine schedule.
 public struct LearningRateSchedule: Hashable, Sendable {
-  /// How the rate goes on once the warm-up is over.
+  /// The learning rate after the warm-up.
   public enum Shape: Hashable, Sendable {
-    /// It stays.
+    /// Constant.
     case constant
-    /// It is multiplied by `factor` after each `every` steps.
+    /// Multiplied by `factor` every `every` steps, as `torch.optim.lr_scheduler.StepLR`.
     case step(every: Int, factor: Double)
-    /// It falls to zero along half a cosine wave, over all steps that follow the warm-up.
+    /// Cosine annealing to zero over the steps after the warm-up, `totalSteps` including it.
     ///
-    /// Source: Loshchilov, Hutter, "SGDR", ICLR 2017, without restarts.
+    /// lr = base / 2 * (1 + cos(pi * progress)). Source: Loshchilov, Hutter, "SGDR: Stochastic
+    /// Gradient Descent with Warm Restarts", ICLR 2017 (https://arxiv.org/abs/1608.03983), without
+    /// restarts.
     case cosine(totalSteps: Int)
   }
 
-  /// The rate once the warm-up is over.
+  /// The learning rate at the end of the warm-up.
   public let base: Double
-  /// How the rate goes on.
+  /// The schedule after the warm-up.
   public let shape: Shape
-  /// Over how many steps the rate rises linearly to `base`.
+  /// The number of steps over which the learning rate increases linearly to `base`.
   ///
   /// With n of them the first step has `base / n`, the second `2 * base / n`.
   public let warmupSteps: Int
 
-  /// Makes a schedule; steps are counted over the whole run.
+  /// Creates a schedule; steps are counted from the start of training.
   public init(base: Double, shape: Shape = .constant, warmupSteps: Int = 0) {
     self.base = base
     self.shape = shape
     self.warmupSteps = warmupSteps
   }
 
-  /// The rate of step `step`, 0 for the run's first.
+  /// The learning rate of a step; the first step is 0.
   public func rate(at step: Int) -> Double {
     if step < warmupSteps {
       return base * Double(step + 1) / Double(warmupSteps)

@@ -1,24 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// A network's numbers: parameters, gradients and running statistics, each in one flat buffer.
+/// A network's parameters, gradients and running statistics, each in one flat buffer.
 public final class ParameterStore {
-  /// Where each tensor lies.
+  /// The layout of the tensors in the buffers.
   public let table: ParameterTable
-  /// All trained parameters.
+  /// All trainable parameters.
   public private(set) var parameters: AlignedBuffer<Float>
   /// All running statistics.
   public let statistics: AlignedBuffer<Float>
-  /// This replica's gradients, one buffer for each node of the slice tree that it adds up.
+  /// This replica's gradients, one buffer for each partial sum of the slice tree that it computes.
   ///
-  /// A sole replica has one, the whole batch's gradient. Each is laid out as ``parameters``.
+  /// A single replica has one buffer, the gradient of the whole batch. Each is laid out as
+  /// ``parameters``.
   public private(set) var gradients: [AlignedBuffer<Float>] = []
-  /// The elements whose gradients this replica alone reads, ascending, if those of all others are
-  /// written past the caches; nil if all are written as usual.
+  /// The elements whose gradients only this replica reads, in ascending order, if all others are
+  /// written with streaming (non-temporal) stores; nil if there are no streaming stores.
   private(set) var unstreamedGradients: [Range<Int>]?
-  /// Changes whenever parameters or statistics change, so that what was derived can be renewed.
+  /// A counter that increases with each change of parameters or statistics, so that values derived
+  /// from them can be updated.
   public private(set) var version = 0
 
-  /// Makes room for the tensors of `table` and gives them the values they start with.
+  /// Allocates the tensors of `table` and initializes them.
   public init(_ table: ParameterTable, seed: UInt64) {
     self.table = table
     parameters = AlignedBuffer(count: table.parameterCount)
@@ -39,54 +41,56 @@ public final class ParameterStore {
     }
   }
 
-  /// Gives a tensor new values, which come in row-major order, as many as it has elements.
+  /// Sets all elements of a tensor from values in row-major order.
   public func setValues(byRows values: UnsafeBufferPointer<Float>, of entry: ParameterTable.Entry) {
-    precondition(values.count == entry.specification.count, "values of another shape")
+    precondition(values.count == entry.specification.count, "values of a different shape")
     guard let source = values.baseAddress, let target = elements(of: entry).baseAddress else {
       return
     }
     entry.specification.layout.arrange(byRows: source, into: target)
-    noteChange()
+    markChanged()
   }
 
-  /// The elements of one tensor in the order of its layout; call ``noteChange()`` after writing to them.
+  /// The elements of one tensor in its layout's order; call ``markChanged()`` after writing to
+  /// them.
   public func elements(of entry: ParameterTable.Entry) -> UnsafeMutableBufferPointer<Float> {
     let buffer = entry.isStatistic ? statistics : parameters
     return UnsafeMutableBufferPointer(rebasing: buffer.mutableElements[entry.span])
   }
 
-  /// Tells that parameters or statistics were written to.
-  public func noteChange() {
+  /// Marks parameters and statistics as changed: increases ``version``.
+  public func markChanged() {
     version += 1
   }
-
-  /// Makes room for the gradients of that many nodes of the slice tree.
+  /// Allocates gradient buffers for the given number of partial sums of the slice tree.
   public func allocateGradients(nodes: Int) {
     while gradients.count < nodes {
       gradients.append(AlignedBuffer(count: table.parameterCount))
     }
   }
 
-  /// Keeps parameters and gradients in other memory from now on, such as that which ranks share.
+  /// Moves parameters and gradients to other memory, such as memory shared between processes.
   ///
   /// - Parameters:
-  ///   - parameters: already holds the parameters.
-  ///   - gradients: one buffer for each node of the slice tree that this replica adds up.
-  ///   - unstreamed: the elements whose gradients this replica alone reads, if those of all others
-  ///     are to be written past the caches; nil to write all as usual.
+  ///   - parameters: the new buffer, which must already contain the parameters.
+  ///   - gradients: one buffer for each partial sum of the slice tree that this replica computes.
+  ///   - unstreamed: the elements whose gradients only this replica reads, if all others are to be
+  ///     written with streaming (non-temporal) stores; nil for no streaming stores.
   public func move(
     parameters: AlignedBuffer<Float>, gradients: [AlignedBuffer<Float>],
     unstreamed: [Range<Int>]? = nil
   ) {
     precondition(
       parameters.count == table.parameterCount
-        && gradients.allSatisfy { $0.count == table.parameterCount }, "buffers of another length")
+        && gradients.allSatisfy { $0.count == table.parameterCount },
+      "buffers of a different length")
     self.parameters = parameters
     self.gradients = gradients
     unstreamedGradients = unstreamed?.sorted { $0.lowerBound < $1.lowerBound }
   }
 
-  /// Writes a node's gradients of a span, past the caches where others read them.
+  /// Writes a partial sum's gradients of a span, with streaming stores where other replicas read
+  /// them.
   func write(
     _ source: UnsafePointer<Float>, asGradientsOf span: Range<Int>, node: Int
   ) {
@@ -109,8 +113,8 @@ public final class ParameterStore {
 
   /// The digest of all parameters and running statistics.
   ///
-  /// XXH3-128 over the tensors' little-endian Float32 elements in row-major order, layer by layer, each
-  /// layer's in the order that it declares; gaps between tensors are left out.
+  /// XXH3-128 of the tensors' little-endian Float32 elements in row-major order, without the gaps
+  /// between tensors, in the order of ``ParameterTable/entries``.
   public func digest() -> ContentHash {
     let hasher = ContentHasher()
     for entry in table.entries {

@@ -1,35 +1,35 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Tracing
 
-/// Where each tensor of a network lies in its two flat buffers.
+/// The layout of a network's tensors in its two flat buffers.
 ///
-/// Trained parameters share one buffer, running statistics another; layers come in order. Each
-/// tensor starts on a 64-byte boundary, and the gap before it holds zeros that stay zero.
+/// Trainable parameters share one buffer, running statistics another, both in the order of layers.
+/// Each tensor starts on a 64-byte boundary; the gaps between tensors are always zero.
 public struct ParameterTable: Sendable {
-  /// A tensor's place.
+  /// One tensor and its position.
   public struct Entry: Sendable {
     /// The full name, such as `layers.0.weight`.
     public let name: String
-    /// The layer's number, 0 for the first.
+    /// The index of the layer, 0 for the first.
     public let layer: Int
-    /// What the layer asked for.
+    /// The specification from ``Layer/tensors``.
     public let specification: TensorSpecification
-    /// The tensor's elements in its buffer.
+    /// The positions of the tensor's elements in its buffer.
     public let span: Range<Int>
-    /// Whether it lies in the buffer of statistics.
+    /// Whether the tensor is in the buffer of running statistics.
     public var isStatistic: Bool { specification.role == .statistic }
   }
 
-  /// All tensors, layer by layer, each layer's in the order that it declares.
+  /// All tensors, layer by layer, in the order of ``Layer/tensors``.
   public let entries: [Entry]
-  /// The length of the parameter buffer, gaps included.
+  /// The length of the parameter buffer, including gaps.
   public let parameterCount: Int
-  /// The length of the statistics buffer, gaps included.
+  /// The length of the statistics buffer, including gaps.
   public let statisticCount: Int
-  /// The parameter buffer in pieces that no shard boundary cuts.
+  /// The blocks of the parameter buffer that shards consist of.
   public let blocks: ParameterBlocks
 
-  /// Lays out the tensors of layers, given in order.
+  /// Lays out the tensors of the layers, first to last.
   public init(layers: [[TensorSpecification]]) {
     var entries: [Entry] = []
     var parameters = 0
@@ -51,17 +51,17 @@ public struct ParameterTable: Sendable {
     blocks = ParameterBlocks(parameterCount: parameters)
   }
 
-  /// How many numbers are trained, gaps not counted.
+  /// The number of trainable parameters, excluding gaps.
   public var trainedCount: Int {
     entries.reduce(0) { $0 + ($1.isStatistic ? 0 : $1.specification.count) }
   }
 
-  /// The entries of one layer, in the order that it declares.
+  /// The entries of one layer, in the order of ``Layer/tensors``.
   public func entries(ofLayer layer: Int) -> [Entry] {
     entries.filter { $0.layer == layer }
   }
 
-  /// The span of the parameter buffer that one layer's tensors take up together.
+  /// The span of the parameter buffer from the first to the last of one layer's tensors.
   public func parameterSpan(ofLayer layer: Int) -> Range<Int> {
     let spans = entries.filter { $0.layer == layer && !$0.isStatistic }.map(\.span)
     guard let first = spans.first, let last = spans.last else { return 0..<0 }
@@ -69,17 +69,17 @@ public struct ParameterTable: Sendable {
   }
 }
 
-/// A fixed cut of the parameter buffer into equal blocks.
+/// A fixed partition of the parameter buffer into equal blocks.
 ///
-/// Shards are runs of blocks, and the gradient's norm is added block by block, so that the norm
-/// has the same bits whoever owns which shard. The size depends on the parameter count alone: 256
-/// elements, or the power of two that gives at most 4,096 blocks.
+/// Shards are contiguous blocks, and the gradient's norm is summed block by block, so that its bits
+/// do not depend on which replica owns which shard. The block size depends on the length of the
+/// buffer alone: 256 elements, or the smallest power of two that gives at most 4,096 blocks.
 public struct ParameterBlocks: Hashable, Sendable {
   /// The length of the parameter buffer.
   public let parameterCount: Int
-  /// The length of each block but the last.
+  /// The length of each block; the last one may be shorter.
   public let size: Int
-  /// How many blocks there are.
+  /// The number of blocks.
   public let count: Int
 
   init(parameterCount: Int) {
@@ -90,12 +90,12 @@ public struct ParameterBlocks: Hashable, Sendable {
     count = (parameterCount + size - 1) / size
   }
 
-  /// The elements of block `index`.
+  /// The elements of the block at `index`.
   public func range(_ index: Int) -> Range<Int> {
     index * size..<Swift.min((index + 1) * size, parameterCount)
   }
 
-  /// The elements of a run of blocks.
+  /// The elements of contiguous blocks.
   public func range(_ blocks: Range<Int>) -> Range<Int> {
     let end = Swift.min(blocks.upperBound * size, parameterCount)
     return Swift.min(blocks.lowerBound * size, end)..<end

@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import Foundation
 
-/// The counter-based generator Philox4x32-10.
+/// The counter-based random number generator Philox4x32-10.
 ///
-/// A block of four random words is a pure function of key and counter, so element i of a tensor
-/// gets the same value whoever computes it, in whatever order: no rank, no state.
+/// A block of four random 32-bit words is a pure function of key and counter, without state:
+/// element i of a tensor gets the same value on every replica, in whatever order elements are
+/// computed.
 ///
-/// Source: Salmon, Moraes, Dror, Shaw, "Parallel Random Numbers: As Easy as 1, 2, 3", SC 2011.
+/// Source: Salmon, Moraes, Dror, Shaw, "Parallel Random Numbers: As Easy as 1, 2, 3", SC 2011
+/// (https://doi.org/10.1145/2063384.2063405).
 public struct Philox: Sendable {
   private let key: SIMD2<UInt32>
 
-  /// A generator keyed by all 64 bits of `seed`.
+  /// Creates a generator whose key is the 64 bits of `seed`.
   public init(seed: UInt64) {
     key = SIMD2(UInt32(truncatingIfNeeded: seed), UInt32(truncatingIfNeeded: seed >> 32))
   }
@@ -30,15 +33,15 @@ public struct Philox: Sendable {
   }
 }
 
-/// What random numbers are drawn for; streams of different purposes share no block.
+/// What random numbers are used for; streams of different purposes share no block.
 public enum RandomPurpose: UInt32, Sendable {
-  /// Initial weights; the subject is the layer.
+  /// Initial weights; the subject is made of layer and tensor.
   case initialWeights = 1
-  /// The order of an epoch's rows; the subject is the epoch.
+  /// The order of rows in an epoch; the subject is the epoch.
   case epochOrder = 2
-  /// Which rows are held out.
+  /// The choice of rows for validation.
   case validationSplit = 3
-  /// Features and labels of synthetic data; the subject tells which.
+  /// Synthetic data; the subject distinguishes features, labels and so on.
   case syntheticData = 4
 }
 
@@ -54,14 +57,14 @@ public struct PhiloxStream: RandomNumberGenerator, Sendable {
   private var words = SIMD4<UInt32>()
   private var wordsLeft = 0
 
-  /// A stream that starts at its first word.
+  /// Creates a stream at its first word.
   public init(seed: UInt64, purpose: RandomPurpose, subject: UInt32 = 0) {
     philox = Philox(seed: seed)
     self.purpose = purpose
     self.subject = subject
   }
 
-  /// The four words of block `index`, without moving the stream.
+  /// The four words of the block at `index`, without advancing the stream.
   public func block(_ index: UInt64) -> SIMD4<UInt32> {
     philox.block(
       at: SIMD4(
@@ -86,11 +89,11 @@ public struct PhiloxStream: RandomNumberGenerator, Sendable {
     return UInt64(low) | UInt64(nextWord()) << 32
   }
 
-  /// A number from `0 ..< bound`, each equally likely; `bound` must be positive.
+  /// A uniformly distributed number in `0 ..< bound`; `bound` must be positive.
   ///
   /// Source: Lemire, "Fast Random Integer Generation in an Interval", ACM TOMACS 29 (2019).
   public mutating func next(below bound: UInt32) -> UInt32 {
-    precondition(bound > 0, "an empty interval has no number")
+    precondition(bound > 0, "the bound must be positive")
     let threshold = (0 &- bound) % bound
     while true {
       let product = UInt64(nextWord()) * UInt64(bound)
@@ -98,5 +101,42 @@ public struct PhiloxStream: RandomNumberGenerator, Sendable {
         return UInt32(truncatingIfNeeded: product >> 32)
       }
     }
+  }
+}
+
+extension PhiloxStream {
+  /// Fills `values` with independent samples of the normal distribution with mean 0.
+  ///
+  /// Elements 2i and 2i+1 are computed from half-block i of the stream by the Box-Muller transform
+  /// in Float64, so an element's value depends on its index alone.
+  ///
+  /// Source: Box, Muller, "A Note on the Generation of Random Normal Deviates", Ann. Math. Stat.
+  /// 29, 1958.
+  public func fillNormal(
+    _ values: UnsafeMutableBufferPointer<Float>, standardDeviation: Double
+  ) {
+    for pair in 0..<(values.count + 1) / 2 {
+      let words = block(UInt64(pair / 2))
+      let half = pair % 2 * 2
+      let radius = standardDeviation * (-2 * log(Self.openUnit(words[half]))).squareRoot()
+      let angle = 2 * Double.pi * Self.openUnit(words[half + 1])
+      values[2 * pair] = Float(radius * cos(angle))
+      if 2 * pair + 1 < values.count {
+        values[2 * pair + 1] = Float(radius * sin(angle))
+      }
+    }
+  }
+
+  /// Fills `values` with independent samples of the uniform distribution on (-limit, limit).
+  public func fillUniform(_ values: UnsafeMutableBufferPointer<Float>, limit: Double) {
+    for index in 0..<values.count {
+      let word = block(UInt64(index / 4))[index % 4]
+      values[index] = Float((2 * Self.openUnit(word) - 1) * limit)
+    }
+  }
+
+  /// Maps a word to (0, 1), both ends excluded: to the middle of its interval of width 2^-32.
+  private static func openUnit(_ word: UInt32) -> Double {
+    (Double(word) + 0.5) * 0x1p-32
   }
 }

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-import Checkpoints
 import Failures
+import Files
 import Glibc
 import Synchronization
 
-/// The real system calls up to one of them, which fails.
+/// The live system calls up to the nth, which fails.
 final class FailingCalls: Sendable {
   enum Manner {
-    /// One call reports this error, those after it work: a full disk.
+    /// That call reports this error, later ones succeed: a full disk.
     case error(Int32)
-    /// Nothing happens any more: the process was killed in the middle of a write.
+    /// That call and all later ones have no effect: the process was killed in the middle of a write.
     case death
   }
 
@@ -22,51 +22,55 @@ final class FailingCalls: Sendable {
     self.manner = manner
   }
 
-  /// How many calls were made.
+  /// The number of calls so far.
   var count: Int { done.withLock { $0 } }
 
   var calls: SystemCalls {
     let live = SystemCalls.live
     var calls = live
-    calls.create = { path in
+    calls.create = { path throws(SystemError) in
       try self.pass()
       return try live.create(path)
     }
-    calls.write = { descriptor, bytes in
-      do {
+    calls.write = { descriptor, bytes throws(SystemError) in
+      do throws(SystemError) {
         try self.pass()
       } catch {
         let half = UnsafeRawBufferPointer(rebasing: bytes.prefix(bytes.count / 2))
         _ = try live.write(descriptor, half)
         throw error
       }
-      // In pieces, as a system may do it.
+      // In pieces, as an operating system may do it.
       return try live.write(descriptor, UnsafeRawBufferPointer(rebasing: bytes.prefix(100)))
     }
-    calls.synchronize = { descriptor in
+    calls.rewind = { descriptor throws(SystemError) in
+      try self.pass()
+      try live.rewind(descriptor)
+    }
+    calls.synchronize = { descriptor throws(SystemError) in
       try self.pass()
       try live.synchronize(descriptor)
     }
-    calls.close = { descriptor in
+    calls.close = { descriptor throws(SystemError) in
       try live.close(descriptor)
       try self.pass()
     }
-    calls.rename = { from, to in
+    calls.rename = { from, to throws(SystemError) in
       try self.pass()
       try live.rename(from, to)
     }
-    calls.synchronizeFolder = { path in
+    calls.synchronizeFolder = { path throws(SystemError) in
       try self.pass()
       try live.synchronizeFolder(path)
     }
-    calls.remove = { path in
+    calls.remove = { path throws(SystemError) in
       if case .death = self.manner { throw SystemError(EIO) }
       try live.remove(path)
     }
     return calls
   }
 
-  private func pass() throws {
+  private func pass() throws(SystemError) {
     let number = done.withLock { count in
       count += 1
       return count

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 import Checkpoints
+import Foundation
 import NeuralCore
 
-/// Some tensors with memory of their own.
+/// Three small tensors in buffers of their own.
 struct SampleTensors {
   let names = ["layers.0.weight", "layers.0.bias", "layers.0.norm.gamma"]
   let shapes = [[2, 3], [2], [3]]
@@ -28,7 +29,7 @@ struct SampleTensors {
       digest: ContentHash(high: 0x0123_4567_89AB_CDEF, low: 1), extra: ["note": "from a test"])
   }
 
-  /// Whether a checkpoint holds these values.
+  /// Whether a checkpoint has these values.
   func match(_ checkpoint: Checkpoint) throws -> Bool {
     try names.indices.allSatisfy { index in
       try values(of: checkpoint.tensor(names[index])) == values(of: buffers[index])
@@ -36,12 +37,12 @@ struct SampleTensors {
   }
 }
 
-/// The content of a buffer; unlike `elements`, it does not need the buffer to go on living.
+/// The content of a buffer; unlike `elements`, it stays valid without the buffer.
 func values(of buffer: AlignedBuffer<Float>) -> [Float] {
   withExtendedLifetime(buffer) { Array(buffer.elements) }
 }
 
-/// SplitMix64, so that what a failing test did can be done again.
+/// SplitMix64 (Steele, Lea, Flood, OOPSLA 2014): a failing test can be repeated.
 struct SeededGenerator: RandomNumberGenerator {
   var state: UInt64
 
@@ -52,4 +53,17 @@ struct SeededGenerator: RandomNumberGenerator {
     z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
     return z ^ (z >> 31)
   }
+}
+
+func bytes(of path: String) throws -> [UInt8] {
+  Array(try Data(contentsOf: URL(fileURLWithPath: path)))
+}
+
+func place(_ bytes: [UInt8], at path: String) throws {
+  try Data(bytes).write(to: URL(fileURLWithPath: path))
+}
+
+/// A safetensors file with a handwritten header.
+func safetensors(_ header: String, data: [UInt8] = []) -> [UInt8] {
+  withUnsafeBytes(of: UInt64(header.utf8.count).littleEndian) { Array($0) } + header.utf8 + data
 }
