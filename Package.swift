@@ -64,7 +64,7 @@ let package = Package(
       name: "Training",
       dependencies: [
         "Failures", "Files", "Tracing", "Machine", "NeuralCore", "Datasets", "Coordination",
-        "Checkpoints", "RunRecords", "Reports",
+        "Checkpoints", "RunRecords",
       ]),
     .target(
       name: "Diagnosis",

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import Failures
+public import Failures
 internal import Foundation
 
-/// The folder that a run writes its files to; only rank 0 touches it.
+/// The directory that a run writes its files to; only rank 0 accesses it.
 package struct RunDirectory {
   package let path: String
   package var metrics: String { path + "/metrics.jsonl" }
@@ -12,10 +12,10 @@ package struct RunDirectory {
   package var trace: String { path + "/trace.json" }
   package var checkpoints: String { path + "/checkpoints" }
 
-  /// What every run directory holds some of; others are never deleted.
+  /// Every run directory holds some of these; a directory without them is never deleted.
   private static let signs = ["metrics.jsonl", "summary.json", "checkpoints"]
 
-  /// The folder of a run that is not named: after the time and the data.
+  /// The directory of a run without `--run`: named after the time and the data.
   package static func defaultPath(data: String) -> String {
     let format = DateFormatter()
     format.locale = Locale(identifier: "en_US_POSIX")
@@ -25,12 +25,14 @@ package struct RunDirectory {
     return "runs/\(format.string(from: Date()))-\(String(name))"
   }
 
-  /// The folder of a run that is there.
+  /// The directory of an existing run.
   package init(existing path: String) {
     self.path = path
   }
 
-  /// Makes the folder, which must not be there unless it is to be replaced.
+  /// Creates the directory, which must not exist unless it may be replaced.
+  ///
+  /// - Throws: `.cannotCreate`.
   package init(create path: String, overwrite: Bool) throws(RunRecordError) {
     self.path = path
     let files = FileManager.default
@@ -43,14 +45,14 @@ package struct RunDirectory {
     try Self.make(path)
   }
 
-  /// Makes a folder and those above it that are missing.
+  /// Creates a directory and its missing parents.
   private static func make(_ path: String) throws(RunRecordError) {
     var folder = path.hasPrefix("/") ? "/" : ""
     for part in path.split(separator: "/") {
       folder += (folder.isEmpty || folder == "/" ? "" : "/") + part
       guard mkdir(folder, 0o777) != 0, errno != EEXIST else { continue }
       throw .cannotCreate(
-        "\(path): can't be made: \(folder): \(SystemError.lastText)")
+        "\(path): can't be created: \(folder): \(SystemError.lastText)")
     }
   }
 
@@ -59,7 +61,7 @@ package struct RunDirectory {
     let names = try? files.contentsOfDirectory(atPath: path)
     guard let names, names.isEmpty || names.contains(where: signs.contains) else {
       throw .cannotCreate(
-        "\(path): --overwrite replaces run directories only, and this is none; choose another --run"
+        "\(path): is not a run directory, and --overwrite replaces nothing else; choose another --run"
       )
     }
     do {
@@ -69,8 +71,51 @@ package struct RunDirectory {
     }
   }
 
-  /// Removes what was made, for a run that fails before it has anything to keep.
+  /// Deletes the directory, for a run that fails before it has results to keep.
   package func discard() {
     try? FileManager.default.removeItem(atPath: path)
+  }
+}
+
+/// What can go wrong with the files of a run directory.
+public enum RunRecordError: Error, Equatable, Sendable {
+  /// The system reported an error while a file was opened or read.
+  case readFailed(path: String, reason: String)
+  /// The system reported an error while a file was created or written.
+  case writeFailed(path: String, reason: String)
+  /// A line of a log (counted from 1) is not a record.
+  case malformedRecord(path: String, line: Int)
+  /// A file or a run directory does not exist, or can't be read.
+  case missing(String)
+  /// The content of a file is invalid.
+  case damaged(String)
+  /// A configuration file has content that can't be used.
+  case badConfiguration(String)
+  /// The run directory can't be created.
+  case cannotCreate(String)
+}
+
+extension RunRecordError: ReportableError {
+  public var exitStatus: ExitStatus {
+    switch self {
+    case .readFailed, .writeFailed, .malformedRecord: .inputOutput
+    case .missing: .missingInput
+    case .damaged: .badData
+    case .badConfiguration: .configuration
+    case .cannotCreate: .cannotCreate
+    }
+  }
+
+  /// One line: what happened, where, and what to do about it.
+  public var description: String {
+    switch self {
+    case .readFailed(let path, let reason): "reading '\(path)' failed: \(reason)"
+    case .writeFailed(let path, let reason): "writing '\(path)' failed: \(reason)"
+    case .malformedRecord(let path, let line):
+      "'\(path)' line \(line) is not a valid record; move the file away to continue without it"
+    case .missing(let message), .damaged(let message), .badConfiguration(let message),
+      .cannotCreate(let message):
+      message
+    }
   }
 }

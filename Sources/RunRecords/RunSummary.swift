@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Files
+internal import Foundation
 
-/// What a run came to: the content of `summary.json`.
+/// The outcome of a run: the content of `summary.json`.
 public struct RunSummary: Equatable, Codable, Sendable {
-  /// How many processes took part.
+  /// The number of processes.
   public var ranks: Int
-  /// Into how many slices a batch was cut.
+  /// The number of slices of a batch.
   public var slices: Int
-  /// How many steps were done.
+  /// The number of steps that were done.
   public var steps: Int
-  /// How many epochs were begun.
+  /// The number of epochs that were started.
   public var epochs: Int
   /// The loss of the last step.
   public var finalLoss: Double?
@@ -19,20 +20,20 @@ public struct RunSummary: Equatable, Codable, Sendable {
   public var testAccuracy: Double?
   /// The digest of the final weights, 32 hexadecimal digits.
   public var digest: String?
-  /// Training samples a second over the whole run.
+  /// Training samples per second over the whole run.
   public var samplesPerSecond: Double?
-  /// How long the run took, in seconds.
+  /// The duration of the run, in seconds.
   public var seconds: Double?
-  /// What all ranks together have moved, in the steps that `seconds` is about.
+  /// What all ranks together moved in the steps of those seconds.
   public var traffic: TrafficBytes?
-  /// How many parameters the network has.
+  /// The number of parameters of the network.
   public var parameters: Int
   /// The version of Lockstep.
   public var version: String
-  /// Whether the run got to its end, rather than being stopped.
+  /// Whether the run reached its end, rather than being stopped.
   public var completed: Bool
 
-  /// Puts a summary together.
+  /// Makes a summary from its parts.
   public init(
     ranks: Int, slices: Int, steps: Int, epochs: Int, finalLoss: Double? = nil,
     testLoss: Double? = nil, testAccuracy: Double? = nil, digest: String? = nil,
@@ -55,6 +56,22 @@ public struct RunSummary: Equatable, Codable, Sendable {
     self.completed = completed
   }
 
+  /// Reads a `summary.json`.
+  ///
+  /// - Throws: ``RunRecordError``: `.missing` where the file can't be read, `.damaged` where it is
+  ///   not a summary.
+  public init(path: String) throws {
+    guard let data = FileManager.default.contents(atPath: path) else {
+      throw RunRecordError.missing("\(path): can't be read; check its permissions")
+    }
+    guard let summary = try? JSONDecoder().decode(RunSummary.self, from: data), summary.ranks > 0,
+      JSONLinesLog.validSteps.contains(summary.steps)
+    else {
+      throw RunRecordError.damaged("\(path): damaged; restore the file or leave out this run")
+    }
+    self = summary
+  }
+
   /// The keys of the file.
   public enum CodingKeys: String, CodingKey {
     /// See the properties of the same names.
@@ -71,35 +88,35 @@ public struct RunSummary: Equatable, Codable, Sendable {
 }
 
 extension RunSummary: LogRecord {
-  /// The summary as JSON on one line; what is absent or not finite is `null`.
+  /// The summary as JSON on one line; absent values and those that are not finite are `null`.
   public var line: String { fields.line }
 
-  /// The summary as JSON, one field a line; what is absent or not finite is `null`.
+  /// The summary as JSON with one field per line; absent and non-finite values are `null`.
   public var json: String { fields.page }
 
-  /// Writes the summary; the file appears whole or not at all.
+  /// Writes the summary; the file appears as a whole or not at all.
   ///
-  /// - Throws: `RunRecordError.writeFailed`; a file that was at `path` is then still there.
+  /// - Throws: `RunRecordError.writeFailed`; an existing file at `path` is then unchanged.
   public func write(to path: String) throws {
     try OutputFile.publish(path) { try $0.write(json) }
   }
 
   private var fields: JSONFields {
     var fields = JSONFields()
-    fields.add("ranks", ranks)
-    fields.add("slices", slices)
-    fields.add("steps", steps)
-    fields.add("epochs", epochs)
-    fields.add("final_loss", finalLoss)
-    fields.add("test_loss", testLoss)
-    fields.add("test_accuracy", testAccuracy)
-    fields.add("digest", digest)
-    fields.add("samples_per_second", samplesPerSecond)
-    fields.add("seconds", seconds)
-    if let traffic { fields.add("traffic", traffic.fields) }
-    fields.add("parameters", parameters)
-    fields.add("version", version)
-    fields.add("completed", completed)
+    fields.add(CodingKeys.ranks, ranks)
+    fields.add(CodingKeys.slices, slices)
+    fields.add(CodingKeys.steps, steps)
+    fields.add(CodingKeys.epochs, epochs)
+    fields.add(CodingKeys.finalLoss, finalLoss)
+    fields.add(CodingKeys.testLoss, testLoss)
+    fields.add(CodingKeys.testAccuracy, testAccuracy)
+    fields.add(CodingKeys.digest, digest)
+    fields.add(CodingKeys.samplesPerSecond, samplesPerSecond)
+    fields.add(CodingKeys.seconds, seconds)
+    if let traffic { fields.add(CodingKeys.traffic, traffic.fields) }
+    fields.add(CodingKeys.parameters, parameters)
+    fields.add(CodingKeys.version, version)
+    fields.add(CodingKeys.completed, completed)
     return fields
   }
 }

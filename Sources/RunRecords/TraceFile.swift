@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Files
 
-/// One thing that took time.
+/// An activity with its time.
 public struct TraceEvent: Equatable, Sendable {
-  /// What it was, such as `forward 0`.
+  /// The activity, such as `forward 0`.
   public var name: String
   /// The step that it belongs to.
   public var step: Int
-  /// When it began and ended, in seconds since some moment that all tracks share.
+  /// Its start and end, in seconds on a clock that all tracks share.
   public var start, end: Double
-  /// Whether it went on beside what its rank did.
-  public var isUnderway: Bool
+  /// Whether it ran concurrently with the other activities of its rank.
+  public var isAsynchronous: Bool
 
-  /// An event from all it has.
-  public init(name: String, step: Int, start: Double, end: Double, isUnderway: Bool = false) {
-    self.isUnderway = isUnderway
+  /// Makes an event from its parts.
+  public init(name: String, step: Int, start: Double, end: Double, isAsynchronous: Bool = false) {
+    self.isAsynchronous = isAsynchronous
     self.name = name
     self.step = step
     self.start = start
@@ -22,18 +22,18 @@ public struct TraceEvent: Equatable, Sendable {
   }
 }
 
-/// The events of one rank; they nest, but for those under way beside others.
+/// The events of one rank; all but the asynchronous ones nest.
 public struct TraceTrack: Equatable, Sendable {
-  /// The rank's number.
+  /// The rank.
   public var rank: Int
-  /// Where it ran.
+  /// The name of its host.
   public var host: String
-  /// What it did.
+  /// Its activities.
   public var events: [TraceEvent]
-  /// How many more events there was no room for.
+  /// The number of further events that were dropped for lack of room.
   public var dropped: Int
 
-  /// A track from all it has.
+  /// Makes a track from its parts.
   public init(rank: Int, host: String, events: [TraceEvent], dropped: Int = 0) {
     self.rank = rank
     self.host = host
@@ -42,13 +42,13 @@ public struct TraceTrack: Equatable, Sendable {
   }
 }
 
-/// A file of the Trace Event Format, which Perfetto and chrome://tracing open: a process is a host, a
-/// thread is a rank, and what is under way has a row of its own.
+/// A file in the Trace Event Format, which Perfetto and chrome://tracing open: a process is a host,
+/// a thread is a rank, and asynchronous events have rows of their own.
 ///
 /// Times in it are microseconds since the first event. The format:
 /// https://docs.google.com/document/d/1CvAClvFfyA5R-PhYUmn5OOQtYMH4h6I0nSsKchNAySU
 public enum TraceFile {
-  /// Writes all tracks; the file is there when it is complete, or not at all.
+  /// Writes all tracks; the file appears as a whole or not at all.
   ///
   /// - Throws: ``RunRecordError/writeFailed(path:reason:)``.
   public static func write(_ tracks: [TraceTrack], to path: String) throws {
@@ -61,7 +61,7 @@ public enum TraceFile {
         if !hosts.contains(track.host) { hosts.append(track.host) }
         let process = hosts.firstIndex(of: track.host) ?? 0
         var lines = names(track, process: process)
-        // A span that holds others comes before them.
+        // The format wants a span before those that it contains.
         for event in track.events.sorted(by: { ($0.start, -$0.end) < ($1.start, -$1.end) }) {
           lines += self.lines(event, track, process: process, origin: origin)
         }
@@ -89,10 +89,10 @@ public enum TraceFile {
       fields.add("args", arguments)
       return fields.line
     }
-    guard event.isUnderway else {
+    guard event.isAsynchronous else {
       return [line("X", at: start) { $0.add("dur", end - start) }]
     }
-    // An asynchronous event is a pair, told apart from others of its name by its id.
+    // An asynchronous event is a pair, which its id distinguishes from others of its name.
     return [("b", start), ("e", end)].map { kind, time in
       line(kind, at: time) {
         $0.add("cat", "rank \(track.rank)")
@@ -101,12 +101,12 @@ public enum TraceFile {
     }
   }
 
-  /// To the nanosecond, so that ends and durations add up when they are read back.
+  /// Rounded to nanoseconds, so that ends and durations add up when they are read back.
   private static func microseconds(_ seconds: Double) -> Double {
     (seconds * 1e9).rounded() / 1e3
   }
 
-  /// What the viewer calls the host and the rank.
+  /// The records that name the host and the rank in the viewer.
   private static func names(_ track: TraceTrack, process: Int) -> [String] {
     let missing = track.dropped > 0 ? " (\(track.dropped) spans missing)" : ""
     return [("process_name", track.host), ("thread_name", "rank \(track.rank)\(missing)")].map {

@@ -7,7 +7,6 @@ internal import Files
 internal import Foundation
 internal import Machine
 internal import NeuralCore
-internal import Reports
 internal import RunRecords
 internal import Synchronization
 internal import Tracing
@@ -224,8 +223,9 @@ extension CheckpointCoordinator {
     run.resume(atStep: point.step)
     lastGood = point.path
     guard group.rank == 0, options.resume == .newest, let path = options.run else { return }
-    for line in try RecordedRun(path: path).evaluations where line.step <= point.step {
-      heldOutLosses[line.step] = line.testLoss
+    let log = try MetricsLog(path: RunDirectory(existing: path).metrics)
+    for evaluation in log.evaluations where evaluation.step <= point.step {
+      heldOutLosses[evaluation.step] = evaluation.testLoss?.ifFinite
     }
   }
 

@@ -4,7 +4,6 @@ internal import Files
 internal import Foundation
 internal import Machine
 internal import NeuralCore
-internal import Reports
 internal import RunRecords
 internal import Tracing
 
@@ -170,10 +169,10 @@ final class RunLog {
   /// How far training is, for the person who watches.
   ///
   /// - Parameter result: that of the last step; nil for the last evaluation's.
-  func progress(_ result: StepResult?) -> Reports.Progress {
+  func progress(_ result: StepResult?) -> TrainingProgress {
     let seconds = MonotonicClock.seconds - startTime
     let schedule = run.schedule
-    return Reports.Progress(
+    return TrainingProgress(
       epoch: run.epoch, epochs: schedule.epochs, step: run.step, steps: schedule.totalSteps,
       loss: result?.loss ?? lastEvaluation?.loss ?? lastLoss ?? 0,
       accuracy: run.hasClasses ? result?.accuracy ?? lastEvaluation?.accuracy : nil,
@@ -206,7 +205,7 @@ extension Placement {
     self.init(
       cores: cores,
       machines: machines.contains("") ? nil : machines.map { known.firstIndex(of: $0) ?? 0 },
-      parties: group.exchangeParticipants)
+      participants: group.exchangeParticipants)
   }
 }
 

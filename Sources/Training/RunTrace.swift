@@ -35,7 +35,7 @@ extension TraceEvent {
     self.init(
       name: SpanRecorder.Name(rawValue: span.name)?.text(Int(span.index)) ?? "unknown",
       step: Int(span.step), start: span.start - offset, end: span.end - offset,
-      isUnderway: span.name == SpanRecorder.Name.inFlight.rawValue)
+      isAsynchronous: span.name == SpanRecorder.Name.inFlight.rawValue)
   }
 }
 

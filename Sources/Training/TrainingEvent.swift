@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-public import Reports
 public import RunRecords
 
 /// What a run reports while it runs; on rank 0 only.
@@ -9,9 +8,9 @@ public enum TrainingEvent {
   /// The run starts, with these options.
   case started(options: [(name: String, value: String)], run: String)
   /// A step is done.
-  case progress(Progress)
+  case progress(TrainingProgress)
   /// An evaluation of the held-out rows is done.
-  case evaluated(Progress, loss: Double, accuracy: Double?)
+  case evaluated(TrainingProgress, loss: Double, accuracy: Double?)
   /// Something went wrong that the run can continue without.
   case warned(String)
   /// The run has ended.

@@ -41,7 +41,7 @@ struct ResumeTests {
     try interrupt("cut")
     let result = try resume("cut", ranks: after, options)
     #expect(result.status == 0, "\(result.standardError)")
-    #expect(result.standardError.contains("going on after step 21"))
+    #expect(result.standardError.contains("resuming after step 21"))
     for name in ["metrics.jsonl", Self.last] {
       #expect(try runs.file("cut", name) == runs.file("whole", name), "\(name)")
     }
@@ -58,7 +58,7 @@ struct ResumeTests {
     try bytes.write(to: URL(fileURLWithPath: path))
     let result = try resume("cut", ranks: 2)
     #expect(result.status == 0, "\(result.standardError)")
-    #expect(result.standardError.contains("going on after step 14"))
+    #expect(result.standardError.contains("resuming after step 14"))
     #expect(result.standardError.contains("skipped a damaged checkpoint: "))
     #expect(try runs.file("cut", Self.last) == runs.file("whole", Self.last))
   }

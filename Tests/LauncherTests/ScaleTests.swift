@@ -32,7 +32,7 @@ struct ScaleTests {
     let result = try scale(
       ["--sizes", "1,2,3", "--repeats", "2", "--output", output] + Self.training)
     #expect(result.status == 0, "\(result.standardError)")
-    #expect(result.standardOutput.contains("identical to the bit in 6 runs"))
+    #expect(result.standardOutput.contains("bitwise identical in 6 runs"))
     let runs = (1...2).flatMap { turn in (1...3).map { "ranks-\($0)-repeat-\(turn)" } }
     for name in runs {
       #expect(try folder.text(of: "scaling/\(name)/config.yaml").contains("\nslices: 6\n"))
@@ -125,7 +125,7 @@ struct HostScalingTests {
     let result = try onHosts(
       3, "\"$scale\" --repeats 1 --output \"$output\" -- digits --steps 30 --layers 32")
     #expect(result.status == 0, "\(result.standardError)")
-    #expect(result.standardOutput.contains("identical to the bit in 3 runs"))
+    #expect(result.standardOutput.contains("bitwise identical in 3 runs"))
     let cores = ProcessInfo.processInfo.processorCount
     #expect(
       result.standardOutput.contains("(node1, node2, node3) are one machine with") == (cores < 3))

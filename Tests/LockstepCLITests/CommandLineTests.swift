@@ -137,7 +137,7 @@ struct CommandLineTests {
       (["train", "one.csv"], 65, "one.csv: all rows are of one class, x"),
       (["train", "none.csv"], 65, "none.csv: it has a header but no rows"),
       (["train", "cut.csv.gz"], 65, "cut.csv.gz: truncated gzip file"),
-      (["train", "digits", "--run", "/proc/no/such"], 73, "/proc/no/such: can't be made"),
+      (["train", "digits", "--run", "/proc/no/such"], 73, "/proc/no/such: can't be created"),
       (["evaluate", "ragged.csv", "digits"], 65, "ragged.csv"),
       (["evaluate", "nothing", "digits"], 66, "nothing"),
       (["inspect", "nothing"], 66, "nothing"),

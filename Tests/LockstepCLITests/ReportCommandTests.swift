@@ -17,13 +17,13 @@ struct ReportCommandTests {
     #expect(result.status == 0, "\(result.standardError)")
   }
 
-  @Test("writes a page, and prints its tables or its numbers")
+  @Test("lockstep report writes a page, and prints tables or JSON")
   func page() throws {
     try train("one", ranks: 1, "--slices", "2")
     try train("two", ranks: 2, "--slices", "2", "--transport", "auto")
     let tables = try lockstep("report", "one", "two")
     #expect(tables.status == 0 && tables.standardError.isEmpty)
-    #expect(tables.standardOutput.contains("identical to the bit in 2 runs"))
+    #expect(tables.standardOutput.contains("bitwise identical in 2 runs"))
     #expect(tables.standardOutput.contains("Scaling\nSize "))
     #expect(tables.standardOutput.hasSuffix("\nreport  report.html\n"))
     #expect(lockstep.files == ["one", "report.html", "two"])
@@ -37,12 +37,13 @@ struct ReportCommandTests {
     #expect(page.contains("Training report"))
   }
 
-  @Test("what can't be reported on is one line, and leaves no page")
+  @Test("lockstep report rejects invalid runs in one line, without writing a page")
   func refusals() throws {
     try train("one", ranks: 1)
     try lockstep.write("one/timing.jsonl", "{\"ranks\":1\n")
     for (arguments, status, words) in [
-      (["one"], 65, "one/timing.jsonl, line 1: damaged"), (["nowhere"], 66, "nowhere: no run dir"),
+      (["one"], 65, "one/timing.jsonl, line 1: damaged"),
+      (["nowhere"], 66, "nowhere: not a run dir"),
       ([], 64, "Missing expected argument"), (["one", "--nope"], 64, "Unknown option '--nope'"),
     ] {
       let result = try run(
@@ -53,6 +54,13 @@ struct ReportCommandTests {
       #expect(result.standardError.split(separator: "\n").count == 1)
     }
     try FileManager.default.removeItem(atPath: "\(lockstep.folder)/one/timing.jsonl")
+    let options = "\(lockstep.folder)/one/config.yaml"
+    let complete = try String(contentsOfFile: options, encoding: .utf8)
+    try lockstep.write("one/config.yaml", "no-such-option: 1\n")
+    let unknown = try lockstep("report", "one")
+    #expect(unknown.status == 65)
+    #expect(unknown.standardError.contains("one/config.yaml, line 1: "))
+    try lockstep.write("one/config.yaml", complete)
     let result = try lockstep("report", "one", "-o", "no/folder.html")
     #expect(result.status == 73)
     #expect(result.standardError.hasPrefix("lockstep: -o no/folder.html: can't be written: No"))

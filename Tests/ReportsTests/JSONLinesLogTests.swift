@@ -26,7 +26,7 @@ struct JSONLinesLogTests {
     try log.close()
   }
 
-  @Test("records are there as soon as they are appended")
+  @Test("Records are in the file as soon as they are appended")
   func appending() throws {
     let log = try JSONLinesLog(path: file.path, mode: .truncate)
     try log.append(step(1))
@@ -36,7 +36,7 @@ struct JSONLinesLogTests {
     #expect(try file.text == lines([1, 2]))
   }
 
-  @Test("a log is continued or begun anew")
+  @Test("A log is continued or emptied when it is opened")
   func modes() throws {
     try append([1, 2], .append)
     try append([3], .append)
@@ -45,7 +45,7 @@ struct JSONLinesLogTests {
     #expect(try file.text == lines([4]))
   }
 
-  @Test("a cut back keeps what came up to the step, in order", arguments: [-1, 0, 1, 5, 6, 99])
+  @Test("Truncating a log keeps the records up to a step", arguments: [-1, 0, 1, 5, 6, 99])
   func cutting(step: Int) throws {
     try append([0, 1, 1, 5, 5, 6, 7], .truncate)
     try JSONLinesLog.truncate(file.path, afterStep: step)
@@ -53,7 +53,7 @@ struct JSONLinesLogTests {
     #expect(try FileManager.default.contentsOfDirectory(atPath: file.folder) == ["log.jsonl"])
   }
 
-  @Test("a cut back and a second run give the log of one run")
+  @Test("A truncated log that is continued equals the log of an uninterrupted run")
   func resumed() throws {
     try append(Array(1...5000), .truncate)
     let whole = try file.text
@@ -62,7 +62,7 @@ struct JSONLinesLogTests {
     #expect(try file.text == whole)
   }
 
-  @Test("records without a step stay, and a line that a crash cut short goes")
+  @Test("Truncating a log keeps records without a step, and removes an incomplete last line")
   func specialLines() throws {
     let start = TimingRecord.start(
       startTime: "now", ranks: 1, hosts: ["a"], slices: 1, version: "1"
@@ -78,7 +78,7 @@ struct JSONLinesLogTests {
   }
 
   @Test(
-    "a line that is no record is named, and the file stays as it was",
+    "Truncating a log with an invalid line reports the line, and leaves the file unchanged",
     arguments: ["", "\0\0\0\0", "{", #"{"step":x,"epoch":0}"#, #"{"step":"#, "[1]", "{\"step\":1"])
   func damagedLines(line: String) throws {
     try file.place(lines([1]) + line + "\n" + lines([2]))
@@ -90,14 +90,14 @@ struct JSONLinesLogTests {
     #expect(try FileManager.default.contentsOfDirectory(atPath: file.folder) == ["log.jsonl"])
   }
 
-  @Test("a full disk is an error that says so")
+  @Test("A full disk is reported as such")
   func fullDisk() throws {
     let log = try JSONLinesLog(path: "/dev/full", mode: .append)
     let error = #expect(throws: RunRecordError.self) { try log.append(step(1)) }
     #expect(error == .writeFailed(path: "/dev/full", reason: "No space left on device"))
   }
 
-  @Test("folders that are not there are errors, for logs, cuts and summaries")
+  @Test("Opening or truncating a log in a missing directory is an error")
   func missingFolder() throws {
     let path = file.folder + "/none/log"
     #expect(throws: RunRecordError.self) { try JSONLinesLog(path: path, mode: .append) }

@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 import Reports
+import RunRecords
 import Testing
 
-@Suite("Progress")
+@Suite("Progress display")
 struct ProgressDisplayTests {
-  /// A clock that is set by hand, and what was written.
+  /// A clock under the control of the test, and the text that was written.
   final class World {
     var time = 0.0
     var written: [String] = []
   }
 
   let world = World()
-  let progress = Progress(
+  let progress = TrainingProgress(
     epoch: 3, epochs: 10, step: 240, steps: 560, loss: 0.1234, accuracy: 0.971,
     samplesPerSecond: 12345, secondsLeft: 12)
 
@@ -19,7 +20,7 @@ struct ProgressDisplayTests {
     ProgressDisplay(style: style, now: { world.time }, output: { world.written.append($0) })
   }
 
-  @Test("a line fits its width, and leaves out first what matters least")
+  @Test("A progress line fits its width by leaving out the least important parts first")
   func widths() {
     #expect(
       ProgressLine.text(progress, width: 200)
@@ -35,10 +36,10 @@ struct ProgressDisplayTests {
     }
   }
 
-  @Test("strange numbers never trap and never widen the line")
+  @Test("Extreme numbers neither trap nor widen the progress line")
   func strangeNumbers() {
     for value in [Double.nan, .infinity, -.infinity, 1e300, -1, 0, .leastNonzeroMagnitude] {
-      let strange = Progress(
+      let strange = TrainingProgress(
         epoch: .max, epochs: nil, step: .max, steps: 0, loss: value, accuracy: value,
         samplesPerSecond: value, secondsLeft: value)
       for width in [0, 1, 40, 80, 200] {
@@ -48,7 +49,7 @@ struct ProgressDisplayTests {
   }
 
   @Test(
-    "times are read at a glance",
+    "The remaining time is formatted as minutes and seconds, or hours",
     arguments: [
       (0, "0:00"), (12.4, "0:12"), (59.6, "1:00"), (754, "12:34"), (3600, "1:00:00"),
       (360_000, "100:00:00"), (-1, "-:--"), (.nan, "-:--"),
@@ -60,18 +61,19 @@ struct ProgressDisplayTests {
   }
 
   @Test(
-    "losses are readable at any size",
+    "Losses of any magnitude are readable",
     arguments: [
       (0, "0.0000"), (2.302585, "2.3026"), (0.0001234, "1.234e-04"), (1e8, "1.000e+08"),
       (-0.5, "-0.5000"), (.nan, "NaN"), (.infinity, "infinite"),
     ] as [(Double, String)])
   func losses(loss: Double, text: String) {
     #expect(
-      ProgressLine.text(Progress(epoch: 1, epochs: nil, step: 1_234_567, steps: 9, loss: loss))
+      ProgressLine.text(
+        TrainingProgress(epoch: 1, epochs: nil, step: 1_234_567, steps: 9, loss: loss))
         == "epoch 1  step 1,234,567/9  loss \(text)")
   }
 
-  @Test("a terminal's line is redrawn in place, at most ten times a second")
+  @Test("On a terminal the line is redrawn in place, at most ten times per second")
   func terminal() {
     var display = display(.terminal(width: 40))
     for tick in 0..<100 {
@@ -89,7 +91,7 @@ struct ProgressDisplayTests {
     #expect(world.written.filter { $0 == "\n" }.count == 1)
   }
 
-  @Test("a message takes the drawn line's place")
+  @Test("A message replaces the drawn line")
   func message() {
     var display = display(.terminal(width: 40))
     display.showMilestone(progress)
@@ -99,7 +101,7 @@ struct ProgressDisplayTests {
     #expect(world.written.last == "again\n")
   }
 
-  @Test("elsewhere there are whole lines without control characters, and few of them")
+  @Test("Without a terminal there are few lines, and no control characters")
   func plain() {
     var display = display(.plain(interval: 10))
     for tick in 0..<1000 {
@@ -117,7 +119,7 @@ struct ProgressDisplayTests {
     }
   }
 
-  @Test("a short run shows its milestones alone")
+  @Test("Without a terminal a short run shows only its milestones")
   func milestones() {
     var display = display(.plain(interval: 10))
     for step in 0..<50 {

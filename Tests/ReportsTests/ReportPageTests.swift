@@ -22,7 +22,7 @@ struct ReportPageTests {
     }
   }
 
-  @Test("everything that is text is escaped, wherever it stands")
+  @Test("All text on a page is escaped, wherever it occurs")
   func escaping() {
     let bad = "<b onload=\"x\">&'\u{1}\n"
     let table = ReportTable(bad, columns: [bad], rows: [[.init(bad, detail: bad, isCode: true)]])
@@ -44,7 +44,7 @@ struct ReportPageTests {
     #expect(page.components(separatedBy: escaped).count == 24)
   }
 
-  @Test("points lie where they belong between the axes")
+  @Test("Points are drawn at their positions between the axes")
   func places() {
     var chart = LineChart(
       "C", xLabel: "x", curves: [.init("c", points([(0, 0), (5, 5), (10, 10)]))])
@@ -55,11 +55,11 @@ struct ReportPageTests {
     chart.isLogarithmic = true
     let places = polyline("c0", in: html(.figures([.lines(chart)])))
     #expect(places[1] == [346, 151])
-    // A twentieth of the way or so is left free above and below.
+    // About 3 % of the range is left free above and below.
     #expect(abs(places[0][1] - 280.2) < 0.5 && abs(places[2][1] - 21.8) < 0.5)
   }
 
-  @Test("axes are labeled with round numbers")
+  @Test("Axes are labeled with round numbers")
   func ticks() {
     var chart = LineChart("C", xLabel: "x", curves: [.init("c", points([(1, 0.2), (480, 1)]))])
     chart.isPercentage = true
@@ -72,7 +72,7 @@ struct ReportPageTests {
     #expect(html(.figures([.lines(chart)])).contains(">480</text>"))
   }
 
-  @Test("what is not finite has no place, equal values have one, and none at all is said")
+  @Test("A chart leaves out points that are not finite, and says if there are none")
   func degenerate() {
     var chart = LineChart(
       "C", xLabel: "x",
@@ -84,14 +84,14 @@ struct ReportPageTests {
     #expect(places.count == 2 && places[0][1] == 151 && places[1][1] == 151)
     #expect(polyline("reference", in: html(.figures([.lines(chart)]))).count == 2)
     chart.curves = [.init("c", points([(1, .nan)]))]
-    #expect(html(.figures([.lines(chart)])).contains("<p>no values</p>"))
+    #expect(html(.figures([.lines(chart)])).contains("<p>No data.</p>"))
     chart.curves = [.init("c", points([(1, -1e308), (2, 1e308), (3, 0)]))]
     chart.isLogarithmic = true
     #expect(!html(.figures([.lines(chart)])).contains("\"nan"))
     #expect(!html(.figures([.lines(chart)])).contains(",nan"))
   }
 
-  @Test("a long curve is drawn with 500 points, its ends among them")
+  @Test("A long curve is drawn with 500 points, including its ends")
   func thinning() {
     let chart = LineChart(
       "C", xLabel: "x", curves: [.init("c", points((0...100_000).map { (Double($0), 1) }))])
@@ -99,7 +99,7 @@ struct ReportPageTests {
     #expect(places.count == 500 && places.first?[0] == 74 && places.last?[0] == 618)
   }
 
-  @Test("bars end where their whole does")
+  @Test("Stacked bars never extend beyond the whole")
   func bars() {
     let chart = ShareChart(
       "C", parts: ["a", "b"], bars: [.init("x", [0.25, 0.75]), .init("y", [.nan, 7])])
@@ -111,7 +111,7 @@ struct ReportPageTests {
     #expect(page.contains("<title>25.0 %</title>"))
   }
 
-  @Test("a table for a terminal is aligned, and control characters can't break it")
+  @Test("A table for a terminal is aligned, and control characters can't break its lines")
   func text() {
     let table = ReportTable(
       "t", columns: ["Name", "Step", "x"],

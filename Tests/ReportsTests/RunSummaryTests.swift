@@ -19,7 +19,7 @@ struct RunSummaryTests {
     file = try TemporaryFile()
   }
 
-  @Test("summary.json has every key in order, null where nothing is known")
+  @Test("summary.json has every key in a fixed order, with null for unknown values")
   func json() throws {
     #expect(
       full.json == """
@@ -46,20 +46,19 @@ struct RunSummaryTests {
         + #""seconds":null,"parameters":3,"version":"1.0","completed":false}"#)
   }
 
-  @Test("the file is written whole and reads back")
+  @Test("A summary is written atomically and reads back equal")
   func writing() throws {
     try full.write(to: file.path)
     try full.write(to: file.path)
-    let read = try JSONDecoder().decode(RunSummary.self, from: Data(try file.text.utf8))
-    #expect(read == full)
+    #expect(try RunSummary(path: file.path) == full)
     #expect(try FileManager.default.contentsOfDirectory(atPath: file.folder) == ["log.jsonl"])
     #expect(throws: RunRecordError.self) { try full.write(to: file.folder + "/none/summary.json") }
   }
 
-  @Test("the text says what is known, aligned")
+  @Test("The summary text lists the known values, aligned")
   func text() {
     #expect(
-      SummaryText.text(full, files: [("model", "runs/a/latest")]) == """
+      TextTable.summary(full, files: [("model", "runs/a/latest")]) == """
         Training is complete.
           held-out accuracy  97.1 %
           held-out loss      0.1250
@@ -74,20 +73,22 @@ struct RunSummaryTests {
 
         """)
     #expect(
-      SummaryText.text(bare) == """
+      TextTable.summary(bare) == """
         Training was stopped early.
           training loss  NaN
           steps          0 in 1 epoch
           parameters     3
-          ranks          1 (1 slices)
+          ranks          1 (1 slice)
 
         """)
   }
 
-  @Test("a table of options is aligned, and values can't break its lines")
+  @Test("A table of options is aligned, and control characters can't break its lines")
   func options() {
-    let table = ResolvedOptionsTable([("batch", "128"), ("learning-rate", "0.001\n\u{1B}[2J")])
+    let table = TextTable([
+      (name: "batch", value: "128"), (name: "learning-rate", value: "0.001\n\u{1B}[2J"),
+    ])
     #expect(table.text == "  batch          128\n  learning-rate  0.001  [2J\n")
-    #expect(ResolvedOptionsTable([]).text == "")
+    #expect(TextTable([(name: String, value: String)]()).text.isEmpty)
   }
 }

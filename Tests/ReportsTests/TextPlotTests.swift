@@ -4,7 +4,7 @@ import Testing
 
 @Suite("Text plots")
 struct TextPlotTests {
-  @Test("show each curve by its letter, and where curves meet")
+  @Test("A text plot shows each curve with its letter, and where curves meet")
   func curves() {
     let text = TextPlot.text(
       [[(x: 0, y: 0), (x: 1, y: 1), (x: 2, y: 2)], [(x: 0, y: 2), (x: 1, y: 1), (x: 2, y: 0)]],
@@ -19,7 +19,7 @@ struct TextPlotTests {
         """)
   }
 
-  @Test("leave out what is not finite, and are empty without points")
+  @Test("A text plot leaves out points that are not finite, and is empty without points")
   func notFinite() {
     #expect(TextPlot.text([[(x: 0, y: .nan)], []]).isEmpty)
     let text = TextPlot.text([[(x: 0, y: 1), (x: 1, y: .infinity)]], width: 3, height: 2)

@@ -3,7 +3,7 @@ import Foundation
 import RunRecords
 import Testing
 
-@Suite("Traces")
+@Suite("Trace files")
 struct TraceFileTests {
   let file: TemporaryFile
   let tracks = [
@@ -20,7 +20,7 @@ struct TraceFileTests {
 
   init() throws { file = try TemporaryFile() }
 
-  @Test("name hosts and ranks, count from the first event, and put what holds others first")
+  @Test("A trace names hosts and ranks, starts at 0, and has outer spans before inner ones")
   func bytes() throws {
     try TraceFile.write(tracks, to: file.path)
     #expect(
@@ -39,11 +39,11 @@ struct TraceFileTests {
     #expect(try FileManager.default.contentsOfDirectory(atPath: file.folder) == ["log.jsonl"])
   }
 
-  @Test("show what is under way beside others as a pair of its beginning and its end")
+  @Test("A trace shows an asynchronous span as a pair of begin and end events")
   func underway() throws {
     let events = [
       TraceEvent(name: "step", step: 7, start: 2, end: 2.001),
-      TraceEvent(name: "bucket 1", step: 7, start: 2.0005, end: 2.002, isUnderway: true),
+      TraceEvent(name: "bucket 1", step: 7, start: 2.0005, end: 2.002, isAsynchronous: true),
     ]
     try TraceFile.write([TraceTrack(rank: 3, host: "a", events: events)], to: file.path)
     let pair = try file.text.split(separator: "\n").suffix(3).dropLast()
@@ -54,7 +54,7 @@ struct TraceFileTests {
       ])
   }
 
-  @Test("are JSON without any event too")
+  @Test("A trace without events is valid JSON")
   func empty() throws {
     for tracks in [[], [TraceTrack(rank: 0, host: "a", events: [])]] {
       try TraceFile.write(tracks, to: file.path)
@@ -62,7 +62,7 @@ struct TraceFileTests {
     }
   }
 
-  @Test("say why they can't be written")
+  @Test("A trace that can't be written throws an error with the reason")
   func failure() {
     let path = file.folder + "/none/trace.json"
     #expect(

@@ -21,7 +21,7 @@ struct ImportGraphTests {
     "Reports": ["Failures", "NeuralCore", "Checkpoints", "RunRecords"],
     "Training": [
       "Failures", "Files", "Tracing", "Machine", "NeuralCore", "Datasets", "Coordination",
-      "Checkpoints", "RunRecords", "Reports",
+      "Checkpoints", "RunRecords",
     ],
     "Diagnosis": [
       "Failures", "Tracing", "Machine", "MessagePassing", "NeuralCore", "Coordination",

@@ -4,7 +4,7 @@ import Coordination
 import Failures
 import Foundation
 import NeuralCore
-import Reports
+import RunRecords
 import TestSupport
 import Testing
 import Training

@@ -17,25 +17,25 @@ struct DamagedRunTests {
   }
 
   @Test(
-    "what is missing is said, and the rest is shown",
+    "A report says which files are missing, and shows the rest",
     arguments: [
-      ("summary.json", "outcome"), ("timing.jsonl", "times"), ("metrics.jsonl", "losses"),
-      ("config.yaml", "options"),
+      ("summary.json", "the outcome is"), ("timing.jsonl", "times are"),
+      ("metrics.jsonl", "losses are"), ("config.yaml", "options are"),
     ])
   func missing(file: String, what: String) throws {
     try folder.remove("run", file)
     let report = try RunReport([path])
-    #expect(report.text.contains("run has no \(file), so its \(what) can't be shown."))
+    #expect(report.text.contains("run has no \(file), so \(what) not shown."))
     #expect(report.page.html.contains("node1") || file == "timing.jsonl")
     #expect(try !report.json().isEmpty)
   }
 
-  @Test("a folder that is no run, and one that is not there, are status 66")
+  @Test("A directory that is not a run, and one that doesn't exist, have status 66")
   func none() throws {
     for name in ["", "/nowhere"] {
       let error = #expect(throws: RunRecordError.self) { try RunReport([folder.folder + name]) }
       #expect(error?.exitStatus.rawValue == 66)
-      #expect(error?.description.contains("no run directory; name one that train has") == true)
+      #expect(error?.description.contains("not a run directory; name one that lockstep") == true)
     }
   }
 
@@ -43,7 +43,7 @@ struct DamagedRunTests {
   static let phases = #""phases":{"compute":1,"wait":0,"exchange":0,"update":0}}"#
 
   @Test(
-    "a damaged file is one line that names it, and status 65",
+    "A damaged file is reported in one line with its name, and has status 65",
     arguments: [
       ("metrics.jsonl", "{\"step\":1,\"epoch\":1}\nnonsense\n", "metrics.jsonl, line 2: damaged"),
       ("metrics.jsonl", #"{"step":9e18,"epoch":1,"loss":1}"# + "\n", "line 1: damaged"),
@@ -67,21 +67,27 @@ struct DamagedRunTests {
       (
         "timing.jsonl",
         start + "\n" + #"{"step":5,"seconds":1,"# + phases + "\n" + #"{"step":4,"seconds":1,"#
-          + phases + "\n", "steps go backwards"
+          + phases + "\n", "steps decrease"
       ),
       ("summary.json", "{\"ranks\":1}", "summary.json: damaged; restore the file"),
       ("summary.json", "", "summary.json: damaged"),
-      ("config.yaml", "no-such-option: 1\n", "config.yaml, line 1: no-such-option is no option"),
+      ("config.yaml", "no-such-option: 1\n", "config.yaml, line 1: unknown option no-such-option"),
     ])
   func damage(file: String, text: String, words: String) throws {
     try folder.place("run", file, text)
-    let error = #expect(throws: RunRecordError.self) { try RunReport([path]) }
+    let error = #expect(throws: RunRecordError.self) {
+      try RunReport([path]) { content, path in
+        var options = TrainingOptions()
+        try options.read(configuration: content, path: path)
+        return content
+      }
+    }
     #expect(error?.exitStatus.rawValue == 65)
     #expect(error?.description.contains(words) == true, "\(error?.description ?? "")")
     #expect(error?.description.contains("\n") == false)
   }
 
-  @Test("numbers at the ends of their range, and none at all, are shown without harm")
+  @Test("Extreme and missing numbers are shown without a crash")
   func extremes() throws {
     let greatest = "\(Int.max)"
     try folder.place(
@@ -105,10 +111,10 @@ struct DamagedRunTests {
     let report = try RunReport([path, folder.write(other)])
     #expect(report.page.html.hasSuffix("</html>\n"))
     #expect(try report.json().hasSuffix("}\n"))
-    #expect(report.text.contains("was stopped after step 1099511627776, before its end."))
+    #expect(report.text.contains("was stopped early, after step 1099511627776."))
   }
 
-  @Test("the line that a crash cut short is left out")
+  @Test("An incomplete last line of a log is left out of a report")
   func cutLine() throws {
     let whole = try RunReport([path]).page.html
     for file in ["metrics.jsonl", "timing.jsonl"] {
@@ -118,7 +124,7 @@ struct DamagedRunTests {
     #expect(try RunReport([path]).page.html == whole)
   }
 
-  @Test("a run that goes on is measured from its last start")
+  @Test("A resumed run is measured from its last start")
   func resumed() throws {
     let first = try String(contentsOfFile: "\(path)/timing.jsonl", encoding: .utf8)
     try folder.place(
@@ -126,7 +132,7 @@ struct DamagedRunTests {
       first + #"{"ranks":1,"hosts":["node1"],"slices":4,"resumed_from":6}"# + "\n"
         + #"{"step":11,"seconds":10,"samples_per_second":16,"# + Self.phases + "\n")
     let text = try RunReport([path]).json()
-    // Five steps in ten seconds; there is no interval but that of the start.
+    // Five steps in ten seconds; the only interval is the one of the start.
     #expect(text.contains("\"step_seconds\" : {\n        \"greatest\" : 2,"))
     #expect(try RunReport([path]).text.contains("was started 2 times; its times and traffic are"))
   }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
 
-/// Small run directories, written by hand, in a folder of their own.
+/// Small run directories with given content, in a temporary folder.
 final class RecordedFolder {
   let folder = NSTemporaryDirectory() + "lockstep-report-" + UUID().uuidString
 
@@ -11,19 +11,19 @@ final class RecordedFolder {
 
   deinit { try? FileManager.default.removeItem(atPath: folder) }
 
-  /// What a run directory is to say.
+  /// The content of a run directory.
   struct Run {
     var name = "run"
     var ranks = 1
     var hosts = ["node1"]
     var cores = 8
-    /// Ranks of one number are on one machine; nil for what older versions wrote.
+    /// Ranks with the same number share a machine; nil as older versions wrote.
     var machines: [Int]? = [0]
     var parties = 1
     var slices = 4
     var batch = 32
     var options = ["layers: [8]"]
-    /// Seconds of the ten steps after the first, of which a quarter is waiting.
+    /// The seconds of the ten steps after the first, a quarter of which is waiting.
     var seconds = 2.0
     var digest = "00112233445566778899aabbccddeeff"
     var lossAtStep11 = 0.5

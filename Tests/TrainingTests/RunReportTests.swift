@@ -47,9 +47,9 @@ struct RunReportTests {
     return run
   }
 
-  @Test("speed-up, efficiency and traffic are those that a person works out, repeats are summed up")
+  @Test("A report has the speed-up, efficiency and traffic that were computed by hand")
   func strongScaling() throws {
-    // 320 rows in 2 s are 160 a second; 256, 320 and 200 a second on two; 400 on four.
+    // 320 rows in 2 s are 160 per second; 256, 320 and 200 per second on two ranks; 400 on four.
     let report = try RunReport([
       folder.write(run("two-a", ranks: 2, seconds: 1.25, exchange: 88_000)),
       folder.write(run("four", ranks: 4, seconds: 0.8, exchange: 330_000)),
@@ -73,15 +73,15 @@ struct RunReportTests {
     #expect(sizes.map(\.statisticsBytesPerStep) == [200, 100, 50])
     #expect(sizes.allSatisfy { $0.isIdentical == true })
     let page = report.page.html
-    for words in [
-      "identical to the bit in 5 runs", "<td>1.60</td>", "<td>62.5 %</td>", "<td>1.25</td>",
+    for text in [
+      "bitwise identical in 5 runs", "<td>1.60</td>", "<td>62.5 %</td>", "<td>1.25</td>",
       "100 ms to 160 ms",
     ] {
-      #expect(page.contains(words), "\(words)")
+      #expect(page.contains(text), "\(text)")
     }
   }
 
-  @Test("a batch that grows with the ranks is weak scaling, whose bits are not compared")
+  @Test("A batch size proportional to the ranks is weak scaling, without a comparison of bits")
   func weakScaling() throws {
     let report = try RunReport([
       folder.write(run("one", ranks: 1, seconds: 2)),
@@ -92,29 +92,30 @@ struct RunReportTests {
     // 640 rows in 2.5 s.
     #expect(found.sizes.map(\.speedUp) == [1, 1.6] && found.sizes[1].efficiency == 0.8)
     #expect(found.sizes.map(\.isIdentical) == [true, nil])
-    #expect(report.text.contains("another batch is another computation"))
+    #expect(report.text.contains("the batch sizes differ, so equal results are not expected"))
     #expect(!report.page.html.contains("notice good"))
   }
 
-  @Test("a loss or a digest that differs is shown, with its step, and why where that is known")
+  @Test("A report shows the first difference between runs, and its known reason")
   func differences() throws {
     let one = try folder.write(run("one", ranks: 1, seconds: 2))
     var other = run("two", ranks: 2, seconds: 1)
     other.lossAtStep11 = 0.5.nextUp
     var report = try RunReport([one, folder.write(other)])
     #expect(try document(report).sizes.map(\.isIdentical) == [true, false])
-    #expect(report.text.contains("two differs from one, first at step 11.\n"))
+    #expect(report.text.contains("two first differs from one at step 11.\n"))
     #expect(!report.page.html.contains("notice good"))
     other.slices = 2
     report = try RunReport([one, folder.write(other)])
-    #expect(report.text.contains("they have 2 and 4 slices, and only equal --slices give equal"))
+    let reason = "they used 2 and 4 slices, and only the same --slices gives identical"
+    #expect(report.text.contains(reason))
     (other.lossAtStep11, other.digest, other.slices) = (0.5, "ff", 4)
     report = try RunReport([one, folder.write(other)])
     #expect(try document(report).sizes[1].isIdentical == false)
     #expect(report.page.html.contains("<code>ff</code>"))
   }
 
-  @Test("runs that differ in other options are series, each held against its own smallest")
+  @Test("Runs that differ in other options form series, each with its own baseline")
   func series() throws {
     func run(_ name: String, _ ranks: Int, _ seconds: Double, _ transport: String) throws -> String
     {
@@ -132,38 +133,41 @@ struct RunReportTests {
         "transport auto", "transport auto", "transport messages", "transport messages",
       ])
     #expect(sizes.map(\.speedUp) == [1, 2, 1, 1.25])
-    #expect(report.page.html.contains("With transport messages, convergence was identical"))
+    #expect(
+      report.page.html.contains("With transport messages, convergence was bitwise identical"))
   }
 
-  @Test("ranks that outnumber the cores of their machine are told of, where that can be known")
-  func crowding() throws {
+  @Test("A report warns of more ranks than cores on a machine")
+  func oversubscription() throws {
     let one = try folder.write(run("one", ranks: 1, seconds: 2))
     var three = run("three", ranks: 3, seconds: 1)
-    func words(cores: Int, _ machines: [Int]?) throws -> String {
+    func text(cores: Int, _ machines: [Int]?) throws -> String {
       (three.cores, three.machines) = (cores, machines)
       return try RunReport([one, folder.write(three)]).text
     }
-    let shared = "3 hosts: its 3 hosts (node1, node2, node3) are one machine with 2 cores, which"
-    #expect(try words(cores: 2, [0, 0, 0]).contains(shared))
-    #expect(try !words(cores: 3, [0, 0, 0]).contains("cores, which its"))
-    #expect(try !words(cores: 1, [0, 1, 2]).contains("cores, which its"))
-    #expect(try !words(cores: 2, nil).contains("cores, which its"))
+    let shared =
+      "3 hosts: its 3 hosts (node1, node2, node3) are one machine with 2 cores, shared by 3 ranks"
+    #expect(try text(cores: 2, [0, 0, 0]).contains(shared))
+    #expect(try !text(cores: 3, [0, 0, 0]).contains(", shared by"))
+    #expect(try !text(cores: 1, [0, 1, 2]).contains(", shared by"))
+    #expect(try !text(cores: 2, nil).contains(", shared by"))
     three.hosts = ["node1", "node1", "node1"]
-    #expect(try words(cores: 2, nil).contains("1 host, 3 ranks: node1 has 2 cores, which its 3"))
+    let crowded = "1 host, 3 ranks: node1 has 2 cores, shared by 3 ranks"
+    #expect(try text(cores: 2, nil).contains(crowded))
   }
 
-  @Test("one run has curves and no scaling")
+  @Test("A report on one run has curves and no scaling")
   func single() throws {
     let report = try RunReport([folder.write(run("one", ranks: 1, seconds: 2))])
     #expect(try document(report).kind == nil)
     let page = report.page.html
     #expect(!page.contains("Speed-up") && !page.contains("class=\"notice"))
-    for words in ["Training report", "Training loss", "Held-out accuracy", "75.0 %", "1,000"] {
-      #expect(page.contains(words), "\(words)")
+    for text in ["Training report", "Training loss", "Held-out accuracy", "75.0 %", "1,000"] {
+      #expect(page.contains(text), "\(text)")
     }
   }
 
-  @Test("runs are named without the folders that all are in")
+  @Test("A report names runs without their common parent directories")
   func names() throws {
     let one = try folder.write(run("one", ranks: 1, seconds: 2))
     let two = try folder.write(run("two", ranks: 1, seconds: 1))
@@ -171,12 +175,12 @@ struct RunReportTests {
     #expect(page.contains("<td class=\"text\">one</td>") && !page.contains(folder.folder))
     #expect(try RunReport([one, one]).page.html.contains("<td class=\"text\">one</td>"))
     #expect(try RunReport([one]).page.html.contains("<td class=\"text\">one</td>"))
-    // What would leave nothing, or two alike, is named in full.
+    // Names that would be empty or equal are left in full.
     let nested = try folder.write(run("one/inner", ranks: 1, seconds: 1))
     #expect(try RunReport([one, nested]).page.html.contains(">one/inner</td>"))
   }
 
-  @Test("names are text, whatever they look like")
+  @Test("A report escapes the names of runs")
   func escapes() throws {
     let name = "<script>alert('&\"')"
     let path = try folder.write(run(name, ranks: 1, seconds: 2))

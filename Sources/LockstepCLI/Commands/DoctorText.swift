@@ -5,7 +5,7 @@ import Foundation
 import Reports
 
 extension Checkup {
-  /// Tables of hosts and links, and the findings.
+  /// The hosts, the links and the findings, as tables.
   var text: String {
     var parts = ["Hosts\n" + hostTable]
     if !links.isEmpty {
@@ -56,7 +56,7 @@ extension Checkup {
 
   private var findingLines: String {
     findings.map { finding in
-      "  \(finding.status == 0 ? "" : "training stops with status \(finding.status): ")\(finding.message)\n"
+      "  \(finding.status == 0 ? "" : "training fails with status \(finding.status): ")\(finding.message)\n"
     }.joined()
   }
 

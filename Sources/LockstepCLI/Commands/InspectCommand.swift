@@ -32,7 +32,7 @@ struct InspectCommand: ParsableCommand {
 
   private func asText(_ checkpoint: Checkpoint) -> String {
     let data = checkpoint.metadata
-    let head = ResolvedOptionsTable([
+    let head = TextTable([
       (name: "file", value: checkpoint.path), (name: "step", value: "\(data.step)"),
       (name: "epoch", value: "\(data.epoch), \(data.positionInEpoch) steps into it"),
       (name: "seed", value: "\(data.seed)"), (name: "slices", value: "\(data.slices)"),
@@ -46,7 +46,7 @@ struct InspectCommand: ParsableCommand {
           + "  " + (data.checksums[tensor.name].map { "\($0)" } ?? "")
       )
     }
-    return head.text + "\n" + ResolvedOptionsTable(tensors).text
+    return head.text + "\n" + TextTable(tensors).text
   }
 
   private func asJSON(_ checkpoint: Checkpoint) throws -> String {

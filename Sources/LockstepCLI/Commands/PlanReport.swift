@@ -4,7 +4,7 @@ import Diagnosis
 import Foundation
 import Reports
 
-/// A plan's predictions, as JSON and as text.
+/// The predictions of a plan, as JSON and as text.
 struct PlanReport: Encodable {
   struct Node: Encodable {
     let ranks, batch, parameters: Int
@@ -20,7 +20,7 @@ struct PlanReport: Encodable {
   let bucketMb: Double
   let rows: [ScalingPlan.Row]
 
-  /// Predicts for each number of nodes, of which the batch must be cut for.
+  /// Predicts for each number of nodes that the batch can be divided by.
   init(_ plan: ScalingPlan, nodes: [Int]) {
     node = Node(
       ranks: plan.ranksPerNode, batch: plan.batch, parameters: plan.schedule.parameterCount,
@@ -36,7 +36,7 @@ struct PlanReport: Encodable {
     }
   }
 
-  /// One object with snake case keys.
+  /// One object with snake-case keys.
   var json: String {
     get throws {
       let encoder = JSONEncoder()
@@ -46,7 +46,7 @@ struct PlanReport: Encodable {
     }
   }
 
-  /// A line on what is known, and a table for each kind of scaling.
+  /// The measured node and network, and a table for each kind of scaling.
   var text: String {
     let known =
       "One node: \(node.ranks) rank\(node.ranks == 1 ? "" : "s"), batch \(node.batch), step "
@@ -56,11 +56,11 @@ struct PlanReport: Encodable {
     let tables = ScalingPlan.Kind.allCases.map { kind in
       let title =
         kind == .strong
-        ? "Strong scaling: the batch stays" : "Weak scaling: \(node.batch) rows on each node"
+        ? "Strong scaling: fixed batch" : "Weak scaling: \(node.batch) rows per node"
       return "\n\(title)\n" + table(rows.filter { $0.scaling == kind })
     }
     return known + tables.joined()
-      + "\n90 % at: rows a node, the batch times a power of two, from which efficiency is 90 %.\n"
+      + "\n90 % at: rows per node (the batch times a power of two) from which efficiency is at least 90 %.\n"
   }
 
   private func table(_ rows: [ScalingPlan.Row]) -> String {
@@ -87,7 +87,7 @@ struct PlanReport: Encodable {
 
   private static func percent(_ share: Double) -> String { String(format: "%.0f %%", 100 * share) }
 
-  /// Three digits or so.
+  /// About three significant digits.
   private static func short(_ value: Double) -> String {
     let size = abs(value)
     if size >= 100 || size == 0 { return String(format: "%.0f", value) }

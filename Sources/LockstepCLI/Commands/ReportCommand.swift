@@ -9,7 +9,7 @@ import Reports
 import RunRecords
 import Training
 
-/// The command `report`: writes a page about runs, and prints its tables.
+/// The command `report`: writes an HTML page about runs, and prints its tables.
 struct ReportCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "report", abstract: "Write an HTML report on one or more runs.",
@@ -35,7 +35,7 @@ struct ReportCommand: ParsableCommand {
   func run() throws {
     guard LaunchEnvironment.current.isFirst else { return }
     do {
-      let report = try RunReport(runs)
+      let report = try RunReport(runs, resolveOptions: Self.resolveOptions)
       let text = json ? try report.json() : report.text + "\nreport  \(output)\n"
       try TextFile.publish(report.page.html, to: output)
       if !quiet { Terminal.write(text, to: .standardOutput) }
@@ -44,5 +44,12 @@ struct ReportCommand: ParsableCommand {
     } catch {
       throw ProgramExit(error)
     }
+  }
+
+  /// Rejects unknown options in a `config.yaml`, and fills in defaults.
+  private static func resolveOptions(_ content: [UInt8], path: String) throws -> [UInt8] {
+    var options = TrainingOptions()
+    try options.read(configuration: content, path: path)
+    return Array(options.configuration(slices: options.slices ?? 1).utf8)
   }
 }

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
 import Reports
+import RunRecords
 import Training
 
-/// What a person sees of a training: options first, progress, and the summary.
+/// Shows a training run on a terminal: its options, its progress, and its summary.
 struct TrainingView {
   private let quiet: Bool
   private var display: ProgressDisplay
@@ -17,23 +18,23 @@ struct TrainingView {
   }
 
   mutating func show(_ event: TrainingEvent) {
-    if case .warned(let words) = event {
+    if case .warned(let message) = event {
       display.finish()
-      Terminal.write("lockstep: warning: \(words)\n", to: .standardError)
+      Terminal.write("lockstep: warning: \(message)\n", to: .standardError)
     }
     if case .resumed(_, _, let skipped) = event {
-      let words = skipped.map { "lockstep: skipped a damaged checkpoint: \($0)\n" }.joined()
-      Terminal.write(words, to: .standardError)
+      let lines = skipped.map { "lockstep: skipped a damaged checkpoint: \($0)\n" }
+      Terminal.write(lines.joined(), to: .standardError)
     }
     guard !quiet else { return }
     switch event {
     case .warned:
       break
     case .started(let options, let run):
-      let table = ResolvedOptionsTable(options + [(name: "run", value: run)]).text
+      let table = TextTable(options + [(name: "run", value: run)]).text
       Terminal.write(table + "\n", to: .standardError)
     case .resumed(let step, let checkpoint, _):
-      Terminal.write("going on after step \(step), from \(checkpoint)\n", to: .standardError)
+      Terminal.write("resuming after step \(step), from \(checkpoint)\n", to: .standardError)
     case .progress(let progress):
       display.show(progress)
     case .evaluated(let progress, let loss, let accuracy):
@@ -45,8 +46,8 @@ struct TrainingView {
       display.finish()
       Terminal.write(
         "\n"
-          + SummaryText.text(
-            summary, files: [(what: "run", path: run), (what: "weights", path: checkpoint)]),
+          + TextTable.summary(
+            summary, files: [(name: "run", path: run), (name: "weights", path: checkpoint)]),
         to: .standardError)
     }
   }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Foundation
 
-/// Numbers as people read them; always with a point for decimals and commas for thousands.
+/// Numbers as text for people, in any locale with a decimal point and commas for thousands.
 package enum Readable {
-  /// A whole number with a comma every three digits.
+  /// An integer with a comma every three digits.
   package static func count(_ number: Int) -> String {
     let digits = Array(String(number.magnitude))
     var text = number < 0 ? "-" : ""
@@ -14,13 +14,13 @@ package enum Readable {
     return text
   }
 
-  /// A rate: whole with commas, or with decimals where it is small.
+  /// A rate: an integer with commas, or with a decimal if it is below 10.
   package static func rate(_ number: Double) -> String {
     guard let whole = Int(exactly: number.rounded()) else { return "?" }
     return whole < 10 ? decimals(number, 1) : count(whole)
   }
 
-  /// A loss: four decimals, or an exponent where they would show too little or too much.
+  /// A loss with four decimals, or with an exponent if it is very small or very large.
   package static func loss(_ number: Double) -> String {
     guard number.isFinite else { return number.isNaN ? "NaN" : "infinite" }
     let size = abs(number)
@@ -41,7 +41,7 @@ package enum Readable {
     return "\(whole / 3600):" + String(format: "%02d", whole / 60 % 60) + ":\(tail)"
   }
 
-  /// A text without line breaks and other control characters.
+  /// A text with line breaks and other control characters replaced by spaces.
   package static func oneLine(_ text: String) -> String {
     String(
       text.unicodeScalars.map { scalar in
@@ -49,7 +49,7 @@ package enum Readable {
       })
   }
 
-  /// A number of any size in few letters, as an axis has it: `0.05`, `128`, `12k`, `1e-07`.
+  /// A number of any size in a few characters, for an axis: `0.05`, `128`, `12k`, `1e-07`.
   static func short(_ number: Double) -> String {
     guard number.isFinite else { return "?" }
     switch abs(number) {
@@ -61,26 +61,26 @@ package enum Readable {
     }
   }
 
-  /// A time of any length with three figures: `21.4 us`, `3.05 ms`, `12.3 s`, and from ten minutes
-  /// on as ``time(_:)``.
+  /// A duration with three significant digits: `21.4 us`, `3.05 ms`, `12.3 s`, and from ten minutes
+  /// as ``time(_:)``.
   package static func duration(_ seconds: Double) -> String {
     guard seconds.isFinite, seconds >= 0 else { return "?" }
     switch seconds {
     case 600...: return time(seconds)
-    case 1...: return threeFigures(seconds) + " s"
-    case 1e-3...: return threeFigures(seconds * 1e3) + " ms"
-    default: return threeFigures(seconds * 1e6) + " us"
+    case 1...: return threeDigits(seconds) + " s"
+    case 1e-3...: return threeDigits(seconds * 1e3) + " ms"
+    default: return threeDigits(seconds * 1e6) + " us"
     }
   }
 
-  /// A number of bytes with three figures: `512 B`, `38.4 kB`, `1.28 MB`.
+  /// A number of bytes with three significant digits: `512 B`, `38.4 kB`, `1.28 MB`.
   package static func bytes(_ count: Double) -> String {
     guard count.isFinite else { return "?" }
     switch abs(count) {
-    case 1e9...: return threeFigures(count / 1e9) + " GB"
-    case 1e6...: return threeFigures(count / 1e6) + " MB"
-    case 1e3...: return threeFigures(count / 1e3) + " kB"
-    default: return threeFigures(count) + " B"
+    case 1e9...: return threeDigits(count / 1e9) + " GB"
+    case 1e6...: return threeDigits(count / 1e6) + " MB"
+    case 1e3...: return threeDigits(count / 1e3) + " kB"
+    default: return threeDigits(count) + " B"
     }
   }
 
@@ -89,8 +89,8 @@ package enum Readable {
     number.isFinite ? decimals(number, 2) : "?"
   }
 
-  /// At least three figures, never an exponent.
-  private static func threeFigures(_ number: Double) -> String {
+  /// At least three significant digits, never an exponent.
+  private static func threeDigits(_ number: Double) -> String {
     let size = abs(number)
     return decimals(number, size == 0 || size >= 99.95 ? 0 : size >= 9.995 ? 1 : 2)
   }
