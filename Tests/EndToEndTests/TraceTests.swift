@@ -10,7 +10,9 @@ struct TraceTests {
     "digits", "--layers", "96,64", "--slices", "3", "--steps", "30", "--checkpoint-every", "10",
   ]
 
-  /// What a step consists of, in order. The next batch is gathered, and its statistics are
+  /// What a step consists of, in order.
+  ///
+  /// The next batch is gathered, and its statistics are
   /// computed, while gradients are exchanged.
   static let phases = [
     "gather batch", "forward 0", "forward 1", "forward 2", "loss", "backward 2", "backward 1",

@@ -50,13 +50,10 @@ struct CompareCommand: ParsableCommand {
   }
 
   private func asJSON(_ comparisons: [RunComparison], _ runs: [RecordedRun]) throws -> String {
-    let encoder = JSONEncoder()
-    encoder.keyEncodingStrategy = .convertToSnakeCase
-    encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
     let document = Document(
       comparisons: comparisons, heldOutBySteps: Convergence(runs, by: .steps),
       heldOutByEpochs: Convergence(runs, by: .epochs))
-    return String(decoding: try encoder.encode(document), as: UTF8.self) + "\n"
+    return try JSONOutput.text(document)
   }
 
   private func asText(_ comparisons: [RunComparison], _ runs: [RecordedRun]) -> String {
