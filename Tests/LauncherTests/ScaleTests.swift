@@ -45,12 +45,12 @@ struct ScaleTests {
     #expect(replaced.status == 0, "\(replaced.standardError)")
   }
 
-  @Test("launch/scale --weak grows the batch with the ranks, and then claims no equal bits")
+  @Test("launch/scale --weak grows the batch with the ranks, and doesn't compare results")
   func weak() throws {
     let result = try scale(
       ["--weak", "--sizes", "1,2", "--repeats", "1", "--output", output] + Self.training)
     #expect(result.status == 0, "\(result.standardError)")
-    #expect(result.standardOutput.contains("another batch is another computation"))
+    #expect(result.standardOutput.contains("the batch sizes differ, so equal results are not expected"))
     let config = try folder.text(of: "scaling/ranks-2-repeat-1/config.yaml")
     #expect(config.contains("\nbatch: 128\n"))
     if hasPython { try check(["ranks-1-repeat-1", "ranks-2-repeat-1"]) }
