@@ -3,12 +3,13 @@ public import Failures
 internal import Foundation
 public import NeuralCore
 
-/// Decisions that all ranks take alike, since they all see the same values.
+/// Decisions that all ranks make alike, since they all see the same values.
 extension ProcessGroup {
   /// Runs `body`, which may fail on some ranks only, and throws the same failure on all ranks if it
-  /// fails on any: that of the lowest such rank.
+  /// fails on any: that of the lowest such rank; all ranks.
   ///
-  /// - Throws: `Failure`; a `CommunicationError` of `body` as it is, since others can't be told.
+  /// - Throws: `Failure`; a `CommunicationError` of `body` unchanged, since it can't be sent to
+  ///   the other ranks.
   @discardableResult
   public func agree<Success>(_ body: () throws -> Success) throws -> Success {
     let outcome = Result { try body() }
@@ -18,12 +19,12 @@ extension ProcessGroup {
       own = Failure(error)
     }
     // The common case, nobody failed, costs an exchange of no bytes.
-    let answers = try allGather(own.map { try encoded($0) } ?? [])
-    guard let rank = answers.firstIndex(where: { !$0.isEmpty }) else { return try outcome.get() }
-    let failure: Failure = try decoded(answers[rank])
+    let failures = try allGather(own.map { try encoded($0) } ?? [])
+    guard let rank = failures.firstIndex(where: { !$0.isEmpty }) else { return try outcome.get() }
+    let failure: Failure = try decoded(failures[rank])
     // A failure of rank 0 most likely concerns all; one of another rank is specific to its host.
-    let place = rank == 0 ? "" : "\(name(ofRank: rank)): "
-    throw Failure(failure.status, place + failure.message)
+    let prefix = rank == 0 ? "" : "\(name(ofRank: rank)): "
+    throw Failure(failure.status, prefix + failure.message)
   }
 
   /// Every rank's value, in rank order; all ranks.
@@ -53,7 +54,7 @@ extension ProcessGroup {
     _ = try allGather([])
   }
 
-  /// How a rank is named to a person: its number and its host.
+  /// A rank's name in messages: its number and its host.
   public func name(ofRank rank: Int) -> String {
     hosts.indices.contains(rank) ? "rank \(rank) (\(hosts[rank]))" : "rank \(rank)"
   }
@@ -67,9 +68,9 @@ extension ProcessGroup {
   }
 }
 
-/// What must be equal on all ranks: its name, its value, and what to do if it isn't.
+/// Something that must be equal on all ranks: its name, its value, and what to do if it isn't.
 public struct Invariant: Hashable, Sendable, Codable {
-  /// What it is.
+  /// What must be equal, such as `the seed`.
   public let name: String
   /// This rank's value.
   public let value: String
@@ -87,14 +88,14 @@ public struct Invariant: Hashable, Sendable, Codable {
 }
 
 extension ProcessGroup {
-  /// Compares what must be equal on all ranks.
+  /// Compares what must be equal on all ranks; all ranks.
   ///
   /// - Returns: nil if all agree; otherwise a failure of status 76, the same on every rank, that
-  ///   names the first difference and the ranks on either side of it.
+  ///   names the first difference and the ranks that differ.
   public func firstMismatch(in invariants: [Invariant]) throws -> Failure? {
-    let answers = try allGather(values: invariants)
-    for (index, first) in answers[0].enumerated() {
-      let values = answers.map { $0.indices.contains(index) ? $0[index] : nil }
+    let all = try allGather(values: invariants)
+    for (index, first) in all[0].enumerated() {
+      let values = all.map { $0.indices.contains(index) ? $0[index] : nil }
       let others = values.indices.filter {
         values[$0]?.name != first.name || values[$0]?.value != first.value
       }
@@ -110,7 +111,8 @@ extension ProcessGroup {
     return nil
   }
 
-  /// The digest of a network's parameters and statistics, once all ranks have the same.
+  /// The digest of a network's parameters and statistics, which must be the same on all ranks; all
+  /// ranks.
   ///
   /// Costs a pass over the parameters and one exchange of 32 bytes per rank.
   ///
@@ -131,8 +133,8 @@ extension ProcessGroup {
   }
 }
 
-/// The error of a network that computes; NeuralCore itself knows nothing of programs that end.
+/// NeuralCore itself knows nothing of exit statuses.
 extension NeuralCoreError: ReportableError {
-  /// The content of the data doesn't suit the network.
+  /// Bad data: its contents don't suit the network.
   public var exitStatus: ExitStatus { .badData }
 }

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Tracing
 
-/// How far the clocks of hosts are apart.
+/// The offsets between the clocks of hosts.
 package enum ClockOffsets {
   private static let barriers = 32
 
-  /// Seconds that each rank's clock is ahead of that of rank 0; all ranks.
+  /// Seconds by which each rank's clock is ahead of that of rank 0; all ranks.
   ///
   /// Ranks of one host share a clock. Over hosts, all ranks enter barriers: no rank leaves a barrier
   /// before every rank has entered it, so each one bounds a difference from both sides, and the
-  /// middle between the tightest bounds is right to half the duration of the fastest barrier.
+  /// midpoint of the tightest bounds is accurate to half the duration of the fastest barrier.
   ///
-  /// - Parameter clock: reads the clock that is compared; the monotonic one by default.
+  /// - Parameter clock: reads the clock to compare; the monotonic one by default.
   /// - Throws: what the group throws.
   package static func measure(
     _ group: any ProcessGroup, clock: () -> Double = { MonotonicClock.seconds }
@@ -30,7 +30,8 @@ package enum ClockOffsets {
     }
   }
 
-  /// The middle of the bounds that barriers set, given when two clocks entered and left each.
+  /// The midpoint of the bounds set by barriers, from the times at which both clocks entered and left
+  /// each.
   private static func offset(of clock: [Double], against first: [Double]) -> Double {
     var (lower, upper) = (-Double.infinity, Double.infinity)
     for enter in stride(from: 0, to: min(clock.count, first.count) - 1, by: 2) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 public import NeuralCore
 
-/// What training asks of the processes that train a network together, besides `Replicas`.
+/// The processes that train a network together: what training asks of them besides `Replicas`.
 ///
 /// All ranks call all functions, in the same order. ``SingleProcessGroup`` is a group of one; other
 /// implementations communicate with other processes.
@@ -13,7 +13,7 @@ public protocol ProcessGroup: AnyObject {
   /// The host of each rank.
   var hosts: [String] { get }
 
-  /// Records what begins, and in which step, for reports about ranks that don't arrive; this rank.
+  /// Sets the current activity and step, for reports about ranks that don't arrive; this rank.
   func begin(_ activity: Activity, step: Int)
 
   /// Every rank's bytes, in rank order, on every rank.
@@ -22,7 +22,7 @@ public protocol ProcessGroup: AnyObject {
   /// The ranks that share memory with this one under a transport, this one included.
   func ranksSharingMemory(_ transport: ExchangeOptions.Transport) throws -> Range<Int>
 
-  /// One copy of some bytes for all ranks that share memory; all of these ranks.
+  /// One copy of `count` bytes for all ranks that share memory; all of these ranks.
   ///
   /// - Parameter fill: writes the bytes; called on the first of these ranks only.
   /// - Returns: the bytes, 64-byte aligned; nil on all of these ranks if they don't fit.
@@ -30,7 +30,7 @@ public protocol ProcessGroup: AnyObject {
     _ transport: ExchangeOptions.Transport, count: Int, fill: (UnsafeMutableRawPointer) -> Void
   ) throws -> AlignedBuffer<UInt8>?
 
-  /// Makes this group the one that trains `network`, on batches cut into `slices`.
+  /// Makes this group train `network`, on batches of `slices` slices.
   func join(_ network: NeuralNetwork, slices: Int, exchange: ExchangeOptions) throws
 
   /// The optimizer's state for all parameters of the joined network, gathered from its owners.
@@ -44,20 +44,20 @@ public protocol ProcessGroup: AnyObject {
   /// - Parameter moments: on every rank one buffer per moment, laid out as the parameters.
   func loadOptimizerState(_ moments: [AlignedBuffer<Float>])
 
-  /// What this rank has spent its time on since it joined, besides computing.
+  /// The time that this rank has spent on anything but computing since it joined.
   var communicationTimes: CommunicationTimes { get }
 
-  /// What this rank has moved in steps since it joined.
+  /// The bytes that this rank has moved in steps since it joined.
   var communicationTraffic: CommunicationTraffic { get }
 
-  /// Between how many participants the joined network's gradients travel in messages: ranks, or
-  /// groups of ranks that share memory; 1 where nothing is sent.
+  /// The number of participants between which the joined network's gradients travel in messages:
+  /// ranks, or local groups, whose ranks share memory; 1 where nothing is sent.
   var exchangeParticipants: Int { get }
 }
 
-/// What ranks are doing together, for reports about one that doesn't arrive.
+/// What ranks do together, for reports about ranks that don't arrive.
 public enum Activity: Int, Sendable {
-  /// Comparing builds, options and data, and loading.
+  /// Comparing builds, options and data, and loading the data.
   case startUp
   /// A training step.
   case training

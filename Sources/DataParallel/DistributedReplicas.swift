@@ -6,10 +6,10 @@ internal import Tracing
 
 /// The replicas of a network on the ranks of a communicator.
 ///
-/// Each rank owns a contiguous run of slices. Statistics and sums travel as nodes of the slice tree
-/// and are finished on every rank; gradients travel as nodes too and are finished by the owner of
-/// each shard. MPI and shared memory only move bytes: all additions are ours, in the order of the
-/// tree.
+/// Each rank owns consecutive slices. Statistics and sums travel as partial results of the slice tree
+/// and are finished on every rank; gradients travel as partial sums of the same tree and are finished
+/// by the owner of each shard, which also updates the shard's parameters. MPI and shared memory only
+/// move bytes: all additions are ours, in the order of the tree.
 final class DistributedReplicas: Replicas {
   let slices: SlicePartition
   /// What this rank has spent its time on.
@@ -17,91 +17,81 @@ final class DistributedReplicas: Replicas {
   /// What this rank has sent in messages, and read in shared memory.
   var traffic: CommunicationTraffic {
     var traffic = sent
-    traffic.shared = team.bytesRead
+    traffic.shared = group.bytesRead
     return traffic
   }
-  /// Between how many parties gradients and parameters travel in messages.
+  /// The number of participants between which gradients and parameters travel in messages.
   let exchangeParticipants: Int
-  /// Takes down when that was, if it is there.
-  private let spans: SpanRecorder?
 
   private var sent = CommunicationTraffic()
-  private let team: HostTeam
+  private let group: LocalGroup
   private let store: ParameterStore
-  private let shards: ShardTable
-  private let state: OptimizerState
-  private let partials: PartialsExchange
-  private let gradients: GradientExchange
-  private let norm: GradientNorm
-  /// Brings parameters to the teams; nil where they go to all ranks by collectives.
-  private let gather: ParameterGather?
-  private let moments: OptimizerStateGather
   private let mode: ExchangeOptions.Mode
+  private let shards: ShardTable
+  private let shardLayouts: [BlockLayout]
+  private let partials: PartialsMerge
+  private var readiness: BucketReadiness
+  private var isExchanging = false
+  private let reduceScatter: any ReduceScatter
+  private let norm: GradientNorm
+  private let state: OptimizerState
+  /// Sends parameters to the local groups; nil where collectives send shards to all ranks.
+  private let parameterGather: ParameterGather?
   private let watch: StallWatch?
+  private let spans: SpanRecorder?
 
+  /// - Parameter streamingStores: as that of ``SharedParameters``.
   init(
-    _ team: HostTeam, store: ParameterStore, slices count: Int, optimizer: any Optimizer,
-    options: ExchangeOptions, streams: Bool?, watch: StallWatch?, spans: SpanRecorder? = nil
+    _ group: LocalGroup, store: ParameterStore, slices count: Int, optimizer: any Optimizer,
+    options: ExchangeOptions, streamingStores: Bool?, watch: StallWatch?,
+    spans: SpanRecorder? = nil
   ) throws {
     self.watch = watch
     self.spans = spans
-    self.team = team
-    let (rank, ranks) = (team.world.rank, team.world.size)
-    slices = SlicePartition(count: count, rank: rank, of: ranks)
+    self.group = group
     self.store = store
     mode = options.mode
-    let plans = TeamPlans(slices, team.division)
-    shards = ShardTable(
+    let (rank, ranks) = (group.world.rank, group.world.size)
+    let slices = SlicePartition(count: count, rank: rank, of: ranks)
+    self.slices = slices
+    let plans = GroupPlans(slices, group.groups)
+    partials = PartialsMerge(group, plans)
+    let shards = ShardTable(
       store.table.blocks, ranks: ranks, rank: rank, bucketBytes: options.bucketBytes)
-    partials = PartialsExchange(team, plans)
-    norm = try GradientNorm(team, shards, plans.ranks)
-    let halves = options.schedule.halves(groups: team.division.teams.count)
-    exchangeParticipants = halves ? ranks : team.division.teams.count
-    let way = try Self.reduceScatter(
-      team, store, shards, slices, plans, halves: halves, streams: streams, spans)
-    let writing: OptimizerState.Writing =
-      team.members == nil ? .inPlace : way.isStreamed ? .streamed : .copied
+    self.shards = shards
+    shardLayouts = try shards.shards.map { try BlockLayout(counts: $0.map(\.count)) }
+    readiness = BucketReadiness(shards.buckets)
+    norm = GradientNorm(group, shards, plans.ranks)
+
+    let halves = options.schedule.halves(groups: group.groups.count)
+    exchangeParticipants = halves ? ranks : group.groups.count
+    var shared: SharedParameters?
+    if !halves, let members = group.members {
+      shared = try SharedParameters(
+        group, members, store, buffers: plans.gradientBuffersOfMembers,
+        ownRanges: shards.ownRanges, streamingStores: streamingStores)
+    } else {
+      store.allocateGradients(nodes: plans.gradientBuffersOfMembers[group.groups.localRank])
+    }
+    reduceScatter =
+      halves
+      ? HalvingReduceScatter(group.world, store, shards, slices, spans: spans)
+      : DirectReduceScatter(
+        group, shards, plans, gradients: shared?.gradients ?? [store.gradients], spans: spans)
+    let areStreamed = shared?.usesStreamingStores ?? false
     state = OptimizerState(
       store.table,
-      ranges: options.mode == .sharded ? shards.ownRanges : [0..<store.table.parameterCount],
-      moments: optimizer.momentNames.count, writing: writing)
-    gather =
+      ranges: mode == .sharded ? shards.ownRanges : [0..<store.table.parameterCount],
+      moments: optimizer.momentNames.count,
+      writing: shared == nil ? .inPlace : areStreamed ? .streamed : .copied)
+    parameterGather =
       halves || mode == .allReduce
-      ? nil : ParameterGather(team, store, shards, areStreamed: way.isStreamed)
-    gradients = try GradientExchange(team.world, shards, way.reduceScatter)
-    moments = OptimizerStateGather(team.world, store.table, shards)
+      ? nil : ParameterGather(group, store, shards, areStreamed: areStreamed)
   }
 
-  /// How gradients come to the owners of their shards, and whether memory that the team shares is
-  /// written past the caches.
-  private static func reduceScatter(
-    _ team: HostTeam, _ store: ParameterStore, _ shards: ShardTable, _ slices: SlicePartition,
-    _ plans: TeamPlans, halves: Bool, streams: Bool?, _ spans: SpanRecorder?
-  ) throws -> (reduceScatter: any ReduceScatter, isStreamed: Bool) {
-    let nodes = plans.nodesOfMembers
-    if !halves, let members = team.members {
-      let shared = try SharedParameters(
-        team, members, store, nodes: nodes, ownRanges: shards.ownRanges, streams: streams)
-      let direct = DirectReduceScatter(
-        team, shards, plans, gradients: shared.gradients, spans: spans)
-      return (direct, shared.streams)
-    }
-    store.allocateGradients(nodes: nodes[team.division.place])
-    guard halves else {
-      let direct = DirectReduceScatter(
-        team, shards, plans, gradients: [store.gradients], spans: spans)
-      return (direct, false)
-    }
-    let ranks = team.world.size
-    let owners = (0..<ranks).map { SlicePartition(count: slices.count, rank: $0, of: ranks).owned }
-    let halving = HalvingReduceScatter(
-      team.world, store, shards, slices, owners: owners, spans: spans)
-    return (halving, false)
-  }
-
-  func mergeStatistics(_ moments: SliceStatistics) throws {
+  func mergeStatistics(_ statistics: SliceStatistics) throws {
     watch?.enter(.forwardStatistics)
-    try timed(.wait, .statistics) { try partials.merge(moments) }
+    try timed(.wait, .statistics) { try partials.merge(statistics) }
   }
 
   func sumOverBatch(_ sums: SliceSums) throws {
@@ -110,43 +100,51 @@ final class DistributedReplicas: Replicas {
   }
 
   func gradientsReady(_ span: Range<Int>, of slices: BatchSlices) throws {
-    // Those of all after it are, too.
+    // Spans come in descending order, so all after it are final too.
     try gradientsReady(part: span.lowerBound..<Int.max, of: slices)
   }
 
   func gradientsReady(part: Range<Int>, of slices: BatchSlices) throws {
-    try timed(.exchange, .exchange) { try gradients.ready(part, batchRows: slices.batchRows) }
+    try timed(.exchange, .exchange) {
+      if !isExchanging {
+        isExchanging = true
+        readiness.reset()
+        reduceScatter.begin(batchRows: slices.batchRows)
+      }
+      try readiness.markFinal(part) { try reduceScatter.start(bucket: $0) }
+      try reduceScatter.progress()
+    }
   }
 
   func updateParameters(_ update: ParameterUpdate) throws -> UpdateOutcome {
     watch?.enter(.gradientExchange)
-    let own = store.gradients[0].base
+    let gradients = store.gradients[0]
     try timed(.exchange, .exchange) {
-      try gradients.finish { self.norm.take($0, of: own) }
+      try reduceScatter.finish { self.norm.add(bucket: $0, of: gradients.base) }
+      isExchanging = false
     }
     if mode == .allReduce {
-      try timed(.exchange, .exchange) { try gradients.gatherShards(of: store.gradients[0]) }
+      try timed(.exchange, .exchange) { try allGatherShards(of: gradients) }
     }
     watch?.enter(.gradientNorm)
-    let norm = try timed(.wait, .gradientNorm) {
-      try self.norm.norm(adding: update.sums)
-    }
+    let norm = try timed(.wait, .gradientNorm) { try self.norm.norm(merging: update.sums) }
     let outcome = UpdateOutcome(gradientNorm: norm, of: update)
     guard outcome.applied else { return outcome }
-    if let gather {
-      try updateShards(update, norm, gather)
-    } else {
-      timed(.update, .shard) {
-        state.apply(update, gradientNorm: norm, to: store, gradients: store.gradients[0].base)
-      }
-      guard mode == .sharded else { return outcome }
+    if let parameterGather {
+      try updateShards(update, norm, parameterGather)
+      return outcome
+    }
+    timed(.update, .shard) {
+      state.apply(update, gradientNorm: norm, to: store, gradients: gradients.base)
+    }
+    if mode == .sharded {
       watch?.enter(.parameterGather)
-      try timed(.exchange, .parameterGather) { try gradients.gatherShards(of: store.parameters) }
+      try timed(.exchange, .parameterGather) { try allGatherShards(of: store.parameters) }
     }
     return outcome
   }
 
-  /// Updates this rank's shards, each of which is on its way while the next is updated; all ranks.
+  /// Updates this rank's shards, and sends each while the next is updated; all ranks.
   private func updateShards(
     _ update: ParameterUpdate, _ norm: Double, _ gather: ParameterGather
   ) throws {
@@ -162,23 +160,25 @@ final class DistributedReplicas: Replicas {
     try timed(.exchange, .parameterGather) { try gather.finish() }
   }
 
-  /// The moments of all parameters on rank 0; all ranks.
-  func gatherOptimizerState() throws -> [AlignedBuffer<Float>] {
-    try moments.gather(state, sharded: mode == .sharded)
+  /// Sends the shards of a buffer that is laid out as the parameters to every rank; all ranks.
+  private func allGatherShards(of buffer: AlignedBuffer<Float>) throws {
+    for (bucket, elements) in shards.buckets.enumerated() {
+      try group.world.allGather(
+        inPlace: UnsafeMutableBufferPointer(rebasing: buffer.mutableElements[elements]),
+        layout: shardLayouts[bucket])
+    }
   }
 
-  /// Takes this rank's part of the moments of all parameters.
-  func loadOptimizerState(_ whole: [AlignedBuffer<Float>]) {
-    state.load(whole)
-  }
+  /// What time and traffic are counted as, as in ``CommunicationTimes``.
+  private enum Cost { case wait, exchange, update }
 
   private func timed<Result>(
     _ kind: Cost, _ name: SpanRecorder.Name, _ body: () throws -> Result
   ) rethrows -> Result {
-    let (start, sentBefore) = (MonotonicClock.seconds, team.world.bytesSent)
+    let (start, sentBefore) = (MonotonicClock.seconds, group.world.bytesSent)
     defer {
       let seconds = MonotonicClock.seconds - start
-      let bytes = team.world.bytesSent &- sentBefore
+      let bytes = group.world.bytesSent &- sentBefore
       switch kind {
       case .wait: (times.wait, sent.statistics) = (times.wait + seconds, sent.statistics &+ bytes)
       case .exchange:
@@ -189,14 +189,48 @@ final class DistributedReplicas: Replicas {
     }
     return try body()
   }
+}
 
-  /// What time and traffic are counted as.
-  private enum Cost {
-    /// Waiting for others' statistics and sums.
-    case wait
-    /// Moving gradients and parameters.
-    case exchange
-    /// Updating parameters.
-    case update
+extension DistributedReplicas {
+  /// The optimizer's moments from the owners of the shards: on rank 0 one buffer per moment, laid out
+  /// as the parameters; all ranks.
+  func gatherOptimizerState() throws -> [AlignedBuffer<Float>] {
+    let communicator = group.world
+    guard mode == .sharded else {
+      return communicator.rank == 0
+        ? (0..<state.momentCount).map { AlignedBuffer(state.moment($0)) } : []
+    }
+    guard communicator.rank == 0 else {
+      for index in 0..<state.momentCount {
+        try communicator.send(UnsafeBufferPointer(state.moment(index)), to: 0, tag: index)
+      }
+      return []
+    }
+    return try (0..<state.momentCount).map { index in
+      let whole = AlignedBuffer<Float>(count: store.table.parameterCount)
+      copy(UnsafePointer(state.moment(index).baseAddress), ofRank: 0, into: whole)
+      for rank in 1..<communicator.size {
+        let count = shards.ranges(ofRank: rank).reduce(0) { $0 + $1.count }
+        let part = AlignedBuffer<Float>(count: count)
+        try communicator.receive(into: part.mutableElements, from: rank, tag: index)
+        copy(UnsafePointer(part.base), ofRank: rank, into: whole)
+      }
+      return whole
+    }
+  }
+
+  private func copy(
+    _ values: UnsafePointer<Float>?, ofRank rank: Int, into whole: AlignedBuffer<Float>
+  ) {
+    guard var source = values else { return }
+    for range in shards.ranges(ofRank: rank) {
+      (whole.base + range.lowerBound).update(from: source, count: range.count)
+      source += range.count
+    }
+  }
+
+  /// Copies this rank's part from the moments of all parameters.
+  func loadOptimizerState(_ whole: [AlignedBuffer<Float>]) {
+    state.load(whole)
   }
 }

@@ -5,47 +5,44 @@ public import MessagePassing
 public import NeuralCore
 internal import Tracing
 
-/// The ranks of a communicator as a group of replicas.
+/// The ranks of a communicator as a process group.
 public final class MPIProcessGroup: ProcessGroup {
-  /// This rank's number.
   public let rank: Int
-  /// How many ranks there are.
   public let size: Int
-  /// The host of each rank.
   public let hosts: [String]
   package let communicator: Communicator
   private let machines: [Int]?
-  private let streams: Bool?
+  private let streamingStores: Bool?
   private let watch: StallWatch?
   private var replicas: DistributedReplicas?
-  /// What a group of one does its work by: it has nobody to talk to.
-  private let sole: SingleProcessGroup?
-  /// The teams made so far, by whether they share memory.
-  private var teams: [Bool: HostTeam] = [:]
+  /// The group of one process that does the work where there is one rank.
+  private let single: SingleProcessGroup?
+  /// The local groups made so far, by whether their ranks share memory.
+  private var localGroups: [Bool: LocalGroup] = [:]
 
   /// Makes the group; all ranks.
   ///
   /// - Parameters:
   ///   - communicator: used by the group alone from now on.
   ///   - host: the name of the host that this rank runs on.
-  ///   - machines: for each rank a number that ranks have in common which may share memory; nil for
+  ///   - machines: for each rank a number that ranks which may share memory have in common; nil for
   ///     all ranks of a machine.
-  ///   - streams: whether memory that ranks share is written past the caches; nil measures what is
-  ///     faster when a network joins. No result depends on it.
-  ///   - limits: how long this rank waits for others; nil for ever.
-  ///   - report: is given a sentence about ranks that don't come.
+  ///   - streamingStores: whether memory that ranks share is written with streaming (non-temporal)
+  ///     stores; nil measures which stores are faster when a network joins. No result depends on it.
+  ///   - limits: how long this rank waits for others; nil for no limit.
+  ///   - report: is called with a sentence about ranks that don't arrive.
   /// - Throws: `MPIError` when the hosts can't be exchanged.
   public init(
     _ communicator: Communicator, host: String, machines: [Int]? = nil,
-    streams: Bool? = nil, limits: StallLimits? = nil,
+    streamingStores: Bool? = nil, limits: StallLimits? = nil,
     report: @escaping (String) -> Void = { _ in }
   ) throws {
     self.communicator = communicator
     self.machines = machines
-    self.streams = streams
+    self.streamingStores = streamingStores
     rank = communicator.rank
     size = communicator.size
-    sole = communicator.size == 1 ? SingleProcessGroup(host: host) : nil
+    single = communicator.size == 1 ? SingleProcessGroup(host: host) : nil
     hosts = try communicator.allGather(bytes: Array(host.utf8)).map {
       String(decoding: $0, as: UTF8.self)
     }
@@ -67,8 +64,8 @@ public final class MPIProcessGroup: ProcessGroup {
   }
 
   public func ranksSharingMemory(_ transport: ExchangeOptions.Transport) throws -> Range<Int> {
-    try sole?.ranksSharingMemory(transport)
-      ?? team(sharesMemory: transport == .auto).division.members
+    try single?.ranksSharingMemory(transport)
+      ?? localGroup(sharesMemory: transport == .auto).groups.members
   }
 
   public func shareBytes(
@@ -76,7 +73,8 @@ public final class MPIProcessGroup: ProcessGroup {
     fill: (UnsafeMutableRawPointer) -> Void
   ) throws -> AlignedBuffer<UInt8>? {
     watch?.enterActivity()
-    guard sole == nil, let members = try team(sharesMemory: transport == .auto).members else {
+    guard single == nil, let members = try localGroup(sharesMemory: transport == .auto).members
+    else {
       return try SingleProcessGroup().shareBytes(transport, count: bytes, fill: fill)
     }
     let window: SharedWindow
@@ -95,15 +93,15 @@ public final class MPIProcessGroup: ProcessGroup {
 
   /// - Throws: `Failure` with status 69 on all ranks, if some machine's memory can't be shared.
   public func join(_ network: NeuralNetwork, slices: Int, exchange: ExchangeOptions) throws {
-    if let sole { return try sole.join(network, slices: slices, exchange: exchange) }
-    // Memory may be short on one host only, and others must not wait for its ranks.
+    if let single { return try single.join(network, slices: slices, exchange: exchange) }
+    // Memory may be short on one host only, and the other hosts must not wait for its ranks.
     let joined = try agree {
       do {
         // An all-reduce gives each rank parameters of its own to update.
         return try DistributedReplicas(
-          team(sharesMemory: exchange.transport == .auto && exchange.mode == .sharded),
+          localGroup(sharesMemory: exchange.transport == .auto && exchange.mode == .sharded),
           store: network.store, slices: slices, optimizer: network.optimizer,
-          options: exchange, streams: streams, watch: watch, spans: network.spans)
+          options: exchange, streamingStores: streamingStores, watch: watch, spans: network.spans)
       } catch let error as MPIError {
         guard case .sharedMemoryUnavailable = error else { throw error }
         throw Failure(
@@ -114,26 +112,26 @@ public final class MPIProcessGroup: ProcessGroup {
     network.replicas = joined
   }
 
-  /// The teams, made once.
-  private func team(sharesMemory: Bool) throws -> HostTeam {
-    if let known = teams[sharesMemory] { return known }
-    let made = try HostTeam(communicator, sharesMemory: sharesMemory, machines: machines)
-    teams[sharesMemory] = made
+  /// This rank's local group, made once for each way to communicate.
+  private func localGroup(sharesMemory: Bool) throws -> LocalGroup {
+    if let known = localGroups[sharesMemory] { return known }
+    let made = try LocalGroup(communicator, sharesMemory: sharesMemory, machines: machines)
+    localGroups[sharesMemory] = made
     return made
   }
 
   public func gatherOptimizerState() throws -> [AlignedBuffer<Float>] {
     watch?.enterActivity()
-    return try sole?.gatherOptimizerState() ?? replicas?.gatherOptimizerState() ?? []
+    return try single?.gatherOptimizerState() ?? replicas?.gatherOptimizerState() ?? []
   }
 
   public func loadOptimizerState(_ moments: [AlignedBuffer<Float>]) {
-    sole?.loadOptimizerState(moments)
+    single?.loadOptimizerState(moments)
     replicas?.loadOptimizerState(moments)
   }
 
   public var communicationTimes: CommunicationTimes {
-    sole?.communicationTimes ?? replicas?.times ?? CommunicationTimes()
+    single?.communicationTimes ?? replicas?.times ?? CommunicationTimes()
   }
 
   public var communicationTraffic: CommunicationTraffic {

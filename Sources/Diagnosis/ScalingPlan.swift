@@ -1,44 +1,44 @@
-public import Coordination
 // SPDX-License-Identifier: Apache-2.0
+public import Coordination
 internal import DataParallel
 
-/// Predicts how training scales over equal nodes.
+/// A prediction of how training scales over equal nodes.
 public struct ScalingPlan {
-  /// What happens to the batch when nodes are added.
+  /// Strong or weak scaling: what happens to the batch when nodes are added.
   public enum Kind: String, CaseIterable, Codable, Sendable {
-    /// It stays.
+    /// The batch stays the same.
     case strong
-    /// Each node keeps its rows.
+    /// Each node keeps its number of rows.
     case weak
   }
 
-  /// The efficiency that ``Row/efficientBatch`` is to reach.
+  /// The efficiency that ``Row/efficientBatch`` must reach.
   public static let goodEfficiency = 0.9
-  /// The sizes of buckets that are compared, in megabytes.
+  /// The bucket sizes that are compared, in megabytes.
   public static let bucketMegabytes = [0.25, 0.5, 1, 2, 4, 8, 16, 32]
-  /// The most ranks that a batch can be cut for.
-  public static let mostRanks = 65536
+  /// The maximum number of ranks.
+  public static let maximumRanks = 65536
 
-  /// What a step asks the group for.
+  /// The requests of a step.
   public let schedule: StepSchedule
-  /// One node.
+  /// The duration of one node's step.
   public let node: NodeModel
-  /// Ranks on a node.
+  /// The number of ranks per node.
   public let ranksPerNode: Int
-  /// The network.
+  /// The network between nodes.
   public let link: LinkModel
-  /// Rows of the batch on one node.
+  /// The number of rows of one node's batch.
   public let batch: Int
-  /// Slices of a batch; nil for one a rank.
+  /// The number of slices of a batch; nil for one per rank.
   public let slices: Int?
-  /// About how many bytes of gradients travel at a time.
+  /// The approximate size of a bucket of gradients, in bytes.
   public let bucketBytes: Int
-  /// How gradients travel.
+  /// The exchange schedule.
   public let exchange: ExchangeOptions.Schedule
-  /// Cores of the one machine that all nodes are made of; nil where each has its own.
+  /// The number of cores of the one machine that all nodes share; nil where each has its own.
   public let sharedCores: Int?
 
-  /// A plan with all that it depends on.
+  /// A plan with everything that it depends on.
   public init(
     schedule: StepSchedule, node: NodeModel, ranksPerNode: Int, link: LinkModel, batch: Int,
     slices: Int? = nil, bucketBytes: Int = ExchangeOptions.defaultBucketBytes,
@@ -56,43 +56,43 @@ public struct ScalingPlan {
     self.sharedCores = sharedCores
   }
 
-  /// What is predicted for a number of nodes.
+  /// The prediction for a number of nodes.
   public struct Row: Codable, Hashable, Sendable {
-    /// How many nodes.
+    /// The number of nodes.
     public let nodes: Int
-    /// What happens to the batch.
+    /// Strong or weak scaling.
     public let scaling: Kind
-    /// Rows of the batch over all nodes.
+    /// The number of rows of the batch over all nodes.
     public let batch: Int
     /// Seconds of a step.
     public let stepS: Double
-    /// Rows a second over all nodes.
+    /// Rows per second over all nodes.
     public let samplesPerS: Double
-    /// How many times as many rows a second as on one node.
+    /// Rows per second relative to one node.
     public let speedUp: Double
-    /// The speed-up by node.
+    /// The speed-up divided by the number of nodes.
     public let efficiency: Double
-    /// The share of the step that a node waits for messages.
+    /// The fraction of the step that a node waits for messages.
     public let waitShare: Double
-    /// How gradients travel.
+    /// The exchange schedule.
     public let schedule: String
-    /// Messages between nodes that the busiest node sends in a step.
+    /// The number of messages that the busiest node sends to others in a step.
     public let messages: Int
-    /// Their bytes.
+    /// Their total size in bytes.
     public let bytes: Int
-    /// The size of buckets, in megabytes, with the shortest step.
+    /// The bucket size with the shortest step, in megabytes.
     public let bestBucketMb: Double
-    /// That step's seconds.
+    /// Seconds of that step.
     public let bestBucketStepS: Double
-    /// The fewest rows a node, of the batch times a power of two, that are used with an efficiency of 90 %; nil if
-    /// 4096 times the batch does not reach it.
+    /// The minimum number of rows per node, the batch times a power of two, that reaches an efficiency
+    /// of 90 %; nil if 4096 times the batch does not.
     public let efficientBatch: Int?
   }
 
-  /// The prediction; nil where the batch can't be cut for so many ranks.
+  /// The prediction; nil where there are fewer slices than ranks.
   public func row(nodes: Int, _ kind: Kind) -> Row? {
     let ranks = nodes * ranksPerNode
-    guard ranks <= Swift.min(slices ?? Self.mostRanks, Self.mostRanks) else { return nil }
+    guard ranks <= Swift.min(slices ?? Self.maximumRanks, Self.maximumRanks) else { return nil }
     let rows = kind == .weak ? batch * nodes : batch
     let placement = EqualHosts(
       hosts: nodes, ranksPerHost: ranksPerNode, slices: slices, batchRows: rows)
@@ -116,9 +116,10 @@ public struct ScalingPlan {
 
   private func predict(_ traffic: StepTraffic, nodes: Int, rows: Int) -> StepPrediction {
     // A core that has one rank more than others holds them all up.
-    let crowd = sharedCores.map { (Double(nodes * ranksPerNode) / Double($0)).rounded(.up) } ?? 1
-    let factor = Swift.max(crowd, 1)
-    // The rank with most slices has most rows, and the others wait for it.
+    let ranksPerCore =
+      sharedCores.map { (Double(nodes * ranksPerNode) / Double($0)).rounded(.up) } ?? 1
+    let factor = Swift.max(ranksPerCore, 1)
+    // The rank with the most slices has the most rows, and the others wait for it.
     let own = Double(rows) / Double(nodes)
     let most = (own / Double(ranksPerNode)).rounded(.up) * Double(ranksPerNode)
     return StepPrediction(
@@ -138,7 +139,7 @@ public struct ScalingPlan {
       guard !known.contains(blocks) else { continue }
       known.append(blocks)
       let seconds = predict(traffic(placement, bytes), nodes: nodes, rows: rows).seconds
-      // Another size must be worth the change.
+      // Another size must be worth changing the option.
       if seconds < 0.999 * best.seconds { best = (megabytes, seconds) }
     }
     return best
@@ -154,4 +155,43 @@ public struct ScalingPlan {
       return self.node.step(rows: rows) / step.seconds >= Self.goodEfficiency
     }
   }
+}
+
+/// The duration of a step on one node alone: `fixed + perRow * rows + update`.
+public struct NodeModel: Codable, Hashable, Sendable {
+  /// Seconds that don't depend on the rows of the batch.
+  public let fixed: Double
+  /// Seconds per row of the node's part of the batch.
+  public let perRow: Double
+  /// Seconds of the whole update, which is divided among the nodes.
+  public let update: Double
+
+  /// A node with given parameters.
+  public init(fixed: Double, perRow: Double, update: Double) {
+    self.fixed = fixed
+    self.perRow = perRow
+    self.update = update
+  }
+
+  /// A node whose step of `rows` rows takes `seconds`, update included; the rest is all per row.
+  public init(seconds: Double, rows: Int, update: Double) {
+    self.init(fixed: 0, perRow: (seconds - update) / Double(rows), update: update)
+  }
+
+  /// A line through two measured steps of different batches; no parameter gets negative by noise.
+  public init(
+    seconds: Double, rows: Int, smallerSeconds: Double, smallerRows: Int, update: Double
+  ) {
+    let work = Swift.max(seconds - update, 0)
+    let slope = (seconds - smallerSeconds) / Double(Swift.max(rows - smallerRows, 1))
+    perRow = Swift.min(Swift.max(slope, 0), work / Double(rows))
+    fixed = work - perRow * Double(rows)
+    self.update = update
+  }
+
+  /// Seconds of computing, update excluded.
+  public func compute(rows: Double) -> Double { fixed + perRow * rows }
+
+  /// Seconds of a whole step on one node.
+  public func step(rows: Int) -> Double { compute(rows: Double(rows)) + update }
 }

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import DataParallel
 
-/// What a link does with messages, in seconds and bytes a second.
+/// What messages cost on a link, in seconds and bytes per second.
 public struct LinkModel: Hashable, Sendable {
-  /// Seconds from sending a small message to having it.
+  /// Seconds from sending a small message to receiving it.
   public let latency: Double
-  /// Seconds that each more of several messages takes.
+  /// Seconds for each additional message.
   public let gap: Double
-  /// Bytes a second, each way.
+  /// Bytes per second in each direction.
   public let bandwidth: Double
 
-  /// A link with its numbers.
+  /// A link with given parameters.
   public init(latency: Double, gap: Double, bandwidth: Double) {
     self.latency = latency
     self.gap = gap
@@ -26,24 +26,25 @@ public struct LinkModel: Hashable, Sendable {
     bandwidth = LinkFindings.median(between.map(\.megabytesPerS)) * 1e6
   }
 
-  /// Seconds that a host's interface is busy with some messages.
+  /// Seconds that a host's interface is busy with a load.
   func busy(_ load: StepTraffic.Load) -> Double {
     Double(Swift.max(load.messages - 1, 0)) * gap + Double(load.bytes) / bandwidth
   }
 }
 
-/// How long a step takes: a walk through its requests with one clock for a host's computing and one
-/// for its network interface.
+/// The predicted duration of a step: a simulation of its requests with one clock for a host's
+/// computing and one for its network interface.
 ///
-/// Messages leave the interface one after another; what is sent while it is busy waits. Gradients
-/// travel while backward goes on; partial results, and the end of the step, are waited for.
+/// Messages leave the interface one after another; what is sent while it is busy is queued. Gradients
+/// travel while the backward pass continues; the host waits for partial results, and at the end of
+/// the step.
 public struct StepPrediction: Hashable, Sendable {
   /// Seconds of the whole step.
   public let seconds: Double
-  /// Seconds of it that a host waits for messages.
+  /// Seconds of the step that a host waits for messages.
   public let wait: Double
 
-  /// Walks through a step.
+  /// Simulates a step.
   ///
   /// - Parameters:
   ///   - compute: seconds of a host's computing, all but the update.
@@ -52,45 +53,45 @@ public struct StepPrediction: Hashable, Sendable {
     _ schedule: StepSchedule, _ traffic: StepTraffic, _ link: LinkModel, compute: Double,
     update: Double
   ) {
-    var walk = Walk(link: link)
+    var clocks = Clocks(link: link)
     var computed = 0.0
     var readiness = BucketReadiness(traffic.buckets.map(\.elements))
     for event in schedule.events {
-      walk.now += (event.computed - computed) * compute
+      clocks.now += (event.computed - computed) * compute
       computed = event.computed
       switch event.request {
-      case .partials(let width): walk.waitFor(traffic.partials[width] ?? .init())
+      case .partials(let width): clocks.waitFor(traffic.partials[width] ?? .init())
       case .gradients(let span):
-        readiness.take(span.lowerBound..<Int.max) { walk.start(traffic.buckets[$0].stages) }
+        readiness.markFinal(span.lowerBound..<Int.max) { clocks.start(traffic.buckets[$0].stages) }
       case .part(let span):
-        readiness.take(span) { walk.start(traffic.buckets[$0].stages) }
+        readiness.markFinal(span) { clocks.start(traffic.buckets[$0].stages) }
       case .update:
-        walk.finish()
-        walk.waitFor(traffic.norm)
+        clocks.finish()
+        clocks.waitFor(traffic.norm)
         let count = Double(Swift.max(schedule.parameterCount, 1))
         for bucket in traffic.buckets {
-          walk.now += update * Double(bucket.elements.count) / count
-          walk.start([bucket.parameters])
+          clocks.now += update * Double(bucket.elements.count) / count
+          clocks.start([bucket.parameters])
         }
-        walk.finish()
+        clocks.finish()
       }
     }
-    seconds = walk.now
-    wait = walk.now - compute - update
+    seconds = clocks.now
+    wait = clocks.now - compute - update
   }
 
-  /// Where the two clocks stand.
-  private struct Walk {
+  /// The two clocks.
+  private struct Clocks {
     let link: LinkModel
     var now = 0.0
-    /// When the interface is free.
+    /// When the interface is next free.
     private var free = 0.0
-    /// When the last message is there.
+    /// When the last message has arrived.
     private var arrived = 0.0
 
     init(link: LinkModel) { self.link = link }
 
-    /// Sends messages stage after stage, each once the one before has arrived.
+    /// Sends messages stage by stage, each once those of the stage before have arrived.
     mutating func start(_ stages: [StepTraffic.Load]) {
       var ready = now
       for stage in stages where stage.messages > 0 || stage.bytes > 0 {

@@ -1,25 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 public import NeuralCore
 
-/// What a training step asks the group of replicas for, in order, and when.
+/// What a training step asks the replicas for, in order, and when.
 ///
-/// The requests are those that a network really makes: it is trained for two steps with a group that
-/// takes notes. When they come is told by the arithmetic before them: `2 m n` operations a row for
-/// each matrix product, one forward and two backward a layer, one for the first.
+/// The requests are those that a network really makes: it is trained for two steps with replicas that
+/// record them. Their times are the arithmetic before them: `2 m n` operations per row for each matrix
+/// product, of which a layer has one forward and two backward, the first layer one.
 public struct StepSchedule: Sendable {
   /// What is asked for.
   public enum Request: Hashable, Sendable {
-    /// Small partial results of that many Float64 numbers a node are merged, which all wait for.
+    /// Partial results of `width` Float64 numbers each are merged, which all ranks wait for.
     case partials(width: Int)
     /// The gradients of some parameters, and of all after them, are final.
     case gradients(Range<Int>)
-    /// Some gradients of a layer are final, ahead of the rest.
+    /// A part of a layer's gradients is final, ahead of the rest.
     case part(Range<Int>)
-    /// Parameters are to be updated; so many Float64 numbers a node are added up with the norm.
+    /// Parameters are updated; partial sums of `width` Float64 numbers each travel with the norm.
     case update(width: Int)
   }
 
-  /// A request, and the share of the step's computing that is done before it.
+  /// A request, and the fraction of the step's computing that is done before it.
   public struct Event: Hashable, Sendable {
     /// What is asked for.
     public let request: Request
@@ -29,15 +29,15 @@ public struct StepSchedule: Sendable {
 
   /// The requests of a step.
   public let events: [Event]
-  /// How parameters are cut into blocks.
+  /// The blocks of the parameters.
   let blocks: ParameterBlocks
-  /// How many parameters travel, gaps between tensors included.
+  /// The number of parameters that travel, gaps between tensors included.
   public var parameterCount: Int { blocks.parameterCount }
 
-  /// Finds out what `network` asks for; its weights stay, its running statistics move.
+  /// Records what `network` asks for; its weights stay the same, its running statistics change.
   ///
-  /// - Parameter usesClasses: whether its loss takes classes.
-  /// - Throws: what training throws.
+  /// - Parameter usesClasses: whether its loss takes classes as targets.
+  /// - Throws: whatever a training step throws.
   public init(of network: NeuralNetwork, usesClasses: Bool) throws {
     let recorder = RequestRecorder()
     let before = network.replicas
@@ -68,9 +68,9 @@ public struct StepSchedule: Sendable {
   }
 }
 
-/// Where in the arithmetic of a step requests come.
+/// The position of requests within the arithmetic of a step.
 private struct StepWork {
-  /// Products of each layer's widths.
+  /// Each layer's number of inputs times its number of outputs.
   private let layers: [Double]
 
   init(_ layers: [Double]) { self.layers = layers }
@@ -104,24 +104,24 @@ private struct StepWork {
     }
   }
 
-  /// What is done once the layers from `layer` on have gone backward.
+  /// What is done after the backward pass of the layers from `layer` on.
   private func backward(from layer: Int) -> Double {
     forward + layers[layer...].reduce(0) { $0 + 2 * $1 } - (layer == 0 ? layers[0] : 0)
   }
 }
 
-/// A group of one that takes notes, and updates nothing.
+/// A single replica that records requests, and updates nothing.
 private final class RequestRecorder: Replicas {
   let slices = SlicePartition(count: 1)
   var requests: [StepSchedule.Request] = []
 
-  func mergeStatistics(_ moments: SliceStatistics) { note(moments) }
+  func mergeStatistics(_ statistics: SliceStatistics) { merge(statistics) }
 
-  func sumOverBatch(_ sums: SliceSums) { note(sums) }
+  func sumOverBatch(_ sums: SliceSums) { merge(sums) }
 
-  private func note(_ partials: SlicePartials) {
+  private func merge(_ partials: SlicePartials) {
     requests.append(.partials(width: partials.width))
-    keepRoot(of: partials)
+    partials.mergeOwnIntoWhole()
   }
 
   func gradientsReady(_ span: Range<Int>, of slices: BatchSlices) {
@@ -134,12 +134,7 @@ private final class RequestRecorder: Replicas {
 
   func updateParameters(_ update: ParameterUpdate) -> UpdateOutcome {
     requests.append(.update(width: update.sums.width))
-    keepRoot(of: update.sums)
+    update.sums.mergeOwnIntoWhole()
     return UpdateOutcome(gradientNorm: 0, of: update)
-  }
-
-  private func keepRoot(of partials: SlicePartials) {
-    guard partials.mergeOwn() > 0 else { return }
-    partials.whole.base.update(from: partials.row(partials.node(0)), count: partials.width)
   }
 }

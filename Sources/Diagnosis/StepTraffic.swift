@@ -1,25 +1,25 @@
-public import Coordination
 // SPDX-License-Identifier: Apache-2.0
+public import Coordination
 internal import DataParallel
 internal import NeuralCore
 
-/// The messages that a step sends between hosts: how many, how large, and which wait for which.
+/// The messages that a step sends between hosts: their number, their size, and which wait for which.
 ///
-/// Everything is that of the host with most of it. Counts and sizes come from the tables that the
-/// exchange itself works by.
+/// Everything is that of the busiest host. Counts and sizes come from the tables that the exchange
+/// itself uses.
 public struct StepTraffic: Sendable {
-  /// Messages that a host sends, or receives, at once.
+  /// Messages that a host sends, or receives, together.
   public struct Load: Hashable, Sendable {
-    /// How many.
+    /// The number of messages.
     public var messages = 0
-    /// Their bytes.
+    /// Their total size in bytes.
     public var bytes = 0
 
     static func + (left: Load, right: Load) -> Load {
       Load(messages: left.messages + right.messages, bytes: left.bytes + right.bytes)
     }
 
-    /// The larger of both, number by number.
+    /// The maximum of both, field by field.
     static func larger(_ left: Load, _ right: Load) -> Load {
       Load(
         messages: Swift.max(left.messages, right.messages),
@@ -37,16 +37,16 @@ public struct StepTraffic: Sendable {
   }
 
   let buckets: [Bucket]
-  /// One merge of partial results, for each width.
+  /// One merge of partial results, by width.
   let partials: [Int: Load]
-  /// The gradient's norm and what travels with it.
+  /// The gradient's norm and the sums that travel with it.
   let norm: Load
-  /// Whether gradients travel by halving.
+  /// Whether gradients travel by recursive halving.
   public let halves: Bool
   /// What the busiest host sends in a step.
   public let total: Load
 
-  /// Counts the messages of sharded mode.
+  /// Counts the messages of a step in sharded mode.
   public init(
     _ schedule: StepSchedule, _ placement: EqualHosts, bucketBytes: Int,
     exchange: ExchangeOptions.Schedule = .auto
@@ -68,7 +68,7 @@ public struct StepTraffic: Sendable {
     for event in schedule.events {
       switch event.request {
       case .partials(let width):
-        let load = Self.collective(placement) { placement.nodes[$0] * width * 8 }
+        let load = Self.collective(placement) { placement.partialSums[$0] * width * 8 }
         partials[width] = load
         total = total + load
       case .update(let width):
@@ -85,7 +85,7 @@ public struct StepTraffic: Sendable {
     self.total = total
   }
 
-  /// Each host's leader sends what the host has to each other one.
+  /// Each host's leader sends what the host has to each other leader.
   private static func collective(_ placement: EqualHosts, _ bytes: (Int) -> Int) -> Load {
     let others = placement.hosts - 1
     let own = placement.samples.map(bytes)
@@ -102,7 +102,7 @@ public struct StepTraffic: Sendable {
     }
   }
 
-  /// Each host sends its nodes of every shard that ranks of other hosts own; or receives those of others.
+  /// Each host sends its partial sums of every shard that ranks of other hosts own, or receives theirs.
   private static func direct(_ shards: [Range<Int>], _ placement: EqualHosts) -> Load {
     let hosts = (0..<placement.hosts).map { host in
       placement.ranks(ofHost: host).map { shards[$0].count }
@@ -112,10 +112,10 @@ public struct StepTraffic: Sendable {
     let loads = placement.samples.map { host in
       let others = (0..<placement.hosts).filter { $0 != host }
       let sent = Load(
-        messages: others.reduce(0) { $0 + filled[$1] } * placement.nodes[host],
-        bytes: 4 * others.reduce(0) { $0 + elements[$1] } * placement.nodes[host])
-      let nodes = others.reduce(0) { $0 + placement.nodes[$1] }
-      let received = Load(messages: filled[host] * nodes, bytes: 4 * elements[host] * nodes)
+        messages: others.reduce(0) { $0 + filled[$1] } * placement.partialSums[host],
+        bytes: 4 * others.reduce(0) { $0 + elements[$1] } * placement.partialSums[host])
+      let sums = others.reduce(0) { $0 + placement.partialSums[$1] }
+      let received = Load(messages: filled[host] * sums, bytes: 4 * elements[host] * sums)
       return Load.larger(sent, received)
     }
     return loads.reduce(Load(), Load.larger)
@@ -137,5 +137,101 @@ public struct StepTraffic: Sendable {
       return Load.larger(sent, Load(bytes: 4 * receivers * (all - elements)))
     }
     return placement.hosts > 1 ? loads.reduce(Load(), Load.larger) : Load()
+  }
+}
+
+/// What recursive halving sends between hosts, stage by stage.
+private struct HalvingLoads {
+  private let placement: EqualHosts
+  /// Of each sampled host and rank, the stages and the partial sums that the rank holds in each.
+  private let hosts: [[[(stage: HalvingStage, partialSums: Int, rank: Int)]]]
+  private let stageCount: Int
+
+  init(_ placement: EqualHosts) {
+    self.placement = placement
+    let owners = placement.owners
+    hosts = placement.samples.map { host in
+      placement.ranks(ofHost: host).map { rank in
+        HalvingStage.all(rank: rank, ranks: placement.ranks).map { stage in
+          let blocks = stage.blocks.map {
+            owners[$0.lowerBound].lowerBound..<owners[$0.upperBound - 1].upperBound
+          }
+          let plan = MergingPlans(placement.partition, owners: blocks)
+            .plan(batchRows: placement.batchRows)
+          return (stage, plan.itemsOfOwner[stage.isLeft ? 0 : 1].count, rank)
+        }
+      }
+    }
+    stageCount = hosts.joined().map(\.count).max() ?? 0
+  }
+
+  /// The load of the busiest host, by bucket and stage.
+  func stages(_ table: ShardTable) -> [[StepTraffic.Load]] {
+    table.shards.map { shards in
+      (0..<stageCount).map { stage in
+        hosts.reduce(StepTraffic.Load()) { most, ranks in
+          let sum = ranks.reduce(StepTraffic.Load()) { sum, stages in
+            stages.indices.contains(stage) ? sum + sent(stages[stage], shards) : sum
+          }
+          return StepTraffic.Load.larger(most, sum)
+        }
+      }
+    }
+  }
+
+  private func sent(
+    _ part: (stage: HalvingStage, partialSums: Int, rank: Int), _ shards: [Range<Int>]
+  ) -> StepTraffic.Load {
+    let host = placement.host(ofRank: part.rank)
+    return part.stage.sends.reduce(StepTraffic.Load()) { sum, message in
+      guard placement.host(ofRank: message.peer) != host else { return sum }
+      let elements = message.shards.reduce(0) { $0 + shards[$1].count }
+      guard elements > 0, part.partialSums > 0 else { return sum }
+      return sum + StepTraffic.Load(messages: 1, bytes: 4 * elements * part.partialSums)
+    }
+  }
+}
+
+/// Equal hosts with the same number of ranks each, and the partial sums of each host.
+public struct EqualHosts: Sendable {
+  /// The number of hosts.
+  public let hosts: Int
+  /// The number of ranks on each host.
+  public let ranksPerHost: Int
+  /// The number of all ranks.
+  public var ranks: Int { hosts * ranksPerHost }
+  /// The number of partial sums that each host's slices add up to.
+  let partialSums: [Int]
+  let partition: SlicePartition
+  let batchRows: Int
+
+  /// Distributes a batch's slices over the ranks.
+  ///
+  /// - Parameter slices: the number of slices; nil for one per rank.
+  public init(hosts: Int, ranksPerHost: Int, slices: Int?, batchRows: Int) {
+    self.hosts = hosts
+    self.ranksPerHost = ranksPerHost
+    self.batchRows = batchRows
+    let ranks = hosts * ranksPerHost
+    partition = SlicePartition(count: slices ?? ranks, rank: 0, of: ranks)
+    let groups = LocalGroups(machines: (0..<ranks).map { $0 / ranksPerHost }, rank: 0)
+    let plan = GroupPlans(partition, groups).groups.plan(batchRows: batchRows)
+    partialSums = plan.itemsOfOwner.map(\.count)
+  }
+
+  func host(ofRank rank: Int) -> Int { rank / ranksPerHost }
+
+  func ranks(ofHost host: Int) -> Range<Int> {
+    host * ranksPerHost..<(host + 1) * ranksPerHost
+  }
+
+  /// The slices that each rank owns.
+  var owners: [Range<Int>] {
+    (0..<ranks).map { SlicePartition(count: partition.count, rank: $0, of: ranks).owned }
+  }
+
+  /// The hosts whose traffic represents that of all: the first, a middle and the last one.
+  var samples: [Int] {
+    ranks > 4096 ? [0] : Array(Set([0, hosts / 2, hosts - 1])).sorted()
   }
 }

@@ -9,7 +9,7 @@ import MessagePassing
 struct Lockstep: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "lockstep",
-    abstract: "Trains neural networks on several ranks, with the same bits on any number of them.",
+    abstract: "Train neural networks on any number of ranks, with bitwise identical results.",
     version: Version.current,
     subcommands: [
       TrainCommand.self, EvaluateCommand.self, PredictCommand.self, InspectCommand.self,
@@ -18,41 +18,36 @@ struct Lockstep: ParsableCommand {
     ]
   )
 
-  /// Arguments are understood before MPI begins, so that a slip costs one line and no job.
+  /// Arguments are parsed before MPI starts, so that a wrong one costs one line and no job.
   static func main() {
     signal(SIGPIPE, SIG_IGN)
     do {
-      var command = try parseAsRoot(arguments)
+      var command = try parseAsRoot()
       try command.run()
     } catch {
       leave(error)
     }
   }
 
-  /// The program's arguments, with `--resume` alone spelled out: its file may be left away.
-  private static var arguments: [String] {
-    let given = Array(CommandLine.arguments.dropFirst())
-    return given.enumerated().map { index, argument in
-      let next = given.indices.contains(index + 1) ? given[index + 1] : "--"
-      return argument == "--resume" && next.hasPrefix("--") ? "--resume=newest" : argument
-    }
-  }
-
-  /// Tells what the parser has to say once, on rank 0, and ends every rank.
+  /// Prints the parser's message on rank 0 and ends every rank.
   private static func leave(_ error: any Error) -> Never {
     if let exit = error as? ProgramExit { exit.leave() }
     let code = exitCode(for: error)
     guard LaunchEnvironment.current.isFirst else {
-      // mpirun ends the job at the first rank that fails; rank 0 must come to its words.
+      // mpirun ends the job at the first rank that fails, which must be rank 0 with its message.
       Foundation.exit(0)
     }
     if code == .success {
       Terminal.write(fullMessage(for: error) + "\n", to: .standardOutput)
       Foundation.exit(0)
     }
-    let words = message(for: error).split(separator: "\n").first.map(String.init)
+    let line = message(for: error).split(separator: "\n").first.map(String.init)
+    let command = CommandLine.arguments.dropFirst().first { first in
+      configuration.subcommands.contains { $0.configuration.commandName == first }
+    }
+    let help = ["lockstep", command, "--help"].compactMap { $0 }.joined(separator: " ")
     Terminal.write(
-      "lockstep: \(words ?? "wrong usage"); see lockstep --help\n", to: .standardError)
+      "lockstep: \(line ?? "invalid arguments"); see \(help)\n", to: .standardError)
     Foundation.exit(code == .validationFailure ? 64 : code.rawValue)
   }
 }

@@ -363,7 +363,7 @@ struct ReportedRun {
     do {
       let content = try resolve(ConfigurationFile.bytes(path: path), path)
       return try ConfigurationFile.entries(of: content, path: path).map {
-        ($0.key, ConfigurationText.text(of: $0.value))
+        ($0.key, $0.value.yaml)
       }
     } catch RunRecordError.badConfiguration(let message) {
       throw RunRecordError.damaged(message)

@@ -3,63 +3,66 @@ internal import Failures
 internal import Files
 internal import Yams
 
-/// A configuration file: YAML, one option a line.
+/// A configuration file: a YAML mapping, one option per line.
 ///
-/// A file is checked for what could make a reader of YAML work or remember without end (size,
-/// nesting, aliases) before it is parsed.
+/// Before a file is parsed it is checked for what could make a YAML parser use unbounded time or
+/// memory: size, nesting and aliases.
 public enum ConfigurationFile {
-  /// The largest file that is read, in bytes.
-  static let largestSize = 1 << 20
+  /// The maximum size of a file, in bytes.
+  private static let maximumSize = 1 << 20
 
   /// Reads a file's bytes.
   ///
-  /// - Throws: ``RunRecordError``: `.missingFile` where it is not there or can't be read,
-  ///   `.badConfiguration` where it is no file or too large.
+  /// - Throws: ``RunRecordError``: `.missing` if it does not exist or can't be read,
+  ///   `.badConfiguration` if it is not a regular file or too large.
   public static func bytes(path: String) throws(RunRecordError) -> [UInt8] {
     do throws(FileError) {
       let file = try InputFile<FileError>(path: path)
-      if file.size <= largestSize { return try file.bytes(at: 0, count: file.size) }
+      if file.size <= maximumSize { return try file.bytes(at: 0, count: file.size) }
     } catch {
       throw unreadable(error)
     }
-    throw .badConfiguration("\(path): larger than 1 MiB: this is no configuration file")
+    throw .badConfiguration("\(path): larger than 1 MiB; not a configuration file")
   }
 
   private static func unreadable(_ error: FileError) -> RunRecordError {
     switch error {
     case .cannotOpen(let path, let error): .missing("\(path): \(error.text)")
     case .notRegularFile(let path):
-      .badConfiguration("\(path): not a file; name a configuration file")
+      .badConfiguration("\(path): not a file; specify a configuration file")
     case .endsEarly(let path): .missing("\(path): the file is truncated")
     case .readFailed(let path, let reason), .writeFailed(let path, let reason):
       .missing("\(path): \(reason)")
     }
   }
 
-  /// An option as the file has it.
+  /// A key of the file with its value.
   package struct Entry: Equatable {
     package let key: String
     package let value: ConfigurationValue
-    /// The line of the key, 1 for the first.
+    /// The line of the key, from 1.
     package let line: Int
   }
 
-  /// The options in a file's bytes, in the order of the file.
+  /// The entries in a file's bytes, in the order of the file.
+  ///
+  /// - Throws: ``RunRecordError/badConfiguration(_:)`` with file and line if the bytes are not a YAML
+  ///   mapping or exceed the limits.
   package static func entries(of bytes: [UInt8], path: String) throws(RunRecordError) -> [Entry] {
-    guard bytes.count <= largestSize, let text = String(validating: bytes, as: UTF8.self) else {
-      throw .badConfiguration("\(path): not a text in UTF-8")
+    guard bytes.count <= maximumSize, let text = String(validating: bytes, as: UTF8.self) else {
+      throw .badConfiguration("\(path): not UTF-8 text")
     }
     try checkLimits(bytes, path: path)
     let root = try compose(text, path: path)
     guard let root, root.scalar?.string.isEmpty != true else { return [] }
     guard let mapping = root.mapping else {
-      throw .badConfiguration("\(path): options are written one a line, as in 'batch: 128'")
+      throw .badConfiguration("\(path): expected one option per line, such as 'batch: 128'")
     }
     var entries: [Entry] = []
     for (key, value) in mapping {
       let line = key.mark?.line ?? 1
       guard let name = key.scalar?.string else {
-        throw .badConfiguration("\(path), line \(line): a key must be the name of an option")
+        throw .badConfiguration("\(path), line \(line): a key must be an option name")
       }
       entries.append(Entry(key: name, value: Self.value(value), line: line))
     }
@@ -87,29 +90,26 @@ public enum ConfigurationFile {
     } catch YamlError.scanner(_, let problem, let mark, _),
       YamlError.parser(_, let problem, let mark, _), YamlError.composer(_, let problem, let mark, _)
     {
-      throw .badConfiguration("\(path), line \(mark.line): no YAML: \(problem)")
+      throw .badConfiguration("\(path), line \(mark.line): invalid YAML: \(problem)")
     } catch YamlError.duplicatedKeysInMapping(let keys, let context) {
       let key = ConfigurationValue.oneLine(keys.first ?? "")
-      throw .badConfiguration("\(path), line \(context.mark.line): \(key) is there twice")
+      throw .badConfiguration("\(path), line \(context.mark.line): \(key) is given twice")
     } catch YamlError.reader(let problem, _, _, _) {
-      throw .badConfiguration("\(path): no YAML: \(problem)")
+      throw .badConfiguration("\(path): invalid YAML: \(problem)")
     } catch {
-      throw .badConfiguration("\(path): no YAML")
+      throw .badConfiguration("\(path): invalid YAML")
     }
   }
-}
 
-extension ConfigurationFile {
-  /// The most brackets and braces in a file, and so their deepest nesting.
-  private static let mostBrackets = 64
-  /// The farthest that a line may be indented, which bounds the nesting of what has no brackets.
-  private static let farthestIndent = 64
+  /// The maximum number of brackets and braces in a file, which bounds their nesting.
+  private static let maximumBrackets = 64
+  /// The maximum indentation of a line, which bounds the nesting of block collections.
+  private static let maximumIndentation = 64
 
-  /// Refuses what options never need, and parsers work on without end.
+  /// Rejects what options never need but can make a parser use unbounded time or memory.
   ///
-  /// Aliases let a short text stand for an endless one; deep nesting exhausts the stack. What
-  /// looks like either is refused wherever it stands: writing `*` in double quotes as `\x2A`
-  /// is the way around.
+  /// Aliases let a short text expand exponentially; deep nesting exhausts the stack. Anything that
+  /// looks like either is rejected wherever it appears; in double quotes `*` can be written `\x2A`.
   private static func checkLimits(_ bytes: [UInt8], path: String) throws(RunRecordError) {
     var brackets = 0
     for (number, line) in bytes.split(separator: 0x0A, omittingEmptySubsequences: false)
@@ -117,15 +117,15 @@ extension ConfigurationFile {
     {
       let place = "\(path), line \(number + 1)"
       brackets += line.count { $0 == UInt8(ascii: "[") || $0 == UInt8(ascii: "{") }
-      guard brackets <= mostBrackets else {
-        throw .badConfiguration("\(place): more than \(mostBrackets) brackets")
+      guard brackets <= maximumBrackets else {
+        throw .badConfiguration("\(place): more than \(maximumBrackets) brackets")
       }
-      guard line.prefix(while: { " \t?:-".utf8.contains($0) }).count <= farthestIndent else {
-        throw .badConfiguration("\(place): indented by more than \(farthestIndent) characters")
+      guard line.prefix(while: { " \t?:-".utf8.contains($0) }).count <= maximumIndentation else {
+        throw .badConfiguration("\(place): indented by more than \(maximumIndentation) characters")
       }
       guard !hasAlias(line) else {
         throw .badConfiguration(
-          "\(place): anchors and aliases (& and * before a name) are not read; write the value out")
+          "\(place): YAML anchors and aliases (& and *) are not supported; write the value out")
       }
     }
   }

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Records when what was done, in memory that is there before the first step.
+/// Records when the parts of training steps begin and end, in memory allocated before the first step.
 ///
-/// Spans of one replica nest: one that begins within another ends within it; only flights don't. Those
-/// that find no more room are counted and left out.
+/// Spans of one process nest: one that begins within another ends within it, except for buckets in
+/// flight. Spans for which there is no room left are counted and dropped.
 package final class SpanRecorder {
   /// What a span is about.
   package enum Name: UInt8, CaseIterable, Sendable {
-    /// A whole training step, from gathering its rows to the new weights.
+    /// A whole training step, from gathering its rows to the updated weights.
     case step
-    /// Copying this replica's rows of the batch together.
+    /// Gathering this process's rows of the batch.
     case batch
     /// A layer's forward pass.
     case forward
@@ -17,38 +17,38 @@ package final class SpanRecorder {
     case backward
     /// The loss and its gradient.
     case loss
-    /// All from the last gradient to the new weights.
+    /// Everything from the last gradient to the updated weights.
     case update
     /// The first layer's statistics of the next batch.
     case statisticsAhead
-    /// Bringing moments or sums over the batch together, waiting for other replicas included.
+    /// Merging statistics or sums over the batch, including waiting for other processes.
     case statistics, sums
-    /// Moving gradients and adding them up.
+    /// Exchanging gradients and adding them up.
     case exchange
-    /// A bucket of gradients on its way between replicas, while they may compute.
-    case flight
+    /// A bucket of gradients in flight between processes, which may compute meanwhile.
+    case inFlight
     /// The norm over all shards of the gradient.
     case gradientNorm
-    /// The optimizer on this replica's shard.
+    /// The optimizer on this process's shard.
     case shard
-    /// Bringing new parameters to all replicas.
+    /// Sending the updated parameters to all processes.
     case parameterGather
     /// What is not part of a step.
     case digest, log, evaluation, checkpoint
   }
 
-  /// From when to when, in seconds of ``MonotonicClock``.
+  /// An interval in seconds of ``MonotonicClock``.
   package struct Span: Sendable {
     package let start: Double
     package let end: Double
     package let step: Int32
-    /// The layer, for passes of layers; the bucket, for flights.
+    /// The layer, for passes of layers; the bucket, for buckets in flight.
     package let index: Int16
     /// The raw value of its ``Name``.
     package let name: UInt8
   }
 
-  /// How many spans found no room.
+  /// The number of spans for which there was no room.
   package private(set) var dropped = 0
 
   private let memory: UnsafeMutableBufferPointer<Span>
@@ -58,19 +58,19 @@ package final class SpanRecorder {
   private var step: Int32 = 0
   private var isOn = true
 
-  /// Makes room for the spans of so many steps of a network with so many layers, whose gradients
-  /// are exchanged in so many buckets.
+  /// Makes room for the spans of `steps` steps of a network with `layers` layers, whose gradients are
+  /// exchanged in `buckets` buckets.
   package init(steps: Int, layers: Int, buckets: Int = 1) {
     stepLimit = steps
     memory = .allocate(capacity: steps * (24 + 10 * layers + 5 * buckets) + 16)
-    // Pages are touched now, so that no step waits for them.
+    // Pages are touched now, so that no step has to wait for them.
     memory.initialize(repeating: Span(start: 0, end: 0, step: 0, index: 0, name: 0))
   }
 
   deinit { memory.deallocate() }
 
-  /// Takes note that a step begins, with all that comes before the next; after the last of the
-  /// steps that there is room for, nothing is recorded any more.
+  /// Begins a step, to which all spans up to the next one belong; after the last step for which there
+  /// is room, nothing is recorded.
   package func begin(step number: Int) {
     stepsBegun += 1
     isOn = stepsBegun <= stepLimit
@@ -90,12 +90,12 @@ package final class SpanRecorder {
     count += 1
   }
 
-  /// All spans, in the order of their ends, as the bytes that ``spans(in:)`` reads in the same build.
+  /// All spans, ordered by their ends, as bytes that ``spans(in:)`` of the same build reads.
   package var bytes: [UInt8] {
     Array(UnsafeRawBufferPointer(UnsafeBufferPointer(rebasing: memory[..<count])))
   }
 
-  /// The spans of some recorder's ``bytes``.
+  /// The spans in a recorder's ``bytes``.
   package static func spans(in bytes: [UInt8]) -> [Span] {
     bytes.withUnsafeBytes { raw in
       stride(
@@ -108,7 +108,7 @@ package final class SpanRecorder {
 }
 
 extension SpanRecorder? {
-  /// Does something, and records when, if there is a recorder.
+  /// Runs `body`, and records when if there is a recorder.
   package func record<Result>(
     _ name: SpanRecorder.Name, _ index: Int = 0, _ body: () throws -> Result
   ) rethrows -> Result {

@@ -35,7 +35,7 @@ extension TraceEvent {
     self.init(
       name: SpanRecorder.Name(rawValue: span.name)?.text(Int(span.index)) ?? "unknown",
       step: Int(span.step), start: span.start - offset, end: span.end - offset,
-      isAsynchronous: span.name == SpanRecorder.Name.flight.rawValue)
+      isAsynchronous: span.name == SpanRecorder.Name.inFlight.rawValue)
   }
 }
 
@@ -53,7 +53,7 @@ extension SpanRecorder.Name {
     case .statistics: "statistics wait"
     case .sums: "sums wait"
     case .exchange: "exchange"
-    case .flight: "bucket \(index) under way"
+    case .inFlight: "bucket \(index) in flight"
     case .gradientNorm: "gradient norm"
     case .shard: "optimizer"
     case .parameterGather: "parameter gather"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 public import Failures
 
-/// Why a run can't start or go on.
+/// Why a run can't start or continue.
 public enum TrainingError: ReportableError, Equatable, Sendable {
   /// An option can't hold.
   case usage(String)

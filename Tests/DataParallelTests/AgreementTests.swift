@@ -4,17 +4,18 @@ import Foundation
 import TestSupport
 import Testing
 
-@Suite("Ranks as a group")
+@Suite("Agreement of ranks")
 struct AgreementTests {
   @Test(
-    "agree on verdicts, and name who differs", arguments: 1...4)
+    "All ranks throw the same failure, and a mismatch names the ranks that differ", arguments: 1...4
+  )
   func agreement(ranks: Int) throws {
     let result = try mpirun(ranks: ranks, productURL(named: "RankChecks").path, ["agreement"])
     #expect(result.status == 0, "\(result.standardError)")
   }
 
   @Test(
-    "find one flipped bit in one rank's weights, and name rank, step, layer and tensor",
+    "One flipped bit in one rank's weights is found, with rank, step, layer and tensor",
     arguments: 1...4)
   func drift(ranks: Int) throws {
     let result = try mpirun(ranks: ranks, productURL(named: "RankChecks").path, ["drift"])

@@ -12,7 +12,7 @@ private func host(
     program: HostReport.Program(
       mpi: mpi, onednn: "2.6.3", instructionSet: "AVX2", build: "b", freeBytes: freeMegabytes << 20),
     processor: "p", cores: cores, memoryBytes: 16 << 30,
-    sharedMemory: shared.map { HostReport.Room(bytes: 64 << 20, freeBytes: $0 << 20) },
+    sharedMemory: shared.map { HostReport.Capacity(bytes: 64 << 20, freeBytes: $0 << 20) },
     clockSource: source, clockOffsetS: clock, addresses: [])
 }
 
@@ -22,33 +22,34 @@ private func link(_ from: Int, _ to: Int, us: Double = 50, mb: Double = 110) -> 
     megabytesPerS: mb)
 }
 
-@Suite("What is found on hosts")
+@Suite("Diagnosis of hosts and links")
 struct DiagnosisTests {
-  @Test("is nothing where nothing is wrong")
+  @Test("There are no findings where nothing is wrong")
   func healthy() {
     #expect(HostFindings.all([host("a"), host("b", clock: -0.9)]).isEmpty)
     #expect(HostFindings.all([host("a", ranks: 1, shared: nil)]).isEmpty)
   }
 
   @Test(
-    "names host, figure and advice, and stops no training",
+    "A finding names host, figure and advice, and does not stop training",
     arguments: [
       (host("b", ranks: 5), "b: 5 ranks share 4 cores"),
-      (host("b", freeMegabytes: 300), "b: 300 MB of memory are free for 2 ranks"),
-      (host("b", shared: 9), "b: 9 MB of 64 MB of /dev/shm are free, and MPI takes 10 MB"),
+      (host("b", freeMegabytes: 300), "b: only 300 MB of memory is free for 2 ranks"),
+      (host("b", shared: 9), "b: 9 MB of the 64 MB of /dev/shm is free, but MPI needs 10 MB"),
       (host("b", clock: -2.25), "b: its clock is 2.3 s behind"),
       (host("b", clock: 90), "b: its clock is 90.0 s ahead of"),
-      (host("b", source: "hpet"), "b: the kernel tells time by hpet"),
+      (host("b", source: "hpet"), "b: the kernel's clock source is hpet"),
       (host("b", mpi: "Open MPI v5.0.1"), "b has Open MPI v5.0.1, a has Open MPI v4.1.4"),
     ])
-  func findings(report: HostReport, words: String) throws {
+  func findings(report: HostReport, text: String) throws {
     let found = HostFindings.all([host("a"), report])
     #expect(found.count == 1 && found[0].status == 0)
-    #expect(found[0].message.hasPrefix(words), "\(found[0].message)")
+    #expect(found[0].message.hasPrefix(text), "\(found[0].message)")
     #expect(found[0].message.contains("; "))
   }
 
-  @Test("tells links that are half as fast, or four times as late, as the usual one")
+  @Test(
+    "Links with less than half the median bandwidth, or over four times its latency, are reported")
   func links() {
     let good = [link(0, 1), link(1, 0), link(0, 2), link(2, 0)]
     #expect(LinkFindings.all(good).isEmpty)
@@ -56,13 +57,14 @@ struct DiagnosisTests {
     let slow = LinkFindings.all(good + [link(1, 2, mb: 12)])
     #expect(slow.count == 1)
     #expect(
-      slow[0].message.hasPrefix("h1 (rank 1) to h2 (rank 2): 12 MB/s, while 110 MB/s is usual"))
+      slow[0].message.hasPrefix(
+        "h1 (rank 1) to h2 (rank 2): 12 MB/s, but the median link has 110 MB/s"))
     let late = LinkFindings.all(good + [link(1, 2, us: 250)])
     #expect(late.map(\.status) == [0])
-    #expect(late[0].message.contains("messages take 250 us, while 50 us is usual"))
+    #expect(late[0].message.contains("messages take 250 us, but 50 us on the median link"))
   }
 
-  @Test("makes of links between hosts their medians, and nothing of none")
+  @Test("The link model has the medians of the links between hosts, and none exists without links")
   func model() {
     let links = [
       link(0, 1, us: 10, mb: 100), link(1, 0, us: 30, mb: 300), link(0, 2, us: 20, mb: 200),

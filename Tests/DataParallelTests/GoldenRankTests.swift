@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
+import Coordination
 import Foundation
 import TestSupport
 import Testing
 
-@Suite("Training on several ranks")
+@Suite("Training on several ranks against references")
 struct GoldenRankTests {
   @Test(
-    "agrees with PyTorch in Float64, and to the bit with one replica of as many slices",
+    "Several ranks agree with PyTorch in Float64, and bit for bit with one replica of as many slices",
     arguments: 1...5)
   func goldens(ranks: Int) throws {
     let goldens = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
@@ -19,7 +20,7 @@ struct GoldenRankTests {
   }
 
   @Test(
-    "with local batch norm moves weights by what each rank's rows give alone",
+    "Local batch norm normalizes each rank's rows by their own statistics alone",
     arguments: 1...5)
   func localNormalization(ranks: Int) throws {
     let result = try mpirun(

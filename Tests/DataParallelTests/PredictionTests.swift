@@ -19,14 +19,14 @@ private func schedule(_ widths: [Int]) throws -> StepSchedule {
 
 private let perfect = LinkModel(latency: 0, gap: 0, bandwidth: .infinity)
 
-@Suite("Prediction")
+@Suite("Prediction of step times")
 struct PredictionTests {
   /// Parameters are 64 + 64 with gaps, in one block, so rank 1 of 2 owns them all.
   let small: StepSchedule
 
   init() throws { small = try schedule([4, 3, 2]) }
 
-  @Test("knows what a step asks for, and how much arithmetic comes before")
+  @Test("A schedule has the requests of a step, each with the fraction of computing before it")
   func requests() {
     // Spans end with the last tensor, without the gap after it. Products of 12 and 6 a row: one
     // forward and two backward, by the weights and then by the input, one for the first: 42 in all.
@@ -40,7 +40,7 @@ struct PredictionTests {
     #expect(small.parameterCount == 128)
   }
 
-  @Test("counts the messages of two hosts, by hand")
+  @Test("The messages of two hosts are counted as by hand")
   func messages() {
     let placement = EqualHosts(hosts: 2, ranksPerHost: 1, slices: nil, batchRows: 8)
     let traffic = StepTraffic(small, placement, bucketBytes: 4 << 20)
@@ -50,7 +50,7 @@ struct PredictionTests {
     #expect(!traffic.halves)
   }
 
-  @Test("adds up the times of two hosts as by hand")
+  @Test("The step time of two hosts is that computed by hand")
   func byHand() {
     let placement = EqualHosts(hosts: 2, ranksPerHost: 1, slices: nil, batchRows: 8)
     let traffic = StepTraffic(small, placement, bucketBytes: 4 << 20)
@@ -62,7 +62,7 @@ struct PredictionTests {
     #expect(abs(step.wait - 12.28125) < 1e-9)
   }
 
-  @Test("of one node is the measured step, of a perfect network is computing alone")
+  @Test("One node takes the measured step time, and a perfect network adds nothing to computing")
   func identities() throws {
     let node = NodeModel(seconds: 0.5, rows: 64, update: 0.125)
     for (nodes, link) in [(1, LinkModel(latency: 1, gap: 1, bandwidth: 1)), (4, perfect)] {
@@ -79,7 +79,7 @@ struct PredictionTests {
     }
   }
 
-  @Test("charges hosts that share cores for the most that one core has")
+  @Test("Nodes that share cores take as long as the core with the most ranks")
   func sharedCores() throws {
     let node = NodeModel(seconds: 1, rows: 60, update: 0)
     let plan = ScalingPlan(
@@ -90,7 +90,7 @@ struct PredictionTests {
     }
   }
 
-  @Test("never gets faster with a slower network", arguments: [2, 3, 8, 16, 64])
+  @Test("A slower network never makes the step faster", arguments: [2, 3, 8, 16, 64])
   func monotony(nodes: Int) throws {
     let schedule = try schedule([64, 128, 10])
     let node = NodeModel(seconds: 1e-3, rows: 64, update: 1e-4)
@@ -106,7 +106,7 @@ struct PredictionTests {
     #expect(base > 1e-3 - 1e-4 + 1e-4 / Double(nodes))
   }
 
-  @Test("halves among more than eight hosts: log2 of them messages for gradients")
+  @Test("More than eight hosts exchange gradients by halving, in log2 of their number messages")
   func halving() throws {
     let schedule = try schedule([64, 64, 10])
     let placement = EqualHosts(hosts: 16, ranksPerHost: 1, slices: nil, batchRows: 64)
@@ -118,7 +118,7 @@ struct PredictionTests {
     #expect(direct.total.messages == 6 * 15)
   }
 
-  @Test("has no row where a batch can't be cut for the ranks")
+  @Test("There is no prediction where there are fewer slices than ranks")
   func tooManyRanks() {
     let plan = ScalingPlan(
       schedule: small, node: NodeModel(seconds: 1, rows: 8, update: 0), ranksPerNode: 2,
@@ -127,7 +127,7 @@ struct PredictionTests {
     #expect(plan.row(nodes: 3, .weak) == nil)
   }
 
-  @Test("a node goes through both of its measured steps, unless noise bends the line")
+  @Test("A node model passes through both measured steps, unless noise makes a parameter negative")
   func nodeModel() {
     let node = NodeModel(
       seconds: 10, rows: 100, smallerSeconds: 4, smallerRows: 25, update: 1)

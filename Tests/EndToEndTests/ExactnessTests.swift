@@ -112,7 +112,7 @@ struct ExactnessTests {
     }
     let missing = try run(binary, ["compare", "a", "nowhere"], currentDirectory: runs.folder)
     #expect(missing.status == 66)
-    #expect(missing.standardError.contains("'nowhere/metrics.jsonl'"))
+    #expect(missing.standardError.contains("lockstep: nowhere/metrics.jsonl: "))
   }
 
   @Test("Another seed, data set or number of slices gives other bits")

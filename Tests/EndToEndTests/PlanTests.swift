@@ -163,10 +163,10 @@ struct PlanTests {
     Refusal(
       ["--widths", "1048576,1048576"], 64,
       "--widths 1048576,1048576: needs 16777216 MB of memory"),
-    Refusal(["--nodes", "0"], 64, "--nodes 0: must be whole numbers from 1 to 4096"),
+    Refusal(["--nodes", "0"], 64, "--nodes 0: must be integers from 1 to 4096"),
     Refusal(["--widths", "7"], 64, "--widths 7: must be widths"),
     Refusal(["--batch", "0"], 64, "--batch 0: must be from 1"),
-    Refusal(["--ranks", "2"], 64, "--update-seconds and --ranks: go with --step-seconds"),
+    Refusal(["--ranks", "2"], 64, "--update-seconds and --ranks: require --step-seconds"),
     Refusal(
       ["--step-seconds", "1", "--update-seconds", "2"], 64, "--update-seconds 2.0: must be"),
   ]

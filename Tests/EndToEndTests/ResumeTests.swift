@@ -140,7 +140,7 @@ struct ResumeTests {
       (1, ["--learning-rate", "0.5", "--seed", "7"], 64, "--learning-rate 0.5 (was 0.001)"),
       (1, ["--slices", "5"], 64, "--slices 5 (was 4)"),
       (1, ["--epochs", "1"], 64, "beyond the last of 12 steps"),
-      (2, ["--overwrite"], 64, "exclude each other"),
+      (2, ["--overwrite"], 64, "mutually exclusive"),
     ]
     for (ranks, more, status, words) in cases {
       let result = try resume("r", ranks: ranks, more)

@@ -8,30 +8,30 @@ private struct Disturbance {
   /// The launcher's exit status.
   let status: Int32
   /// What the job and the launcher printed.
-  let words: String
+  let messages: String
   /// The values that the script prints, by name.
-  let invariants: [String: String]
+  let values: [String: String]
 
   init(_ action: String, _ options: [String] = []) throws {
     let result = try runScript("Tests/LauncherTests/Scripts/disturb", [action] + options)
-    var invariants: [String: String] = [:]
+    var values: [String: String] = [:]
     for line in result.standardOutput.split(separator: "\n") {
       let parts = line.split(separator: ":", maxSplits: 1).map(String.init)
-      invariants[parts[0]] = parts.last?.trimmingCharacters(in: .whitespaces)
+      values[parts[0]] = parts.last?.trimmingCharacters(in: .whitespaces)
     }
-    self.invariants = invariants
+    self.values = values
     // Open MPI may add its own lines about a process that is gone: [HOST:PID] and so on.
-    words = result.standardError.split(separator: "\n").filter { !$0.hasPrefix("[") }
+    messages = result.standardError.split(separator: "\n").filter { !$0.hasPrefix("[") }
       .map { $0 + "\n" }.joined()
-    status = invariants["status"].flatMap { Int32($0) } ?? -1
+    status = values["status"].flatMap { Int32($0) } ?? -1
   }
 
   /// The step of the run's newest checkpoint.
-  var step: Int? { invariants["checkpoint"].flatMap { Int($0.filter(\.isNumber)) } }
+  var step: Int? { values["checkpoint"].flatMap { Int($0.filter(\.isNumber)) } }
   /// Milliseconds from the fault to the end.
-  var ended: Int? { invariants["ended"].flatMap { Int($0) } }
+  var ended: Int? { values["ended"].flatMap { Int($0) } }
   /// Milliseconds from the fault to the report about missing ranks.
-  var reported: Int? { invariants["reported"].flatMap { Int($0) } }
+  var reported: Int? { values["reported"].flatMap { Int($0) } }
 }
 
 @Suite("Signals and lost processes", .serialized)
@@ -47,11 +47,11 @@ struct DisturbanceTests {
     #expect(result.status == status, "\(result)")
     let step = try #require(result.step)
     #expect(step > 0)
-    #expect(result.words.hasPrefix("lockstep: \(name): stopped after step \(step) of "))
-    #expect(result.words.hasSuffix("holds all state: continue with --resume\n"))
-    #expect(result.words.split(separator: "\n").count == 1, "\(result.words)")
-    #expect(result.invariants["completed"] == "false")
-    #expect(result.invariants["left"] == "0")
+    #expect(result.messages.hasPrefix("lockstep: \(name): stopped after step \(step) of "))
+    #expect(result.messages.hasSuffix("holds all state: continue with --resume\n"))
+    #expect(result.messages.split(separator: "\n").count == 1, "\(result.messages)")
+    #expect(result.values["completed"] == "false")
+    #expect(result.values["left"] == "0")
   }
 
   @Test("launch/run ends on a signal at any moment of its start")
@@ -79,7 +79,7 @@ struct DisturbanceTests {
     let result = try Disturbance(action)
     #expect(result.status == 143, "\(result)")
     #expect(result.step == 0)
-    #expect(result.invariants["left"] == "0")
+    #expect(result.values["left"] == "0")
   }
 
   @Test(
@@ -89,14 +89,14 @@ struct DisturbanceTests {
     let rank = try Disturbance("rank-kill")
     #expect(rank.status == 75, "\(rank)")
     #expect(
-      rank.words.wholeMatch(
+      rank.messages.wholeMatch(
         of: /launch\/run: rank 1 \([^)]+\) was killed by signal 9 \(Killed\)\n/) != nil,
-      "\(rank.words)")
-    #expect(rank.invariants["left"] == "0")
+      "\(rank.messages)")
+    #expect(rank.values["left"] == "0")
     let launcher = try Disturbance("mpirun-kill")
     #expect(launcher.status == 75, "\(launcher)")
-    #expect(launcher.words == "launch/run: mpirun was killed by signal 9\n")
-    #expect(launcher.invariants["left"] == "0")
+    #expect(launcher.messages == "launch/run: mpirun was killed by signal 9\n")
+    #expect(launcher.values["left"] == "0")
   }
 
   @Test("A job stops in order when the launcher itself is killed")
@@ -104,7 +104,7 @@ struct DisturbanceTests {
     let result = try Disturbance("kill")
     #expect(result.status == 137, "\(result)")
     #expect(try #require(result.step) > 0, "\(result)")
-    #expect(result.invariants["left"] == "0")
+    #expect(result.values["left"] == "0")
   }
 
   @Test(
@@ -114,19 +114,19 @@ struct DisturbanceTests {
     let result = try Disturbance(
       action, ["--stall-seconds", "2", "--stall-abort-seconds", "5"])
     #expect(result.status == 75, "\(result)")
-    let lines = result.words.split(separator: "\n").map(String.init)
-    try #require(lines.count == 2, "\(result.words)")
+    let lines = result.messages.split(separator: "\n").map(String.init)
+    try #require(lines.count == 2, "\(result.messages)")
     #expect(
       lines[0].wholeMatch(
         of:
-          /lockstep: rank (\d) \([^)]+\) has not come in the [a-z ]+ of step \d+ for 2 s; after 5 s the job ends/
+          /lockstep: rank (\d) \([^)]+\) has not reached the [a-z ]+ of step \d+ after 2 s; the job ends after 5 s/
       )?.1 == "\(rank)", "\(lines[0])")
     #expect(
-      lines[1].firstMatch(of: /rank (\d) \([^)]+\) has not come in .* for 5 s: giving up/)?.1
+      lines[1].firstMatch(of: /rank (\d) \([^)]+\) has not reached .* after 5 s: giving up/)?.1
         == "\(rank)", "\(lines[1])")
     // How long after the limits depends on the machine.
     #expect(try #require(result.reported) <= #require(result.ended))
-    #expect(result.invariants["left"] == "0")
+    #expect(result.values["left"] == "0")
   }
 
   @Test("A rank that hangs in predict is named, and the job ends with status 75")
@@ -157,21 +157,23 @@ struct DisturbanceTests {
     #expect(result.status == 75, "\(result)")
     #expect(
       result.standardError.firstMatch(
-        of: /lockstep: rank 0 \([^)]+\) has not come in the evaluation for 2 s; after 5 s the job/)
+        of:
+          /lockstep: rank 0 \([^)]+\) has not reached the evaluation after 2 s; the job ends after 5/
+      )
         != nil, "\(result.standardError)")
     #expect(result.standardOutput.isEmpty, "left: \(result.standardOutput)")
   }
 
   @Test("Stall limits that are too short, or too close to each other, are refused")
   func limits() throws {
-    for (options, words) in [
+    for (options, messages) in [
       (["--stall-seconds", "0"], "--stall-seconds 0: must be 1 or more"),
       (["--stall-seconds", "60", "--stall-abort-seconds", "60"], "must be 62 or more"),
     ] {
       for command in [["train", "digits"], ["predict", "r", "digits"]] {
         let result = try run(productURL(named: "lockstep").path, command + options)
         #expect(result.status == 64)
-        #expect(result.standardError.contains(words), "\(result.standardError)")
+        #expect(result.standardError.contains(messages), "\(result.standardError)")
       }
     }
   }

@@ -11,7 +11,7 @@ struct NetworkFailureTests {
   /// what the job printed.
   private func cut(
     _ options: [String], environment: [String: String] = [:]
-  ) throws -> (invariants: [String: Int], words: String) {
+  ) throws -> (values: [String: Int], messages: String) {
     let result = try runScript(
       "Tests/LauncherTests/Scripts/cut",
       options + [
@@ -19,37 +19,38 @@ struct NetworkFailureTests {
         "3",
       ],
       environment: environment)
-    var invariants: [String: Int] = [:]
+    var values: [String: Int] = [:]
     for line in result.standardOutput.split(separator: "\n") {
       let parts = line.split(separator: ":", maxSplits: 1)
-      invariants[String(parts[0])] = parts.last.flatMap { Int($0.dropFirst()) }
+      values[String(parts[0])] = parts.last.flatMap { Int($0.dropFirst()) }
     }
-    return (invariants, result.standardError)
+    return (values, result.standardError)
   }
 
   @Test("A job ends on both hosts with status 75 when the link between them fails during training")
   func whileTraining() throws {
-    let (invariants, words) = try cut([])
-    #expect(invariants["status"] == 75, "\(words)")
-    #expect(invariants["all ended"] != nil, "\(invariants) \(words)")
-    #expect(invariants["left"] == 0)
-    #expect(words.contains("lockstep: rank 1 (node2) has not come in"), "\(words)")
+    let (values, messages) = try cut([])
+    #expect(values["status"] == 75, "\(messages)")
+    #expect(values["all ended"] != nil, "\(values) \(messages)")
+    #expect(values["left"] == 0)
+    #expect(messages.contains("lockstep: rank 1 (node2) has not reached"), "\(messages)")
   }
 
   @Test("A job ends on both hosts with status 75 when the link between them fails while it starts")
   func atStart() throws {
     // The loss of a host is noticed sooner than by default: the user's options take precedence.
-    let (invariants, words) = try cut(
+    let (values, messages) = try cut(
       ["--at-start"],
       environment: [
         "OMPI_MCA_plm_rsh_args": "-o ServerAliveInterval=2 -o ServerAliveCountMax=2"
       ])
-    #expect(invariants["status"] == 75, "\(words)")
-    #expect(invariants["all ended"] != nil, "\(invariants) \(words)")
-    #expect(invariants["left"] == 0)
+    #expect(values["status"] == 75, "\(messages)")
+    #expect(values["all ended"] != nil, "\(values) \(messages)")
+    #expect(values["left"] == 0)
     #expect(
-      words.contains("launch/run: lost host node2\n")
-        || words.contains("launch/run: mpirun could not start on all hosts, or lost one of them\n"),
-      "\(words)")
+      messages.contains("launch/run: lost host node2\n")
+        || messages.contains(
+          "launch/run: mpirun could not start on all hosts, or lost one of them\n"),
+      "\(messages)")
   }
 }

@@ -50,7 +50,8 @@ struct ScaleTests {
     let result = try scale(
       ["--weak", "--sizes", "1,2", "--repeats", "1", "--output", output] + Self.training)
     #expect(result.status == 0, "\(result.standardError)")
-    #expect(result.standardOutput.contains("the batch sizes differ, so equal results are not expected"))
+    #expect(
+      result.standardOutput.contains("the batch sizes differ, so equal results are not expected"))
     let config = try folder.text(of: "scaling/ranks-2-repeat-1/config.yaml")
     #expect(config.contains("\nbatch: 128\n"))
     if hasPython { try check(["ranks-1-repeat-1", "ranks-2-repeat-1"]) }

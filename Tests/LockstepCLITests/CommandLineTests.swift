@@ -37,7 +37,11 @@ struct CommandLineTests {
 
   init() throws { lockstep = try Program() }
 
-  @Test("explains itself", arguments: ["train", "evaluate", "predict", "inspect"])
+  @Test(
+    "Every command prints its help",
+    arguments: [
+      "train", "evaluate", "predict", "inspect", "compare", "report", "bench", "doctor", "plan",
+    ])
   func help(command: String) throws {
     let result = try lockstep(command, "--help")
     #expect(result.status == 0)
@@ -45,7 +49,7 @@ struct CommandLineTests {
     #expect(try lockstep("--version").standardOutput == "0.1.0\n")
   }
 
-  @Test("trains, evaluates, predicts and inspects the same model")
+  @Test("The commands train, evaluate, predict and inspect work on the same model")
   func roundTrip() throws {
     let train = try lockstep(
       "train", "digits", "--epochs", "8", "--run", "r", "--quiet", "--json", "--layers", "64",
@@ -75,7 +79,7 @@ struct CommandLineTests {
     try #require(try JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any])
   }
 
-  @Test("trains on a table and predicts rows with and without their target")
+  @Test("A model trained on a table predicts rows with and without the target column")
   func table() throws {
     let rows = (0..<80).map { "\($0 % 9),\(80 - $0),\($0 % 9 > 4 ? "high" : "low")" }
     try lockstep.write("t.csv", "a,b,kind\n" + rows.joined(separator: "\n") + "\n")
@@ -97,17 +101,30 @@ struct CommandLineTests {
   }
 
   @Test(
-    "ends every mistake in one line, its status, and no run directory, on 1 and on 2 ranks",
+    "Every mistake ends in one line and its exit status without a run directory, on 1 and 2 ranks",
     arguments: [
       (["train", "digits", "--frobnicate"], Int32(64), "Unknown option '--frobnicate'"),
       (["train"], 64, "Missing expected argument '<data>'"),
-      (["train", "digits", "--batch", "zero"], 64, "zero"),
-      (["train", "digits", "--batch", "0"], 64, "--batch 0: must be 1 or more"),
-      (["train", "digits", "--learning-rate", "nan"], 64, "--learning-rate nan"),
-      (["train", "digits", "--layers", "8,x"], 64, "--layers 8,x"),
-      (["train", "--config", "wrong.yaml"], 78, "wrong.yaml, line 2: batsh is no option"),
+      (["train", "digits", "--batch", "zero"], 64, "--batch zero: must be an integer"),
+      (["train", "digits", "--batc", "8"], 64, "Unknown option '--batc'. Did you mean '--batch'?"),
+      (["train", "digits", "--batch"], 64, "Missing value for '--batch <batch>'"),
+      (["train", "digits", "--drop-last=3"], 64, "'--drop-last' does not take any value"),
       (
-        ["train", "--config", "type.yaml"], 78, "type.yaml, line 1: batch: expected a whole number"
+        ["train", "digits", "--loss", "hinge"], 64,
+        "--loss hinge: must be one of cross-entropy, mse; see lockstep train --help"
+      ),
+      (["train", "digits", "--epochs", "1", "--steps", "1"], 64, "are mutually exclusive"),
+      (["train", "digits", "--resume"], 64, "--resume: requires --run"),
+      (["bench", "--bucket-mb=0"], 64, "--bucket-mb 0: must be above 0 and at most 1024"),
+      (["train", "digits", "--batch", "0"], 64, "--batch 0: must be from 1 to 1073741824"),
+      (["train", "digits", "--learning-rate", "nan"], 64, "--learning-rate nan"),
+      (
+        ["train", "digits", "--layers", "8,x"], 64,
+        "--layers 8,x: must be widths such as 256,128"
+      ),
+      (["train", "--config", "wrong.yaml"], 78, "wrong.yaml, line 2: unknown option batsh"),
+      (
+        ["train", "--config", "type.yaml"], 78, "type.yaml, line 1: batch: expected an integer"
       ),
       (["train", "digits", "--config", "none.yaml"], 66, "none.yaml: No such file or directory"),
       (["train", "digits", "--config", "/"], 78, "/: not a file"),
@@ -126,7 +143,7 @@ struct CommandLineTests {
       (["inspect", "nothing"], 66, "nothing"),
       (["predict", "nothing", "digits"], 66, "nothing"),
     ])
-  func mistakes(arguments: [String], status: Int32, words: String) throws {
+  func mistakes(arguments: [String], status: Int32, message: String) throws {
     try lockstep.write("ragged.csv", "a,b,c\n1,2,x\n3,4\n")
     try lockstep.write("text.csv", "a,b,c\n1,2,x\n3,foo,y\n")
     try lockstep.write("nan.csv", "a,b,c\n1,2,x\n3,nan,y\n")
@@ -146,14 +163,14 @@ struct CommandLineTests {
     for result in [alone, together] {
       #expect(result.status == status, "\(result.standardError)")
       #expect(result.standardError.hasPrefix("lockstep: "))
-      #expect(result.standardError.contains(words), "\(result.standardError)")
+      #expect(result.standardError.contains(message), "\(result.standardError)")
       #expect(result.standardError.split(separator: "\n").count == 1, "\(result.standardError)")
       #expect(result.standardOutput.isEmpty)
     }
     #expect(lockstep.files == before)
   }
 
-  @Test("a run directory that exists is not touched")
+  @Test("An existing run directory is left untouched")
   func existing() throws {
     #expect(try lockstep("train", "digits", "--steps", "1", "--run", "r").status == 0)
     let again = try lockstep(ranks: 2, "train", "digits", "--steps", "2", "--run", "r")
@@ -163,7 +180,7 @@ struct CommandLineTests {
     #expect(try Self.object(summary)["steps"] as? Int == 1)
   }
 
-  @Test("repeats a run to the same bits from the config.yaml that it left, on other ranks too")
+  @Test("Training with the config.yaml of a run repeats it bit for bit, also on more ranks")
   func configuration() throws {
     let options = [
       "--steps", "30", "--layers", "16", "--slices", "2", "--schedule", "step", "--clip-norm", "1",
@@ -184,7 +201,7 @@ struct CommandLineTests {
     }
   }
 
-  @Test("flags win over the file, in both directions, and every option is a flag")
+  @Test("Flags override a configuration file, in both directions, and every option has a flag")
   func flagsWin() throws {
     try lockstep.write(
       "c.yaml",
@@ -205,7 +222,38 @@ struct CommandLineTests {
     }
   }
 
-  @Test("more ranks than slices are refused")
+  @Test("The help of train lists every option by section, with its values and its default")
+  func trainHelp() throws {
+    let help = try lockstep("train", "--help").standardOutput
+    // The help is wrapped to the width of the terminal.
+    let text = help.split { $0 == "\n" || $0 == " " }.joined(separator: " ")
+    for words in [
+      "NETWORK: --layers <layers>", "OPTIMIZER: --optimizer <optimizer>", "DATA: --target <target>",
+      "--activation <activation> Hidden-layer activation. "
+        + "(values: relu, sigmoid, identity; default: relu)",
+      "--drop-last/--no-drop-last Drop the last batch",
+      "--epochs <epochs> Number of epochs. "
+        + "(default: 10)", "--scale-learning-rate <batch>", "--resume [<file>]",
+    ] { #expect(text.contains(words), "\(words)") }
+  }
+
+  @Test("The option --resume works with and without a checkpoint file")
+  func resume() throws {
+    let options = ["train", "digits", "--layers", "8", "--steps"]
+    let binary = try productURL(named: "lockstep").path
+    for more in [
+      ["2", "--run", "r"], ["3", "--resume", "--run", "r"], ["4", "--run", "r", "--resume"],
+      ["5", "--resume=newest", "--run=r"],
+      ["6", "--resume", "r/checkpoints/step-000000005.safetensors", "--run", "s"],
+    ] {
+      let result = try run(
+        binary, options + more + ["--quiet"], currentDirectory: lockstep.folder, timeout: 300)
+      #expect(result.status == 0, "\(more): \(result.standardError)")
+    }
+    #expect(lockstep.files == ["r", "s"])
+  }
+
+  @Test("More ranks than slices are rejected")
   func slices() throws {
     let result = try lockstep(ranks: 3, "train", "digits", "--slices", "2", "--run", "r")
     #expect(result.status == 64)
@@ -213,7 +261,7 @@ struct CommandLineTests {
     #expect(lockstep.files.isEmpty)
   }
 
-  @Test("shows plain lines without control characters when there is no terminal")
+  @Test("Progress is plain lines without control characters if there is no terminal")
   func plain() throws {
     let result = try lockstep(ranks: 2, "train", "digits", "--epochs", "2", "--run", "r")
     #expect(result.status == 0)

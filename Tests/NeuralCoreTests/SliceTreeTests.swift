@@ -25,41 +25,44 @@ struct SliceTreeTests {
   /// Runs a plan on expressions.
   static func run(_ plan: ReductionPlan, _ items: [String]) -> [String] {
     var stack: [String] = []
-    for (item, merges) in zip(items, plan.mergesAfter) {
-      stack.append(item)
-      for _ in 0..<merges {
+    plan.run(
+      push: { item, position in
+        #expect(position == stack.count)
+        stack.append(items[item])
+        #expect(stack.count <= plan.depth)
+      },
+      merge: { step in
         let right = stack.removeLast()
-        stack[stack.count - 1] = "(\(stack[stack.count - 1])+\(right))"
-      }
-      #expect(stack.count <= plan.depth)
-    }
+        #expect(step.position == stack.count - 1)
+        stack[step.position] = "(\(stack[step.position])+\(right))"
+      })
     return stack
   }
 
-  @Test("is the same whatever the number of ranks, for every batch size and slice count")
+  @Test("The slice tree is the same on any number of ranks, for every batch size and slice count")
   func sameTree() {
     for v in 1...17 {
       for rows in 1...(2 * v + 1) {
         for ranks in 1...v {
           let parts = (0..<ranks).map { SlicePartition(count: v, rank: $0, of: ranks) }
-          let nodes = parts.map { part in
+          let results = parts.map { part in
             let plan = SliceTree(part, batchRows: rows).planOfOwnSlices()
             return Self.run(plan, plan.items.map { "\($0.lowerBound)" })
           }
           let finishing = SliceTree(parts[0], batchRows: rows).mergingPlan(
             owners: parts.map(\.owned))
-          #expect(finishing.itemsOfOwner.map(\.count) == nodes.map(\.count))
+          #expect(finishing.itemsOfOwner.map(\.count) == results.map(\.count))
           #expect(
-            Self.run(finishing.plan, nodes.flatMap { $0 })
+            Self.run(finishing.plan, results.flatMap { $0 })
               == [Self.expression(v, rows)].compactMap { $0 })
-          #expect(finishing.plan.nodeRows == [rows])
+          #expect(finishing.plan.resultRows == [rows])
         }
       }
     }
   }
 
-  @Test("has the most nodes a rank when every slice has rows")
-  func mostNodes() {
+  @Test("A rank has the most partial results when every slice has rows")
+  func mostResults() {
     for v in 1...17 {
       for ranks in 1...v {
         for rank in 0..<ranks {
@@ -67,14 +70,14 @@ struct SliceTreeTests {
           let full = SliceTree(part, batchRows: v).planOfOwnSlices()
           for rows in 0...(2 * v) {
             let plan = SliceTree(part, batchRows: rows).planOfOwnSlices()
-            #expect(plan.nodes <= full.nodes && plan.depth <= full.depth)
+            #expect(plan.resultCount <= full.resultCount && plan.depth <= full.depth)
           }
         }
       }
     }
   }
 
-  @Test("cuts a batch into contiguous slices whose sizes differ by at most one")
+  @Test("A batch is split into contiguous slices whose sizes differ by at most one")
   func slices() {
     for v in 1...9 {
       for rows in 0...40 {
@@ -82,6 +85,34 @@ struct SliceTreeTests {
         let sizes = (0..<v).map { partition.rows(of: $0, batchRows: rows).count }
         #expect(sizes.reduce(0, +) == rows)
         #expect((sizes.max() ?? 0) - (sizes.min() ?? 0) <= 1)
+      }
+    }
+  }
+
+  @Test("Each merge has the rows of both sides, and is a result exactly if nothing merges it again")
+  func merges() {
+    for v in 1...17 {
+      for owned in [0..<v, 0..<v / 2, v / 3..<v] {
+        let plan = SliceTree(SlicePartition(count: v, owned: owned), batchRows: 3 * v + 1)
+          .planOfOwnSlices()
+        var rows = Array(repeating: 0, count: plan.depth)
+        var isMerged = Array(repeating: false, count: plan.depth)
+        var isResult = isMerged
+        plan.run(
+          push: { item, position in
+            (rows[position], isMerged[position], isResult[position]) = (
+              plan.rows[item], false, false
+            )
+          },
+          merge: { step in
+            #expect(
+              rows[step.position] == step.leftRows && rows[step.position + 1] == step.rightRows)
+            #expect(!isResult[step.position] && !isResult[step.position + 1])
+            rows[step.position] += rows[step.position + 1]
+            (isMerged[step.position], isResult[step.position]) = (true, step.isResult)
+          })
+        #expect(Array(rows.prefix(plan.resultCount)) == plan.resultRows)
+        #expect(isResult.prefix(plan.resultCount) == isMerged.prefix(plan.resultCount))
       }
     }
   }

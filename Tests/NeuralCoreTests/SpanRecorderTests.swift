@@ -3,9 +3,9 @@ import NeuralCore
 import Testing
 import Tracing
 
-@Suite("Recorded spans")
+@Suite("Span recorder")
 struct SpanRecorderTests {
-  @Test("come back from their bytes, in the order of their ends, and nest")
+  @Test("Spans are read back from their bytes, ordered by their ends, and nest")
   func roundTrip() {
     let recorder: SpanRecorder? = SpanRecorder(steps: 2, layers: 1)
     recorder?.begin(step: 41)
@@ -19,7 +19,7 @@ struct SpanRecorderTests {
     #expect(spans[0].end <= spans[1].end)
   }
 
-  @Test("end with the last of the steps that there is room for")
+  @Test("Recording stops after the last step for which there is room")
   func stepLimit() {
     let recorder = SpanRecorder(steps: 2, layers: 1)
     for step in 1...3 {
@@ -30,7 +30,7 @@ struct SpanRecorderTests {
     #expect(recorder.dropped == 0)
   }
 
-  @Test("beyond the room are counted")
+  @Test("Spans for which there is no room are counted")
   func overflow() {
     let recorder = SpanRecorder(steps: 1, layers: 0)
     for _ in 0..<100 { recorder.add(.batch, since: 0) }
@@ -38,7 +38,7 @@ struct SpanRecorderTests {
     #expect(recorder.dropped > 0)
   }
 
-  @Test("are kept when what they record throws, and nothing is needed to record nothing")
+  @Test("A span is recorded when its body throws, and without a recorder the body just runs")
   func failure() {
     struct Failure: Error {}
     let recorder: SpanRecorder? = SpanRecorder(steps: 1, layers: 1)

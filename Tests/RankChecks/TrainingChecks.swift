@@ -24,7 +24,8 @@ enum GoldenChecks {
     let groups = try hostAssignments(ranks: environment.world.size).flatMap { machines in
       try [false, true].map {
         try MPIProcessGroup(
-          environment.world.duplicate(), host: Host.name, machines: machines, streams: $0)
+          environment.world.duplicate(), host: Host.name, machines: machines,
+          streamingStores: $0)
       }
     }
     for (index, golden) in file.cases.enumerated() {

@@ -16,12 +16,12 @@ struct ConfigurationTests {
     return options
   }
 
-  /// What is wrong with a text.
+  /// The error that a text causes.
   func refusal(_ text: String) -> RunRecordError? {
     #expect(throws: RunRecordError.self) { try read(text) }
   }
 
-  /// Every option with another value than its default.
+  /// Options of which every recorded one differs from its default.
   static var unusual: TrainingOptions {
     var options = TrainingOptions()
     options.data = "/data/a b/& *x: \"é\" #1\n\t.csv"
@@ -68,7 +68,7 @@ struct ConfigurationTests {
     return options
   }
 
-  @Test("what a run writes reads back to the same options, whatever they are")
+  @Test("config.yaml reads back to the same options, whatever their values")
   func roundTrip() throws {
     let unusual = Self.unusual
     let text = unusual.configuration(slices: 5)
@@ -83,14 +83,76 @@ struct ConfigurationTests {
         == defaults.determining(slices: 3, ranks: 1).map { "\($0)" })
   }
 
-  @Test("every option of a run has a name in the file")
+  @Test("config.yaml lists the recorded options, in order, with the values that a run uses")
   func complete() {
+    var options = TrainingOptions()
+    options.data = "digits"
+    let expected = """
+      # All options of this run. lockstep train --config FILE repeats it; flags win.
+      data: digits
+      target: []
+      validation-split: 0.2
+      batch: 128
+      drop-last: false
+      epochs: 10
+      steps: null
+      seed: 0
+      slices: 4
+      layers: [256, 128]
+      activation: relu
+      loss: cross-entropy
+      batch-norm: synchronized
+      batch-norm-backward: exact
+      batch-norm-momentum: 0.9
+      epsilon: 1e-05
+      optimizer: adam
+      learning-rate: 0.001
+      scale-learning-rate: null
+      momentum: 0.0
+      nesterov: false
+      weight-decay: 0.0
+      beta1: 0.9
+      beta2: 0.999
+      schedule: constant
+      warmup-steps: 0
+      decay-every: null
+      decay-factor: 0.1
+      clip-norm: null
+      exchange: sharded
+      exchange-schedule: auto
+      transport: auto
+      bucket-mb: 1.0
+      allow-mixed-hardware: false
+      checkpoint-every: null
+      keep: null
+      wait-for-checkpoints: false
+      evaluate-every: 1
+      log-every: 10
+      digest-every: null
+      trace: false
+      trace-steps: 100
+
+      """
+    #expect(options.configuration(slices: 4) == expected)
+    options.steps = 7
+    options.scaleLearningRate = 64
+    let changed =
+      expected.replacing("epochs: 10", with: "epochs: null")
+      .replacing("steps: null", with: "steps: 7")
+      .replacing("scale-learning-rate: null", with: "scale-learning-rate: 64")
+    #expect(options.configuration(slices: 4) == changed)
+  }
+
+  @Test("Every property of TrainingOptions is declared as an option with a unique name")
+  func declared() {
     #expect(
       Mirror(reflecting: TrainingOptions()).children.count == TrainingOptions.optionNames.count)
     #expect(Set(TrainingOptions.optionNames).count == TrainingOptions.optionNames.count)
   }
 
-  @Test("lists may be written in brackets, one a line, or with commas; nothing may be null or ~")
+  @Test(
+    "A configuration file may write lists in brackets, one item per line, or with commas, and unset options as null or ~"
+  )
   func forms() throws {
     for layers in ["[8, 9]", "\n  - 8\n  - 9", "8,9", "\"8, 9\""] {
       #expect(try read("layers: \(layers)\n").layers == [8, 9])
@@ -105,45 +167,46 @@ struct ConfigurationTests {
   }
 
   @Test(
-    "mistakes are named by line and key, with what is expected",
+    "A mistake in a configuration file is reported with its line, its key, and what is expected",
     arguments: [
       (
         "batch: 8\nlearning_rate: 1",
-        "line 2: learning_rate is no option; did you mean learning-rate?"
+        "line 2: unknown option learning_rate; did you mean learning-rate?"
       ),
-      ("epoch: 1", "line 1: epoch is no option; did you mean epochs?"),
+      ("epoch: 1", "line 1: unknown option epoch; did you mean epochs?"),
       ("Batch: 1", "did you mean batch?"),
-      ("frobnicate: 1", "line 1: frobnicate is no option; see lockstep train --help"),
-      ("batch: many", "line 1: batch: expected a whole number, found \"many\""),
-      ("batch: \"8\"", "batch: expected a whole number, found \"8\""),
-      ("batch: 1_000", "expected a whole number"), ("batch: 08", "expected a whole number"),
-      ("batch: 99999999999999999999", "expected a whole number"),
-      ("batch: 1.5", "expected a whole number"), ("batch:", "found nothing"),
-      ("\n\nbatch: [1]", "line 3: batch: expected a whole number, found a list"),
-      ("seed: -1", "seed: expected a whole number from 0"),
+      ("frobnicate: 1", "line 1: unknown option frobnicate; see lockstep train --help"),
+      ("batch: many", "line 1: batch: expected an integer, found \"many\""),
+      ("batch: \"8\"", "batch: expected an integer, found \"8\""),
+      ("batch: 1_000", "expected an integer"), ("batch: 08", "expected an integer"),
+      ("batch: 99999999999999999999", "expected an integer"),
+      ("batch: 1.5", "expected an integer"), ("batch:", "found nothing"),
+      ("\n\nbatch: [1]", "line 3: batch: expected an integer, found a list"),
+      ("seed: -1", "seed: expected an integer from 0"),
       ("epsilon: .nan", "epsilon: expected a number"), ("epsilon: 0x1p3", "expected a number"),
       ("epsilon: 1e999", "expected a number"),
       ("nesterov: yes", "nesterov: expected true or false, found \"yes\""),
       ("loss: hinge", "loss: expected one of cross-entropy, mse, found \"hinge\""),
-      ("layers: [8, x]", "layers: expected a list such as [a, b], each a whole number"),
-      ("layers: {a: 1}", "found keys and values"), ("layers: [[1]]", "found keys and values"),
+      ("layers: [8, x]", "layers: expected a list such as [a, b], each item an integer"),
+      ("layers: {a: 1}", "found a mapping or nested list"),
+      ("layers: [[1]]", "found a mapping or nested list"),
       ("clip-norm: x", "expected a number, or null"),
-      ("batch: 1\nbatch: 2", "line 1: batch is there twice"),
-      ("- batch", "options are written one a line"), ("batch", "options are written one a line"),
-      ("? [batch]\n: 1", "line 1: a key must be the name of an option"),
-      ("batch: [1", "no YAML"), ("a: b: c", "line 1: no YAML"),
-      ("batch: 1\n---\nbatch: 2", "no YAML"),
-      ("\tbatch: 1", "no YAML"), ("batch: \u{7}", "no YAML"),
+      ("batch: 1\nbatch: 2", "line 1: batch is given twice"),
+      ("- batch", "expected one option per line"), ("batch", "expected one option per line"),
+      ("? [batch]\n: 1", "line 1: a key must be an option name"),
+      ("batch: [1", "invalid YAML"), ("a: b: c", "line 1: invalid YAML"),
+      ("batch: 1\n---\nbatch: 2", "invalid YAML"),
+      ("\tbatch: 1", "invalid YAML"), ("batch: \u{7}", "invalid YAML"),
     ])
-  func mistakes(text: String, words: String) {
+  func mistakes(text: String, message: String) {
     let error = refusal(text)
     #expect(error?.exitStatus.rawValue == 78)
     #expect(error?.description.hasPrefix("c.yaml") == true)
-    #expect(error?.description.contains(words) == true, "\(String(describing: error))")
+    #expect(error?.description.contains(message) == true, "\(String(describing: error))")
     #expect(error?.description.contains("\n") == false)
   }
 
-  @Test("texts that would keep a parser busy without end are refused at once")
+  @Test("YAML that would expand or nest without bound is rejected at once")
   func hostile() {
     let laughs = (1...30).map { "a\($0): &a\($0) [*a\($0 - 1), *a\($0 - 1)]" }
     let deep = String(repeating: "[", count: 50_000)
@@ -168,7 +231,9 @@ struct ConfigurationTests {
     }
   }
 
-  @Test("files are opened with care: none, folders, pipes, and files that are too large")
+  @Test(
+    "A configuration file that is missing, a folder, a pipe, or too large is rejected without blocking"
+  )
   func files() throws {
     let folder = try TemporaryFolder()
     let path = try folder.write("c.yaml", "batch: 7\n")

@@ -71,7 +71,7 @@ struct DamagedRunTests {
       ),
       ("summary.json", "{\"ranks\":1}", "summary.json: damaged; restore the file"),
       ("summary.json", "", "summary.json: damaged"),
-      ("config.yaml", "no-such-option: 1\n", "config.yaml, line 1: no-such-option is no option"),
+      ("config.yaml", "no-such-option: 1\n", "config.yaml, line 1: unknown option no-such-option"),
     ])
   func damage(file: String, text: String, words: String) throws {
     try folder.place("run", file, text)

@@ -55,9 +55,21 @@ struct OptionsTests {
     ("--evaluate-every 0", { $0.evaluateEvery = 0 }),
     ("--log-every 0", { $0.logEvery = 0 }),
     ("--digest-every 0", { $0.digestEvery = 0 }),
+    ("--checkpoint-every 0", { $0.checkpointEvery = 0 }),
+    ("--keep 0", { $0.keep = 0 }),
+    ("--trace-steps: requires --trace", { $0.traceSteps = 5 }),
+    ("--resume: requires --run", { $0.resume = .newest }),
+    (
+      "--resume and --overwrite are mutually exclusive",
+      {
+        $0.resume = .newest
+        $0.run = "r"
+        $0.overwrite = true
+      }
+    ),
   ]
 
-  @Test("that can't hold are refused by name")
+  @Test("An invalid option is rejected with a message that starts with its name")
   func refused() throws {
     try TrainingOptions().validate(ranks: 4)
     for (beginning, change) in Self.wrong {
@@ -73,7 +85,7 @@ struct OptionsTests {
     }
   }
 
-  @Test("give the learning rates of the schedules")
+  @Test("Options give the learning rates of their schedule, with warmup and scaling")
   func schedules() {
     var options = TrainingOptions()
     options.learningRate = 0.1
@@ -95,7 +107,7 @@ struct OptionsTests {
     #expect(options.resolvedLearningRate == 0.2)
   }
 
-  @Test("that change no bit are not among those that determine the result")
+  @Test("Options that change no bit are not among those that determine the result")
   func determining() {
     var options = TrainingOptions()
     let before = options.determining(slices: 4, ranks: 1).map { "\($0)" }
@@ -106,5 +118,53 @@ struct OptionsTests {
     #expect(options.determining(slices: 4, ranks: 2).map { "\($0)" } == before)
     options.seed = 1
     #expect(options.determining(slices: 4, ranks: 1).map { "\($0)" } != before)
+  }
+
+  /// What determines the result of options, as `name value` lines.
+  func determining(_ options: TrainingOptions, slices: Int = 4, ranks: Int = 2) -> [String] {
+    options.determining(slices: slices, ranks: ranks).map { "\($0.name) \($0.value)" }
+  }
+
+  @Test("The options that determine the result are listed in a fixed order with resolved values")
+  func determiningOrder() {
+    #expect(
+      determining(TrainingOptions()) == [
+        "layers 256,128", "activation relu", "loss cross-entropy", "optimizer adam",
+        "learning-rate 0.001", "weight-decay 0.0", "beta1 0.9", "beta2 0.999",
+        "schedule constant", "warmup-steps 0", "clip-norm none", "batch 128", "epochs 10",
+        "drop-last false", "validation-split 0.2", "seed 0", "slices 4",
+        "batch-norm synchronized", "batch-norm-backward exact", "batch-norm-momentum 0.9",
+        "epsilon 1e-05",
+      ])
+    var options = TrainingOptions()
+    options.layers = []
+    options.loss = .meanSquaredError
+    options.optimizer = .sgd
+    options.momentum = 0.9
+    options.nesterov = true
+    options.schedule = .step
+    options.scaleLearningRate = 64
+    options.clipNorm = 1
+    options.steps = 30
+    options.dropLast = true
+    options.slices = 8
+    options.batchNorm = .off
+    #expect(
+      determining(options, slices: 8) == [
+        "layers ", "activation relu", "loss mse", "optimizer sgd", "learning-rate 0.02",
+        "weight-decay 0.0", "momentum 0.9", "nesterov true", "schedule step", "warmup-steps 0",
+        "decay-every a third of all steps", "decay-factor 0.1", "clip-norm 1.0", "batch 128",
+        "steps 30", "drop-last true", "validation-split 0.2", "seed 0", "slices 8",
+        "batch-norm off",
+      ])
+    options.decayEvery = 5
+    options.batchNorm = .local
+    let rows = determining(options)
+    #expect(rows.contains("decay-every 5"))
+    #expect(
+      rows.suffix(5) == [
+        "batch-norm local", "batch-norm-backward exact", "batch-norm-momentum 0.9",
+        "epsilon 1e-05", "ranks 2",
+      ])
   }
 }

@@ -12,20 +12,20 @@ import Training
 struct CompareCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "compare",
-    abstract: "Checks whether runs are bitwise equal, and shows where they first differ.",
+    abstract: "Check whether runs are bitwise identical, and find where they first differ.",
     discussion: """
-      The first run is compared with each of the others. As with cmp, the exit status is 0 if all
-      are equal, and 1 if not.
+      Compares the first run with each of the others. The exit status is 0 if all are identical \
+      and 1 if not, as with cmp.
       """)
 
   @Argument(help: "Two or more run directories.")
   var runs: [String]
 
-  @Flag(help: "Print JSON.")
+  @Flag(help: "Print the comparison as JSON.")
   var json = false
 
   func validate() throws {
-    guard runs.count >= 2 else { throw ValidationError("compare needs at least two runs") }
+    guard runs.count >= 2 else { throw ValidationError("compare requires two or more runs") }
   }
 
   func run() throws {
@@ -50,13 +50,10 @@ struct CompareCommand: ParsableCommand {
   }
 
   private func asJSON(_ comparisons: [RunComparison], _ runs: [RecordedRun]) throws -> String {
-    let encoder = JSONEncoder()
-    encoder.keyEncodingStrategy = .convertToSnakeCase
-    encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
     let document = Document(
       comparisons: comparisons, heldOutBySteps: Convergence(runs, by: .steps),
       heldOutByEpochs: Convergence(runs, by: .epochs))
-    return String(decoding: try encoder.encode(document), as: UTF8.self) + "\n"
+    return try JSONOutput.text(document)
   }
 
   private func asText(_ comparisons: [RunComparison], _ runs: [RecordedRun]) -> String {

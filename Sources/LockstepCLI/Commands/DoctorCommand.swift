@@ -9,25 +9,26 @@ import Foundation
 import Machine
 import MessagePassing
 import NeuralCore
+import Reports
 import Training
 
 /// The command `doctor`: looks at the hosts of a job and at the links between them.
 struct DoctorCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "doctor",
-    abstract: "Checks the hosts of a job and the links between them, and says what to do.",
+    abstract: "Check the hosts of a job and the links between them, and suggest fixes.",
     discussion: """
-      Start it as you would start training, on the same hosts and ranks. It takes half a minute at most, or about that. The \
-      status is that which training would end with for what is found: 76 where builds or machines differ; otherwise 0.
+      Start it like training, on the same hosts and ranks. It takes about half a minute at most. The \
+      exit status is the one that training would have: 76 if builds or machines differ, otherwise 0.
       """)
 
-  @Flag(help: "Print JSON; lockstep plan reads it (--links).")
+  @Flag(help: "Print the results as JSON, for lockstep plan --links.")
   var json = false
 
-  @Option(help: "Seconds that measuring the links may take in all, or about that.")
+  @Option(help: "Approximate time limit for measuring all links, in seconds.")
   var seconds = 20.0
 
-  @OptionGroup(title: "Waiting for other ranks")
+  @OptionGroup(title: StallOptions.title)
   var stallOptions: StallOptions
 
   func validate() throws {
@@ -77,10 +78,7 @@ struct Checkup: Codable {
   /// One object with snake case keys.
   var json: String {
     get throws {
-      let encoder = JSONEncoder()
-      encoder.keyEncodingStrategy = .convertToSnakeCase
-      encoder.outputFormatting = [.sortedKeys, .prettyPrinted, .withoutEscapingSlashes]
-      return String(decoding: try encoder.encode(self), as: UTF8.self) + "\n"
+      return try JSONOutput.text(self)
     }
   }
 
@@ -102,5 +100,74 @@ struct Checkup: Codable {
         .badData, "--links \(path): is not what lockstep doctor --json writes; write it again")
     }
     return read
+  }
+}
+
+extension Checkup {
+  /// The hosts, the links and the findings, as tables.
+  var text: String {
+    var parts = ["Hosts\n" + hostTable]
+    if !links.isEmpty {
+      parts.append(
+        "Latency in microseconds, from row to column\n" + matrix { Self.decimals($0.latencyUs, 1) })
+      parts.append(
+        "Bandwidth in MB/s, from row to column\n"
+          + matrix {
+            Self.decimals($0.megabytesPerS, $0.megabytesPerS < 10 ? 1 : 0)
+          })
+    }
+    parts.append(findings.isEmpty ? "No findings.\n" : "Findings\n" + findingLines)
+    return parts.joined(separator: "\n")
+  }
+
+  private var hostTable: String {
+    let titles = [
+      "host", "ranks", "cores", "memory", "free", "/dev/shm", "free", "clock", "address", "MPI",
+      "oneDNN",
+      "instructions", "build", "processor",
+    ]
+    return TextTable(titles, hosts.map(row)).text
+  }
+
+  private func row(_ host: HostReport) -> [String] {
+    let shared = host.sharedMemory
+    return [
+      host.host, "\(host.ranks.count)", "\(host.cores)", Self.gigabytes(host.memory.bytes),
+      Self.gigabytes(host.memory.freeBytes), shared.map { Self.gigabytes($0.bytes) } ?? "none",
+      shared.map { Self.gigabytes($0.freeBytes) } ?? "-",
+      abs(host.clockOffsetS) < 1e-6 ? "0 s" : Self.signed(host.clockOffsetS) + " s",
+      host.addresses.isEmpty ? "-" : host.addresses.joined(separator: ", "), host.mpi, host.onednn,
+      host.instructionSet, String(host.build.prefix(8)), host.processor,
+    ]
+  }
+
+  private func matrix(_ cell: (LinkMeasurement) -> String) -> String {
+    let ends = Set(links.map(\.from)).union(links.map(\.to)).sorted()
+    let known = Dictionary(links.map { ([$0.from, $0.to], $0) }) { first, _ in first }
+    let names = Dictionary(
+      links.flatMap { [($0.from, $0.fromHost), ($0.to, $0.toHost)] }
+    ) { first, _ in first }
+    let rows = ends.map { from in
+      ["\(names[from] ?? "") rank \(from)"] + ends.map { known[[from, $0]].map(cell) ?? "-" }
+    }
+    return TextTable(["from"] + ends.map { "rank \($0)" }, rows).text
+  }
+
+  private var findingLines: String {
+    findings.map { finding in
+      "  \(finding.status == 0 ? "" : "training fails with status \(finding.status): ")\(finding.message)\n"
+    }.joined()
+  }
+
+  private static func gigabytes(_ bytes: Int) -> String {
+    bytes < 1 << 30 ? "\(bytes >> 20) MB" : decimals(Double(bytes) / Double(1 << 30), 1) + " GB"
+  }
+
+  private static func signed(_ seconds: Double) -> String {
+    String(format: abs(seconds) < 1 ? "%+.6f" : "%+.1f", seconds)
+  }
+
+  private static func decimals(_ value: Double, _ digits: Int) -> String {
+    String(format: "%.\(digits)f", value)
   }
 }

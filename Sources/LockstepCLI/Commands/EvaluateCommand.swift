@@ -6,30 +6,32 @@ import Foundation
 import NeuralCore
 import Training
 
-/// The command `evaluate`: measures a model on data.
+/// The command `evaluate`: evaluates a model on data.
 struct EvaluateCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "evaluate", abstract: "Measures a model's loss and accuracy on data.",
+    commandName: "evaluate", abstract: "Evaluate a model on data: loss, and accuracy for classes.",
     discussion: DataHelp.text)
 
-  @Argument(help: "A checkpoint file, or a run directory for its newest one.")
+  @Argument(help: "A checkpoint file, or a run directory for its newest intact checkpoint.")
   var model: String
 
-  @Argument(help: "What to measure on: all its rows, or those that it holds out for testing.")
+  @Argument(help: "Evaluation data: the test set if there is one, otherwise all rows.")
   var data: String
 
   @Option(
-    help:
-      "The target column of a table, by name or number; several with commas. (default: the last)")
+    help: """
+      Target column of a table, by name or number; several separated by commas. \
+      (default: last column)
+      """)
   var target: String?
 
-  @Option(help: "Slices that rows are cut into. (default: the ranks)")
+  @Option(help: "Slices that the rows are split into. (default: number of ranks)")
   var slices: Int?
 
-  @Flag(help: "Print JSON.")
+  @Flag(help: "Print the result as JSON.")
   var json = false
 
-  @OptionGroup(title: "Waiting for other ranks")
+  @OptionGroup(title: StallOptions.title)
   var stallOptions: StallOptions
 
   func run() throws {

@@ -11,12 +11,12 @@ import Training
 /// The command `inspect`: shows and verifies a checkpoint.
 struct InspectCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "inspect", abstract: "Shows what a checkpoint holds, and verifies its checksums.")
+    commandName: "inspect", abstract: "Show the contents of a checkpoint and verify its checksums.")
 
-  @Argument(help: "A checkpoint file, or a run directory for its newest one.")
+  @Argument(help: "A checkpoint file, or a run directory for its newest intact checkpoint.")
   var file: String
 
-  @Flag(help: "Print JSON.")
+  @Flag(help: "Print the contents as JSON.")
   var json = false
 
   func run() throws {
@@ -63,9 +63,6 @@ struct InspectCommand: ParsableCommand {
       let tensors: [Tensor]
     }
     let data = checkpoint.metadata
-    let encoder = JSONEncoder()
-    encoder.keyEncodingStrategy = .convertToSnakeCase
-    encoder.outputFormatting = [.sortedKeys, .prettyPrinted, .withoutEscapingSlashes]
     let report = Report(
       file: checkpoint.path, step: data.step, epoch: data.epoch,
       positionInEpoch: data.positionInEpoch, slices: data.slices, seed: data.seed,
@@ -74,6 +71,6 @@ struct InspectCommand: ParsableCommand {
         Tensor(
           name: $0.name, shape: $0.shape, checksum: data.checksums[$0.name].map { "\($0)" })
       })
-    return String(decoding: try encoder.encode(report), as: UTF8.self) + "\n"
+    return try JSONOutput.text(report)
   }
 }

@@ -12,21 +12,21 @@ import Training
 /// The command `report`: writes an HTML page about runs, and prints its tables.
 struct ReportCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "report", abstract: "Writes an HTML report on one or more runs.",
+    commandName: "report", abstract: "Write an HTML report on one or more runs.",
     discussion: """
-      The page is self-contained. It shows losses and speed over the steps, and, for runs with
-      different numbers of ranks or hosts, time, speed-up, efficiency, traffic, and whether
-      convergence was bitwise identical. It reads logs, options and summaries, but no
-      checkpoints.
+      The page is self-contained. It plots losses and throughput over steps. For runs with \
+      different numbers of ranks or hosts it also shows time, speedup, efficiency, traffic, and \
+      whether convergence was bitwise identical. It reads the runs' logs, options and summaries, \
+      but no checkpoints.
       """)
 
-  @Argument(help: "Run directories; repeated runs of a size are summarized.")
+  @Argument(help: "Run directories; repeated runs of one size are aggregated.")
   var runs: [String]
 
-  @Option(name: [.short, .long], help: "Path of the page.")
+  @Option(name: [.short, .long], help: ArgumentHelp("HTML file to write.", valueName: "file"))
   var output = "report.html"
 
-  @Flag(help: "Print JSON instead of tables.")
+  @Flag(help: "Print the results as JSON instead of tables.")
   var json = false
 
   @Flag(help: "Print nothing.")

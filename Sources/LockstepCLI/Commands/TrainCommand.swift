@@ -3,38 +3,54 @@ import ArgumentParser
 import Coordination
 import Foundation
 import NeuralCore
+import Reports
 import RunRecords
 import Training
 
 /// The command `train`: trains a network and writes a run directory.
 struct TrainCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "train", abstract: "Trains a network; writes a run directory.",
+    commandName: "train", abstract: "Train a network and write a run directory.",
     discussion: DataHelp.text)
 
-  @Argument(help: "What to train on; may be left to --config.")
+  @Argument(help: "Training data; may be given by --config instead.")
   var data: String?
 
-  @OptionGroup(title: "Network")
-  var network: NetworkOptions
+  @Option(
+    help: ArgumentHelp(
+      "Read options from a YAML file, such as a run's config.yaml; flags take precedence.",
+      valueName: "file"))
+  var config: String?
 
-  @OptionGroup(title: "Optimizer")
-  var optimizer: OptimizerOptions
+  @OptionGroup(title: OptionSection.data.title)
+  var dataFlags: OptionFlags<DataSelection>
 
-  @OptionGroup(title: "Run")
-  var runOptions: RunOptions
+  @OptionGroup(title: OptionSection.network.title)
+  var networkFlags: OptionFlags<NetworkSelection>
 
-  @OptionGroup(title: "Waiting for other ranks")
+  @OptionGroup(title: OptionSection.optimizer.title)
+  var optimizerFlags: OptionFlags<OptimizerSelection>
+
+  @OptionGroup(title: OptionSection.communication.title)
+  var communicationFlags: OptionFlags<CommunicationSelection>
+
+  @OptionGroup(title: OptionSection.runDirectory.title)
+  var runDirectoryFlags: OptionFlags<RunDirectorySelection>
+
+  @OptionGroup(title: OptionSection.logging.title)
+  var loggingFlags: OptionFlags<LoggingSelection>
+
+  @OptionGroup(title: StallOptions.title)
   var stallOptions: StallOptions
 
-  @Flag(help: "Show nothing while training.")
+  @Flag(help: "Print no progress.")
   var quiet = false
 
-  @Flag(help: "Print the summary as JSON to standard output, and nothing else there.")
+  @Flag(help: "Print the summary as JSON to standard output.")
   var json = false
 
   func validate() throws {
-    guard data != nil || runOptions.config != nil else {
+    guard data != nil || config != nil else {
       throw ValidationError("Missing expected argument '<data>'")
     }
   }
@@ -54,11 +70,11 @@ struct TrainCommand: ParsableCommand {
     }
   }
 
-  /// The defaults, then what the configuration file says, then what flags say; all ranks.
+  /// The defaults, overridden by the configuration file, overridden by flags; all ranks.
   private func options(_ group: any ProcessGroup) throws -> TrainingOptions {
     var options = TrainingOptions()
-    if let path = runOptions.config {
-      // Rank 0 reads for all: other hosts need no copy.
+    if let path = config {
+      // Rank 0 reads the file for all ranks: other hosts need no copy.
       let own = try group.agree {
         group.rank == 0 ? try ConfigurationFile.bytes(path: path) : []
       }
@@ -66,21 +82,71 @@ struct TrainCommand: ParsableCommand {
       try group.agree { try options.read(configuration: bytes, path: path) }
     }
     options.data = data ?? options.data
-    try network.apply(to: &options)
-    optimizer.apply(to: &options)
-    runOptions.apply(to: &options)
+    try options.set(
+      arguments: dataFlags.arguments + networkFlags.arguments + optimizerFlags.arguments
+        + communicationFlags.arguments + runDirectoryFlags.arguments + loggingFlags.arguments)
     return options
   }
 }
 
-/// How DATA is written.
+/// The forms of the DATA argument.
 enum DataHelp {
   static let text = """
     DATA is one of
-      digits                  1,797 handwritten digits of 8 x 8 pixels, built in
-      FOLDER                  MNIST-style IDX files, .gz or not
-      FILE.csv, FILE.csv.gz   a row a line, with a header or without
-      FEATURES.npy,TARGETS.npy
+      digits                    built-in: 1,797 handwritten digits of 8 x 8 pixels
+      FOLDER                    MNIST-style IDX files, optionally gzipped
+      FILE.csv, FILE.csv.gz     a table, with or without a header
+      FEATURES.npy,TARGETS.npy  two NumPy arrays
       synthetic:ROWSxFEATURESxCLASSES[:SEED]
+                                Gaussian features, labeled by a random linear model
     """
+}
+
+/// Shows a training run on a terminal: its options, its progress, and its summary.
+struct TrainingView {
+  private let quiet: Bool
+  private var display: ProgressDisplay
+
+  init(quiet: Bool) {
+    self.quiet = quiet
+    display = ProgressDisplay(
+      style: Terminal.width.map { .terminal(width: $0) } ?? .plain(interval: 10),
+      now: { ProcessInfo.processInfo.systemUptime },
+      output: { Terminal.write($0, to: .standardError) })
+  }
+
+  mutating func show(_ event: TrainingEvent) {
+    if case .warned(let message) = event {
+      display.finish()
+      Terminal.write("lockstep: warning: \(message)\n", to: .standardError)
+    }
+    if case .resumed(_, _, let skipped) = event {
+      let lines = skipped.map { "lockstep: skipped a damaged checkpoint: \($0)\n" }
+      Terminal.write(lines.joined(), to: .standardError)
+    }
+    guard !quiet else { return }
+    switch event {
+    case .warned:
+      break
+    case .started(let options, let run):
+      let table = TextTable(options + [(name: "run", value: run)]).text
+      Terminal.write(table + "\n", to: .standardError)
+    case .resumed(let step, let checkpoint, _):
+      Terminal.write("resuming after step \(step), from \(checkpoint)\n", to: .standardError)
+    case .progress(let progress):
+      display.show(progress)
+    case .evaluated(let progress, let loss, let accuracy):
+      let percent = accuracy.map { String(format: ", accuracy %.2f %%", 100 * $0) } ?? ""
+      display.write(
+        "epoch \(progress.epoch), step \(progress.step): held-out loss "
+          + String(format: "%.4f", loss) + percent)
+    case .finished(let summary, let run, let checkpoint):
+      display.finish()
+      Terminal.write(
+        "\n"
+          + TextTable.summary(
+            summary, files: [(name: "run", path: run), (name: "weights", path: checkpoint)]),
+        to: .standardError)
+    }
+  }
 }

@@ -7,32 +7,33 @@ import Failures
 import NeuralCore
 import Training
 
-/// What is known about one node.
+/// The flags that describe one node.
 struct PlanNodeOptions: ParsableArguments {
-  @Option(help: "Seconds of one node's step with the whole batch. (default: measured here)")
+  @Option(help: "Seconds per step of one node. (default: measured)")
   var stepSeconds: Double?
 
   @Option(
-    help:
-      "Seconds of it that go to the optimizer's update, which nodes share; with --step-seconds. (default: 0)"
-  )
+    help: """
+      Seconds of the step spent in the optimizer's update, which is sharded over nodes; requires \
+      --step-seconds. (default: 0)
+      """)
   var updateSeconds: Double?
 
-  @Option(help: "Ranks on a node; with --step-seconds. (default: those that this is started on)")
+  @Option(help: "Ranks per node; requires --step-seconds. (default: number of ranks)")
   var ranks: Int?
 
   func validate() throws {
     if let stepSeconds { try OptionNumbers.check("--step-seconds", stepSeconds, in: 1e-9...1e6) }
     if let ranks { try OptionNumbers.check("--ranks", ranks, in: 1...1024) }
     guard stepSeconds != nil || (updateSeconds == nil && ranks == nil) else {
-      throw ValidationError("--update-seconds and --ranks: go with --step-seconds only")
+      throw ValidationError("--update-seconds and --ranks: require --step-seconds")
     }
     if let updateSeconds {
       try OptionNumbers.check("--update-seconds", updateSeconds, in: 0...(stepSeconds ?? 0))
     }
   }
 
-  /// The node as given, or as measured; all ranks.
+  /// The node as given or measured; all ranks.
   func model(_ benchmark: StepBenchmark, _ group: any ProcessGroup) throws -> NodeModel {
     let batch = benchmark.options.batch
     if let stepSeconds {
@@ -40,7 +41,7 @@ struct PlanNodeOptions: ParsableArguments {
     }
     guard Set(group.hosts).count == 1 else {
       throw Failure(
-        .usage, "plan measures one node: start it on the ranks of one host, or give --step-seconds"
+        .usage, "plan measures one node: start it on the ranks of one host, or pass --step-seconds"
       )
     }
     let result = try NodeBenchmark(benchmark).run(group)
@@ -50,18 +51,19 @@ struct PlanNodeOptions: ParsableArguments {
   }
 }
 
-/// What is known about the network between nodes.
+/// The flags that describe the network between nodes.
 struct PlanLinkOptions: ParsableArguments {
-  @Option(help: ArgumentHelp("What lockstep doctor --json wrote on the hosts.", valueName: "file"))
+  @Option(help: ArgumentHelp("Output of lockstep doctor --json on the hosts.", valueName: "file"))
   var links: String?
 
-  @Option(help: "Microseconds from sending a small message to having it.")
+  @Option(help: "Latency of a small message in microseconds.")
   var latencyUs: Double?
 
-  @Option(help: "Microseconds for each more of several messages. (default: a tenth of the latency)")
+  @Option(
+    help: "Gap between consecutive messages in microseconds. (default: a tenth of the latency)")
   var gapUs: Double?
 
-  @Option(help: "Megabits a second, each way.")
+  @Option(help: "Bandwidth in megabits per second, each way.")
   var bandwidthMbit: Double?
 
   func validate() throws {
@@ -73,12 +75,13 @@ struct PlanLinkOptions: ParsableArguments {
     }
     guard links != nil || (latencyUs != nil && bandwidthMbit != nil) else {
       throw ValidationError(
-        "the network is not known: give --links FILE (from lockstep doctor --json), or --latency-us and --bandwidth-mbit"
+        "the network is not known: pass --links FILE (from lockstep doctor --json), or --latency-us "
+          + "and --bandwidth-mbit"
       )
     }
   }
 
-  /// The network as measured, where numbers are not given.
+  /// The network: as given, and as measured where it is not given.
   func link() throws -> LinkModel {
     var measured: LinkModel?
     if let links {
@@ -86,7 +89,7 @@ struct PlanLinkOptions: ParsableArguments {
       guard measured != nil || (latencyUs != nil && bandwidthMbit != nil) else {
         throw Failure(
           .badData,
-          "--links \(links): no link between hosts; run doctor over several hosts, or give "
+          "--links \(links): no link between hosts; run doctor on several hosts, or pass "
             + "--latency-us and --bandwidth-mbit")
       }
     }

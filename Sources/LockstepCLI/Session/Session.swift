@@ -45,7 +45,7 @@ enum Session {
     var group: MPIProcessGroup?
     do {
       let made = try MPIProcessGroup(
-        world.duplicate(), host: Host.name, streams: streams, limits: limits
+        world.duplicate(), host: Host.name, streamingStores: streams, limits: limits
       ) {
         Terminal.write("lockstep: \($0)\n", to: .standardError)
       }

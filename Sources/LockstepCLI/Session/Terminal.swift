@@ -62,3 +62,14 @@ struct ProgramExit: Error {
     exit(status.rawValue)
   }
 }
+
+/// What commands print as JSON.
+enum JSONOutput {
+  /// A value as a JSON object with sorted keys in snake case, on several lines.
+  static func text(_ value: some Encodable) throws -> String {
+    let encoder = JSONEncoder()
+    encoder.keyEncodingStrategy = .convertToSnakeCase
+    encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+    return String(decoding: try encoder.encode(value), as: UTF8.self) + "\n"
+  }
+}

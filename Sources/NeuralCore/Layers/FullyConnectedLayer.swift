@@ -124,7 +124,7 @@ public final class FullyConnectedLayer: Layer {
     }
     if let replicaStatistics {
       replicaStatistics.begin(copying: statistics)
-      replicaStatistics.mergeOwnAlone()
+      replicaStatistics.mergeOwnIntoWhole()
     }
     try pass.replicas.mergeStatistics(statistics)
   }
@@ -314,7 +314,7 @@ public final class FullyConnectedLayer: Layer {
   ) throws {
     switch (normalization.backward, normalization.scope) {
     case (.exact, .batch): try pass.replicas.sumOverBatch(sums)
-    case (.exact, .replica): sums.mergeOwnAlone()
+    case (.exact, .replica): sums.mergeOwnIntoWhole()
     case (.frozenStatistics, _): break
     }
     setBackwardScales(pass, rows: Double(normalization.rows(of: pass.slices)))

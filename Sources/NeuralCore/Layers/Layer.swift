@@ -147,9 +147,9 @@ final class GradientAccumulator {
     _ compute: (Int, Range<Int>, UnsafeMutablePointer<Float>) throws -> Void
   ) throws {
     let plan = slices.plan
-    let nodes = plan.nodes
-    precondition(nodes <= store.gradients.count, "fewer gradient buffers than partial sums")
-    let inPlace = store.unstreamedGradients == nil ? nodes : 0
+    let results = plan.resultCount
+    precondition(results <= store.gradients.count, "fewer gradient buffers than partial sums")
+    let inPlace = store.unstreamedGradients == nil ? results : 0
     let scratchNeeded = (plan.depth - inPlace) * span.count
     if scratch.count < scratchNeeded { scratch = AlignedBuffer(count: scratchNeeded) }
     func place(_ index: Int) -> UnsafeMutablePointer<Float> {
@@ -157,17 +157,13 @@ final class GradientAccumulator {
         ? store.gradients[index].base + span.lowerBound
         : scratch.base + (index - inPlace) * span.count
     }
-    var height = 0
-    for item in plan.items.indices {
-      try compute(item, slices.localRows[item], place(height))
-      height += 1
-      for _ in 0..<plan.mergesAfter[item] {
-        height -= 1
-        Reductions.add(place(height), to: place(height - 1), span.count)
-      }
-    }
-    for node in inPlace..<nodes {
-      store.write(place(node), asGradientsOf: span, node: node)
+    try plan.run(
+      push: { item, position in try compute(item, slices.localRows[item], place(position)) },
+      merge: { step in
+        Reductions.add(place(step.position + 1), to: place(step.position), span.count)
+      })
+    for result in inPlace..<results {
+      store.write(place(result), asGradientsOf: span, node: result)
     }
   }
 }

@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Small partial results of a batch, one row of Float64 numbers a slice, and their merge.
+/// Small partial results of a batch, one row of Float64 numbers per slice, and their merge.
 ///
-/// The rows follow the items of a ``ReductionPlan``. Subclasses say how two rows are merged.
+/// The rows follow the items of a ``ReductionPlan``. Subclasses define how two rows are merged.
 public class SlicePartials {
-  /// How many numbers a row has: a multiple of 8, with zeros where nothing is kept.
+  /// The numbers per row: a multiple of 8, padded with zeros.
   public let width: Int
-  /// The slices of the batch in hand.
+  /// The slices of the current batch.
   public private(set) var slices: BatchSlices
   /// The merged row of the whole batch, once the replicas have merged.
   public let whole: AlignedBuffer<Double>
   private var storage: AlignedBuffer<Double>
-  private var stack: [Int] = []
-  private var stackRows: [Int] = []
+  /// The row at each position of a running plan's stack.
+  private var rowAtPosition: [Int] = []
 
   init(width: Int) {
     self.width = width
@@ -21,15 +21,19 @@ public class SlicePartials {
     storage = AlignedBuffer(count: 0)
   }
 
-  /// Makes room for the slices of a batch; rows keep whatever they held.
+  /// Makes room for the slices of a batch; rows keep their previous values.
   public func begin(_ slices: BatchSlices) {
     self.slices = slices
     let needed = slices.plan.items.count * width
     if storage.count < needed {
       storage = AlignedBuffer(count: needed)
     }
-    stack.reserveCapacity(slices.plan.depth)
-    stackRows.reserveCapacity(slices.plan.depth)
+  }
+
+  /// Begins with the slices and rows of other partials.
+  func begin(copying other: SlicePartials) {
+    begin(other.slices)
+    storage.base.update(from: other.storage.base, count: slices.plan.items.count * width)
   }
 
   /// The numbers of the plan's item `index`.
@@ -38,57 +42,55 @@ public class SlicePartials {
     return storage.base + index * width
   }
 
-  /// Merges rows of any memory as `plan` says, in place.
-  ///
-  /// Row i starts at `base + i * width` and stands for `plan.rows[i]` rows of the batch.
-  ///
-  /// - Returns: how many nodes are left; ``node(_:)`` tells which row holds each.
-  @discardableResult
-  public func merge(_ base: UnsafeMutablePointer<Double>, as plan: ReductionPlan) -> Int {
-    stack.removeAll(keepingCapacity: true)
-    stackRows.removeAll(keepingCapacity: true)
-    for item in plan.items.indices {
-      stack.append(item)
-      stackRows.append(plan.rows[item])
-      for _ in 0..<plan.mergesAfter[item] {
-        let right = stack.removeLast()
-        let rightRows = stackRows.removeLast()
-        let left = stack.count - 1
-        merge(
-          base + stack[left] * width, rows: stackRows[left], with: base + right * width,
-          rows: rightRows)
-        stackRows[left] += rightRows
-      }
-    }
-    return stack.count
+  /// Merges this replica's own slices, and copies the results to `target`, one row after another.
+  package func mergeOwn(into target: UnsafeMutablePointer<Double>) {
+    let count = merge(storage.base, as: slices.plan)
+    copyResults(count, of: storage.base, to: target)
   }
 
-  /// The row that holds node `index` after the last merge.
-  public func node(_ index: Int) -> Int { stack[index] }
-
-  /// Merges this replica's own slices, in place, and returns how many nodes are left.
-  @discardableResult
-  public func mergeOwn() -> Int {
-    merge(storage.base, as: slices.plan)
-  }
-
-  /// Merges this replica's own slices alone into ``whole``: of its rows, not of the batch.
-  func mergeOwnAlone() {
-    guard mergeOwn() > 0 else { return }
-    let first = row(node(0))
-    var rows = slices.plan.nodeRows[0]
-    for index in 1..<slices.plan.nodes {
-      let nodeRows = slices.plan.nodeRows[index]
-      merge(first, rows: rows, with: row(node(index)), rows: nodeRows)
-      rows += nodeRows
+  /// Merges this replica's own slices into ``whole``: over its rows, not those of other replicas.
+  package func mergeOwnIntoWhole() {
+    guard merge(storage.base, as: slices.plan) > 0 else { return }
+    let first = row(resultRow(0))
+    var rows = slices.plan.resultRows[0]
+    for index in 1..<slices.plan.resultCount {
+      let resultRows = slices.plan.resultRows[index]
+      merge(first, rows: rows, with: row(resultRow(index)), rows: resultRows)
+      rows += resultRows
     }
     whole.base.update(from: first, count: width)
   }
 
-  /// Begins with the slices and rows of other partials.
-  func begin(copying other: SlicePartials) {
-    begin(other.slices)
-    storage.base.update(from: other.storage.base, count: slices.plan.items.count * width)
+  /// Merges rows in any memory as `plan` defines, in place.
+  ///
+  /// Row i starts at `base + i * width` and stands for `plan.rows[i]` rows of the batch.
+  ///
+  /// - Returns: the number of results; ``resultRow(_:)`` is the row that holds each.
+  @discardableResult
+  package func merge(_ base: UnsafeMutablePointer<Double>, as plan: ReductionPlan) -> Int {
+    if rowAtPosition.count < plan.depth { rowAtPosition = Array(repeating: 0, count: plan.depth) }
+    plan.run(
+      push: { item, position in rowAtPosition[position] = item },
+      merge: { step in
+        merge(
+          base + rowAtPosition[step.position] * width, rows: step.leftRows,
+          with: base + rowAtPosition[step.position + 1] * width, rows: step.rightRows)
+      })
+    return plan.resultCount
+  }
+
+  /// The row that holds result `index` of the last merge.
+  package func resultRow(_ index: Int) -> Int { rowAtPosition[index] }
+
+  /// Copies the results of the last merge, whose rows begin at `base`, one after another to `target`.
+  ///
+  /// From the last one on, so that the rows may move up within the same memory.
+  package func copyResults(
+    _ count: Int, of base: UnsafePointer<Double>, to target: UnsafeMutablePointer<Double>
+  ) {
+    for index in (0..<count).reversed() {
+      (target + index * width).update(from: base + resultRow(index) * width, count: width)
+    }
   }
 
   /// Replaces the left row by the merge of both.
@@ -114,18 +116,18 @@ public final class SliceSums: SlicePartials {
   var isFinite: Bool { whole.elements.allSatisfy(\.isFinite) }
 }
 
-/// Mean and variance over the batch, feature by feature.
+/// Batch statistics, mean and variance, feature by feature.
 ///
-/// A row holds the means of all features over a slice, then their M2, the sums of squared
-/// deviations from the mean, each padded with zeros to a multiple of 16. Rows are merged by Chan's rule, which never subtracts large squares:
-/// Chan, Golub, LeVeque, "Updating Formulae and a Pairwise Algorithm for Computing Sample
-/// Variances", COMPSTAT 1982.
+/// A row holds the means of all features over a slice, then their M2, the sums of squared deviations
+/// from the mean, each padded with zeros to a multiple of 16. Rows are merged by Chan's rule, which
+/// never subtracts large squares: Chan, Golub, LeVeque, "Updating Formulae and a Pairwise Algorithm
+/// for Computing Sample Variances", COMPSTAT 1982.
 public final class SliceStatistics: SlicePartials {
-  /// How many features there are.
+  /// The number of features.
   public let features: Int
   private let stride: Int
 
-  /// Moments of `features` features.
+  /// Statistics of `features` features.
   public init(features: Int) {
     self.features = features
     stride = Vectors.padded(features)

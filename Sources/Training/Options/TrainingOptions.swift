@@ -1,187 +1,320 @@
 // SPDX-License-Identifier: Apache-2.0
 public import Coordination
 public import NeuralCore
+internal import RunRecords
 
-/// The functions that hidden layers can end in, by the names of the command line.
-public enum ActivationName: String, Codable, CaseIterable, Sendable {
-  /// The rectifier.
-  case relu
-  /// The logistic function.
-  case sigmoid
-  /// No function.
-  case identity
-
-  /// The function of that name.
-  public var function: any ActivationFunction {
-    switch self {
-    case .relu: Relu()
-    case .sigmoid: Sigmoid()
-    case .identity: Identity()
-    }
-  }
-}
-
-/// The losses, by the names of the command line.
-public enum LossName: String, Codable, CaseIterable, Sendable {
-  /// Cross-entropy of softmax, for classes.
-  case crossEntropy = "cross-entropy"
-  /// Mean squared error, for numbers, or for classes as one-hot rows.
-  case meanSquaredError = "mse"
-
-  /// The loss of that name.
-  public var function: any LossFunction {
-    switch self {
-    case .crossEntropy: CrossEntropy()
-    case .meanSquaredError: MeanSquaredError()
-    }
-  }
-}
-
-/// The optimizers, by the names of the command line.
-public enum OptimizerName: String, Codable, CaseIterable, Sendable {
-  /// Adam, or AdamW with weight decay.
-  case adam
-  /// Gradient descent, with momentum if wanted.
-  case sgd
-}
-
-/// The shapes of the learning rate, by the names of the command line.
-public enum ScheduleName: String, Codable, CaseIterable, Sendable {
-  /// It stays.
-  case constant
-  /// It falls in steps.
-  case step
-  /// It falls to zero along half a cosine wave.
-  case cosine
-}
-
-/// How inputs of layers are normalized, by the names of the command line.
-public enum BatchNormName: String, Codable, CaseIterable, Sendable {
-  /// Over the whole batch, on all ranks.
-  case synchronized
-  /// Over each rank's rows of the batch.
-  case local
-  /// Not at all.
-  case off
-}
-
-/// Which gradient goes back through batch norm, by the names of the command line.
-public enum BatchNormBackwardName: String, Codable, CaseIterable, Sendable {
-  /// The true one.
-  case exact
-  /// The one with statistics taken as constants.
-  case frozen
-}
-
-/// The checkpoint that training resumes from.
-public enum ResumeSource: Equatable, Sendable {
-  /// The newest intact checkpoint of the run, which continues in its directory.
-  case newest
-  /// The checkpoint in a file; the run has a directory of its own.
-  case file(String)
-
-  /// The source that a command line or a configuration file names: `newest`, or a file.
-  public init(_ text: String) { self = text == "newest" ? .newest : .file(text) }
-}
-
-/// Everything that can be chosen about a training run, with its defaults.
+/// Everything that can be configured about a training run, with the defaults.
+///
+/// A new option needs a property here and a row in the ``OptionSection`` that it belongs to. The rest
+/// follows from the row: the command-line flag and its help, the key in a configuration file,
+/// validation, `config.yaml`, and what a checkpoint and the other ranks must agree on.
 public struct TrainingOptions: Equatable, Sendable {
   /// The DATA argument.
   public var data = ""
-  /// The target columns of a table, by name or number; the last if empty.
+  /// Target columns of a table, by name or number; the last column if empty.
   public var targetColumns: [String] = []
-  /// The widths of the hidden layers.
-  public var layers = [256, 128]
-  /// What hidden layers end in.
-  public var activation = ActivationName.relu
-  /// What is minimized.
-  public var loss = LossName.crossEntropy
-  /// How gradients become new weights.
-  public var optimizer = OptimizerName.adam
-  /// The learning rate; nil for 1e-3 with Adam and 1e-2 with SGD.
-  public var learningRate: Double?
-  /// The batch size that the learning rate is meant for; it grows with the batch then.
-  public var scaleLearningRate: Int?
-  /// SGD's momentum.
-  public var momentum = 0.0
-  /// Whether momentum looks ahead.
-  public var nesterov = false
-  /// The decay of weights.
-  public var weightDecay = 0.0
-  /// Adam's decay of the first moment.
-  public var beta1 = 0.9
-  /// Adam's decay of the second moment.
-  public var beta2 = 0.999
-  /// The shape of the learning rate.
-  public var schedule = ScheduleName.constant
-  /// Over how many steps the learning rate rises first.
-  public var warmupSteps = 0
-  /// After how many steps the step schedule falls; nil for a third of all.
-  public var decayEvery: Int?
-  /// What the step schedule multiplies by.
-  public var decayFactor = 0.1
-  /// The greatest global gradient norm.
-  public var clipNorm: Double?
-  /// Rows in a global batch.
-  public var batch = 128
-  /// How often all rows are gone through; nil for 10 unless `steps` is set.
-  public var epochs: Int?
-  /// How many steps are done.
-  public var steps: Int?
-  /// Whether a short last batch is left out.
-  public var dropLast = false
-  /// The share of rows that is held out when the source holds none out itself.
+  /// Fraction of rows held out if the data have no test set.
   public var validationSplit = 0.2
-  /// The seed of all random numbers.
+  /// Rows per global batch.
+  public var batch = 128
+  /// Whether an incomplete last batch is dropped.
+  public var dropLast = false
+  /// Number of epochs; nil for ``defaultEpochs`` unless `steps` is set.
+  public var epochs: Int?
+  /// Number of steps; excludes `epochs`.
+  public var steps: Int?
+  /// Seed of all random numbers.
   public var seed: UInt64 = 0
-  /// Into how many slices a batch is cut; nil for one a rank.
+  /// Slices per global batch; nil for one per rank.
   public var slices: Int?
-  /// How inputs of layers are normalized.
+
+  /// Widths of the hidden layers.
+  public var layers = [256, 128]
+  /// Hidden-layer activation.
+  public var activation = ActivationName.relu
+  /// Loss function.
+  public var loss = LossName.crossEntropy
+  /// Mode of batch normalization.
   public var batchNorm = BatchNormName.synchronized
-  /// Which gradient goes back through batch norm.
+  /// Gradient through batch normalization.
   public var batchNormBackward = BatchNormBackwardName.exact
-  /// The share of the running statistics that a step keeps.
+  /// Fraction of the running statistics that a step keeps.
   public var batchNormMomentum = 0.9
-  /// What is added to variances under the root.
+  /// Added to variances in batch normalization.
   public var epsilon = 1e-5
-  /// How gradients are exchanged.
+
+  /// Optimizer.
+  public var optimizer = OptimizerName.adam
+  /// Learning rate; nil for 1e-3 with Adam and 1e-2 with SGD.
+  public var learningRate: Double?
+  /// Batch size that `learningRate` is meant for; the rate is scaled linearly to `batch`.
+  public var scaleLearningRate: Int?
+  /// Momentum of SGD.
+  public var momentum = 0.0
+  /// Whether momentum is Nesterov's.
+  public var nesterov = false
+  /// Weight decay.
+  public var weightDecay = 0.0
+  /// Decay rate of Adam's first moment.
+  public var beta1 = 0.9
+  /// Decay rate of Adam's second moment.
+  public var beta2 = 0.999
+  /// Learning-rate schedule.
+  public var schedule = ScheduleName.constant
+  /// Steps of linear warmup.
+  public var warmupSteps = 0
+  /// Steps between decays of the step schedule; nil for a third of all steps.
+  public var decayEvery: Int?
+  /// Factor of each decay of the step schedule.
+  public var decayFactor = 0.1
+  /// Maximum norm of the global gradient; nil for no clipping.
+  public var clipNorm: Double?
+
+  /// Gradient exchange.
   public var exchange = ExchangeOptions.Mode.sharded
-  /// How the parts of a gradient come to the rank that adds them up.
+  /// Communication pattern of the exchange.
   public var exchangeSchedule = ExchangeOptions.Schedule.auto
-  /// What ranks on one host exchange by.
+  /// Transport between ranks on one host.
   public var transport = ExchangeOptions.Transport.auto
-  /// About how many megabytes of gradients are sent at a time.
+  /// Approximate size of a gradient bucket in megabytes.
   public var bucketMegabytes = Double(ExchangeOptions.defaultBucketBytes) / 1_048_576
-  /// Whether ranks may differ in build and instruction set; the bits are not promised then.
+  /// Whether ranks may differ in build and instruction set; the bits are then not guaranteed.
   public var allowsMixedHardware = false
-  /// The run directory; nil for one named after time and data.
+
+  /// Run directory; nil for one named after time and data.
   public var run: String?
-  /// Whether a run directory that exists is replaced.
+  /// Whether an existing run directory is replaced.
   public var overwrite = false
-  /// The checkpoint that training resumes from.
+  /// The checkpoint that training resumes from; nil to start anew.
   public var resume: ResumeSource?
-  /// After how many steps a checkpoint is written, beside the first and the last step.
+  /// Steps between checkpoints; nil for the first and the last step only, which always have one.
   public var checkpointEvery: Int?
-  /// How many of the newest checkpoints are kept, beside the best one; nil for all.
+  /// Number of newest checkpoints kept besides the best one; nil for all.
   public var keep: Int?
-  /// Whether training stands still while a checkpoint is written.
+  /// Whether training pauses while a checkpoint is written.
   public var waitsForCheckpoints = false
-  /// After how many epochs the held-out rows are evaluated.
+
+  /// Epochs between evaluations on the held-out rows.
   public var evaluateEvery = 1
-  /// After how many steps a line of metrics is written.
+  /// Steps between metrics records.
   public var logEvery = 10
-  /// After how many steps the digest is computed and compared; nil for each logged step.
+  /// Steps between digests, which are compared over all ranks; nil for each logged step.
   public var digestEvery: Int?
-  /// Whether the run's first steps are recorded, phase by phase.
+  /// Whether the first steps are traced.
   public var trace = false
-  /// How many steps are recorded then.
+  /// Number of traced steps.
   public var traceSteps = 100
 
   /// The defaults.
   public init() {}
 
-  /// The defaults, to name one of them.
-  public static let defaults = TrainingOptions()
+  /// Number of epochs if neither `epochs` nor `steps` is set.
+  static let defaultEpochs = 10
+}
+
+// MARK: - Declarations
+
+/// A group of related options, under one title in the help.
+///
+/// Their order is that of `config.yaml` and of the help.
+package struct OptionSection: Sendable {
+  package let title: String
+  package let options: [OptionDeclaration]
+
+  private init(_ title: String, _ options: [OptionDeclaration]) {
+    self.title = title
+    self.options = options
+  }
+
+  package static let all = [data, network, optimizer, communication, runDirectory, logging]
+
+  package static let data = OptionSection(
+    "Data",
+    [
+      OptionDeclaration("data", \.data, "", isPositional: true),
+      OptionDeclaration(
+        "target", \.targetColumns,
+        "Target column of a table, by name or number; several separated by commas.",
+        unset: "last column"),
+      OptionDeclaration(
+        "validation-split", \.validationSplit,
+        "Fraction of rows to hold out for evaluation, unless the data have a test set.",
+        .fraction, affectsResult: .always),
+      OptionDeclaration(
+        "batch", \.batch, "Rows per global batch, over all ranks.", .from(1, to: 1 << 30),
+        affectsResult: .always),
+      OptionDeclaration(
+        "drop-last", \.dropLast, "Drop the last batch of an epoch if it is incomplete.",
+        affectsResult: .always),
+      OptionDeclaration(
+        "epochs", \.epochs, "Number of epochs.", .from(1, to: 1_000_000),
+        unset: "\(TrainingOptions.defaultEpochs)", affectsResult: .when { $0.steps == nil }),
+      OptionDeclaration(
+        "steps", \.steps, "Number of steps, instead of --epochs.", .atLeast(1),
+        affectsResult: .when { $0.steps != nil }),
+      OptionDeclaration("seed", \.seed, "Random seed.", affectsResult: .always),
+      OptionDeclaration(
+        "slices", \.slices,
+        """
+        Slices per global batch (micro-batches that fix the order of sums): the same number gives \
+        the same bits on any number of ranks.
+        """,
+        .from(1, to: 65536), unset: "number of ranks", affectsResult: .always),
+    ])
+
+  package static let network = OptionSection(
+    "Network",
+    [
+      OptionDeclaration(
+        "layers", \.layers, "Widths of the hidden layers, separated by commas; \"\" for none.",
+        .widths, affectsResult: .always),
+      OptionDeclaration(
+        "activation", \.activation, "Hidden-layer activation.", affectsResult: .always),
+      OptionDeclaration(
+        "loss", \.loss,
+        "Loss function; mse takes numeric targets, or classes as one-hot rows.",
+        affectsResult: .always),
+      OptionDeclaration(
+        "batch-norm", \.batchNorm,
+        "Batch normalization over the global batch, over each rank's rows, or off.",
+        affectsResult: .always),
+      OptionDeclaration(
+        "batch-norm-backward", \.batchNormBackward,
+        "Gradient through batch normalization: exact, or with the statistics as constants.",
+        affectsResult: .when(\.hasBatchNorm)),
+      OptionDeclaration(
+        "batch-norm-momentum", \.batchNormMomentum,
+        "Fraction of the running statistics that each step keeps.", .openFraction,
+        affectsResult: .when(\.hasBatchNorm)),
+      OptionDeclaration(
+        "epsilon", \.epsilon,
+        "Added to variances in batch normalization for numerical stability.", .positive,
+        affectsResult: .when(\.hasBatchNorm)),
+    ])
+
+  package static let optimizer = OptionSection(
+    "Optimizer",
+    [
+      OptionDeclaration("optimizer", \.optimizer, "Optimizer.", affectsResult: .always),
+      OptionDeclaration(
+        "learning-rate", \.learningRate, "Learning rate.", .positive,
+        unset: "1e-3 for adam, 1e-2 for sgd", affectsResult: .always),
+      OptionDeclaration(
+        "scale-learning-rate", \.scaleLearningRate,
+        "Scale the learning rate linearly: multiply it by --batch and divide it by this batch size.",
+        .atLeast(1), valueName: "batch"),
+      OptionDeclaration(
+        "momentum", \.momentum, "Momentum; requires --optimizer sgd.", .fraction,
+        affectsResult: .when { $0.optimizer == .sgd }),
+      OptionDeclaration(
+        "nesterov", \.nesterov, "Use Nesterov momentum; requires --momentum.",
+        affectsResult: .when { $0.optimizer == .sgd }),
+      OptionDeclaration(
+        "weight-decay", \.weightDecay,
+        "Weight decay: decoupled (AdamW) with adam, added to the gradient with sgd.", .nonnegative,
+        affectsResult: .always),
+      OptionDeclaration(
+        "beta1", \.beta1, "Decay rate of Adam's first moment.", .fraction,
+        affectsResult: .when { $0.optimizer == .adam }),
+      OptionDeclaration(
+        "beta2", \.beta2, "Decay rate of Adam's second moment.", .fraction,
+        affectsResult: .when { $0.optimizer == .adam }),
+      OptionDeclaration(
+        "schedule", \.schedule, "Learning-rate schedule.", affectsResult: .always),
+      OptionDeclaration(
+        "warmup-steps", \.warmupSteps, "Steps of linear learning-rate warmup.", .atLeast(0),
+        affectsResult: .always),
+      OptionDeclaration(
+        "decay-every", \.decayEvery, "Steps between decays; requires --schedule step.",
+        .atLeast(1), unset: "a third of all steps", affectsResult: .when { $0.schedule == .step }),
+      OptionDeclaration(
+        "decay-factor", \.decayFactor,
+        "Factor that each decay multiplies the learning rate by; requires --schedule step.",
+        .above(0, atMost: 1), affectsResult: .when { $0.schedule == .step }),
+      OptionDeclaration(
+        "clip-norm", \.clipNorm, "Maximum norm of the global gradient.", .positive,
+        unset: "none", affectsResult: .always),
+    ])
+
+  package static let communication = OptionSection(
+    "Communication",
+    [
+      OptionDeclaration(
+        "exchange", \.exchange,
+        "Gradient exchange: each rank updates a shard of the weights, or all of them."),
+      OptionDeclaration(
+        "exchange-schedule", \.exchangeSchedule,
+        """
+        Communication pattern: every rank with every other, recursive halving, or whichever is \
+        expected to be faster.
+        """),
+      OptionDeclaration(
+        "transport", \.transport,
+        """
+        Transport between ranks on one host: shared memory (auto), or MPI messages as between \
+        hosts.
+        """),
+      OptionDeclaration(
+        "bucket-mb", \.bucketMegabytes, "Size of a gradient bucket in megabytes.",
+        .above(0, atMost: 1024)),
+      OptionDeclaration(
+        "allow-mixed-hardware", \.allowsMixedHardware,
+        """
+        Warn instead of failing if hosts differ in build or instruction set; results may then \
+        differ in bits.
+        """),
+    ])
+
+  package static let runDirectory = OptionSection(
+    "Run directory and checkpoints",
+    [
+      OptionDeclaration(
+        "run", \.run, "Run directory.", unset: "runs/TIME-NAME", valueName: "folder",
+        isRecorded: false),
+      OptionDeclaration(
+        "overwrite", \.overwrite, "Replace an existing run directory.", isRecorded: false),
+      OptionDeclaration(
+        "resume", \.resume,
+        "Resume from the newest intact checkpoint of --run, or from a checkpoint file.",
+        valueName: "file", impliedValue: ResumeSource.newestName, isRecorded: false),
+      OptionDeclaration(
+        "checkpoint-every", \.checkpointEvery, "Steps between checkpoints.", .atLeast(1),
+        unset: "first and last step only"),
+      OptionDeclaration(
+        "keep", \.keep,
+        "Number of newest checkpoints to keep; the one with the lowest held-out loss is kept too.",
+        .atLeast(1), unset: "all"),
+      OptionDeclaration(
+        "wait-for-checkpoints", \.waitsForCheckpoints,
+        "Pause training while a checkpoint is written, which needs less memory.",
+        unset: "no, unless memory is short"),
+    ])
+
+  package static let logging = OptionSection(
+    "Evaluation and logging",
+    [
+      OptionDeclaration(
+        "evaluate-every", \.evaluateEvery, "Epochs between evaluations on the held-out rows.",
+        .atLeast(1)),
+      OptionDeclaration(
+        "log-every", \.logEvery, "Steps between metrics records.", .atLeast(1)),
+      OptionDeclaration(
+        "digest-every", \.digestEvery,
+        "Steps between digests of the weights, which are compared over all ranks.", .atLeast(1),
+        unset: "each logged step"),
+      OptionDeclaration(
+        "trace", \.trace,
+        "Write trace.json, a timeline of the first steps on every rank, for Perfetto."),
+      OptionDeclaration(
+        "trace-steps", \.traceSteps, "Number of steps that --trace records.",
+        .from(1, to: 100_000)),
+    ])
+}
+
+// MARK: - Derived values
+
+extension TrainingOptions {
+  fileprivate var hasBatchNorm: Bool { batchNorm != .off }
 
   /// The learning rate with its default and its scaling.
   public var resolvedLearningRate: Double {
@@ -192,15 +325,12 @@ public struct TrainingOptions: Equatable, Sendable {
   /// The learning rate with its default.
   var unscaledLearningRate: Double { learningRate ?? (optimizer == .adam ? 1e-3 : 1e-2) }
 
-  /// How often all rows are gone through unless options say otherwise.
-  static let defaultEpochs = 10
-
-  /// How many steps a run has.
+  /// The number of steps of a run.
   public func totalSteps(stepsPerEpoch: Int) -> Int {
     steps ?? (epochs ?? Self.defaultEpochs) * stepsPerEpoch
   }
 
-  /// The optimizer that these options ask for.
+  /// A new optimizer with these options.
   public var makeOptimizer: any Optimizer {
     switch optimizer {
     case .adam:
@@ -211,7 +341,7 @@ public struct TrainingOptions: Equatable, Sendable {
     }
   }
 
-  /// The learning rates that these options ask for, over a run of that many steps.
+  /// The learning rates of a run of that many steps.
   public func makeSchedule(totalSteps: Int) -> LearningRateSchedule {
     let shape: LearningRateSchedule.Shape =
       switch schedule {
