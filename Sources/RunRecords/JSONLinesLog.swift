@@ -86,7 +86,7 @@ extension JSONLinesLog {
         records.append(record)
       }
     } catch RunRecordError.readFailed(_, let reason) {
-      throw RunRecordError.missing("'\(path)' can't be read: \(reason)")
+      throw RunRecordError.missing("\(path): can't be read: \(reason)")
     }
     return records
   }
