@@ -45,7 +45,7 @@ struct ScaleTests {
     #expect(replaced.status == 0, "\(replaced.standardError)")
   }
 
-  @Test("launch/scale --weak grows the batch with the ranks, and then claims no equal bits")
+  @Test("launch/scale --weak grows the batch with the ranks, and doesn't compare results")
   func weak() throws {
     let result = try scale(
       ["--weak", "--sizes", "1,2", "--repeats", "1", "--output", output] + Self.training)

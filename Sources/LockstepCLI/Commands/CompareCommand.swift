@@ -124,6 +124,6 @@ private enum ConvergenceText {
   private static func cell(_ point: Convergence.Point?) -> String {
     guard let point else { return "-" }
     let loss = String(format: "%.4f", point.loss)
-    return point.accuracy.map { loss + String(format: "%8.2f %%", 100 * $0) } ?? loss
+    return point.accuracy.map { loss + String(format: "%7.2f %%", 100 * $0) } ?? loss
   }
 }
