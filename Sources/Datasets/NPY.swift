@@ -73,19 +73,28 @@ enum NPYPair {
       throw .malformed(
         array.path, "one-hot rows of \(width) classes, but the model has \(labels.count)")
     }
-    let cells = try array.floats().elements
+    let numbers = try array.floats()
     let indices = AlignedBuffer<Int32>(count: array.shape[0])
     for row in 0..<indices.count {
-      let line = cells[row * width..<(row + 1) * width]
-      guard line.count(where: { $0 == 0 }) == width - 1, let one = line.firstIndex(of: 1) else {
+      guard let place = oneHotPlace(numbers, row * width..<(row + 1) * width) else {
         throw .malformed(
           path: array.path, place: "row \(row)",
           problem: "not one-hot (a single 1 among zeros): save one column of classes, or use "
             + "--loss mse for \(width) columns of numbers")
       }
-      indices[row] = Int32(one - line.startIndex)
+      indices[row] = Int32(place)
     }
     return .classes(indices, labels: labels)
+  }
+
+  /// The place of the 1 among zeros, or nil if there is none or anything else.
+  private static func oneHotPlace(_ numbers: AlignedBuffer<Float>, _ cells: Range<Int>) -> Int? {
+    var place: Int?
+    for index in cells where numbers[index] != 0 {
+      guard numbers[index] == 1, place == nil else { return nil }
+      place = index - cells.lowerBound
+    }
+    return place
   }
 
   /// Labels in the spelling of the known ones, or in the shortest, if all are numbers: 1.0 is 1.
