@@ -24,7 +24,9 @@ struct NPYTests {
     return Array(values.elements)
   }
 
-  private static func encoded<T: FixedWidthInteger>(_ values: [T], bigEndian: Bool) -> [UInt8] {
+  private static func encoded<T: FixedWidthInteger & BitwiseCopyable>(
+    _ values: [T], bigEndian: Bool
+  ) -> [UInt8] {
     bytes(values.map { bigEndian ? $0.bigEndian : $0.littleEndian })
   }
 
@@ -48,7 +50,7 @@ struct NPYTests {
     let long: [Int64] = [.min, .max, 1 << 53 + 1, (1 << 60) + (1 << 36) + 1, 0, -3]
     let unsigned: [UInt64] = [.max, 1 << 63 + 1 << 39 + 1, 5, 0, 1, 2]
     let half: [Float16] = [0.1, -65504, 0x1p-24, 0, 1, 2]
-    let single: [Float] = [0.1, -1e38, 1e-45, 0, 1, 2]
+    let single: [Float] = [0.1, -1e38, .leastNonzeroMagnitude, 0, 1, 2]
     let double: [Double] = [0.1, 1e-50, 1 + 0x1p-24, 0, 1, 2]
     for isBig in [false, true] {
       let order = isBig ? ">" : "<"
