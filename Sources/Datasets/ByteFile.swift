@@ -19,6 +19,12 @@ enum ByteFile {
     return try decompress(bytes, path)
   }
 
+  /// The first `count` bytes of a file, or all if it is shorter; nil if it can't be read.
+  static func prefix(of path: String, count: Int) -> [UInt8]? {
+    guard let file = try? InputFile<DatasetError>(path: path) else { return nil }
+    return try? file.bytes(at: 0, count: min(count, file.size))
+  }
+
   /// Allocations up to this many bytes are not checked against the free memory.
   private static let alwaysGranted = 1 << 26
 

@@ -8,29 +8,42 @@ public enum DataSource: Hashable, Sendable {
   case idx(folder: String)
   /// A table of comma-separated values.
   case csv(path: String)
-  /// A matrix of features and its targets, each in a NumPy file.
-  case npy(features: String, targets: String)
+  /// A matrix of features and its targets, each in a NumPy file; no targets only where none are read.
+  case npy(features: String, targets: String?)
+  /// A file of NumPy arrays: features and targets, and optionally a test set.
+  case npz(path: String)
   /// Gaussian features with classes from a random linear teacher.
   case synthetic(rows: Int, features: Int, classes: Int, seed: UInt64)
 
-  /// Parses a DATA argument.
+  /// Parses a DATA argument; files of NumPy arrays are recognized by their content or their names.
   ///
   /// - Throws: ``DatasetError/usage(_:)`` if it has none of the known forms.
   public static func parse(_ argument: String) throws(DatasetError) -> DataSource {
     if argument == "digits" { return .digits }
     if argument.hasPrefix("synthetic:") { return try synthetic(argument) }
-    let parts = argument.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
-    if parts.count == 2 && parts.allSatisfy({ $0.hasSuffix(".npy") }) {
-      return .npy(features: parts[0], targets: parts[1])
-    }
+    if let arrays = numPy(argument) { return arrays }
     if argument.hasSuffix(".csv") || argument.hasSuffix(".csv.gz") { return .csv(path: argument) }
-    if argument.hasSuffix(".npy") {
-      throw .usage("\(argument): name two files, FEATURES.npy,TARGETS.npy")
-    }
     guard !argument.isEmpty else {
-      throw .usage("no data: name digits, a folder, a .csv file, two .npy files or synthetic:…")
+      throw .usage("no data: name digits, a folder, a .csv file, .npy or .npz files or synthetic:…")
     }
     return .idx(folder: argument)
+  }
+
+  /// A source of NumPy arrays, or nil if the argument names none.
+  private static func numPy(_ argument: String) -> DataSource? {
+    let magic = ByteFile.prefix(of: argument, count: NPYArray.magic.count)
+    if magic == NPYArray.magic { return .npy(features: argument, targets: nil) }
+    if magic?.starts(with: ByteFile.zipMagic) == true { return .npz(path: argument) }
+    let parts = argument.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
+    let arePairs =
+      parts.count == 2
+      && parts.allSatisfy { part in
+        part.hasSuffix(".npy")
+          || ByteFile.prefix(of: part, count: NPYArray.magic.count) == NPYArray.magic
+      }
+    if arePairs { return .npy(features: parts[0], targets: parts[1]) }
+    if argument.hasSuffix(".npy") { return .npy(features: argument, targets: nil) }
+    return argument.hasSuffix(".npz") ? .npz(path: argument) : nil
   }
 
   private static func synthetic(_ argument: String) throws(DatasetError) -> DataSource {

@@ -93,6 +93,8 @@ public final class Dataset: @unchecked Sendable {
       LoadedData(training: try CSVTable.load(path, options), heldOut: nil)
     case .npy(let features, let targets):
       LoadedData(training: try NPYPair.load(features, targets, options), heldOut: nil)
+    case .npz(let path):
+      try NPZFile.load(path, options)
     case .synthetic(let rows, let features, let classes, let seed):
       LoadedData(
         training: SyntheticData.make(rows: rows, features: features, classes: classes, seed: seed),

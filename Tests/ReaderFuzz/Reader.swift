@@ -8,7 +8,7 @@ import Training
 
 /// A reader of untrusted files, with its seed inputs.
 enum Reader: String, CaseIterable {
-  case safetensors, checkpoint, idx, csv, gzip, npy, yaml
+  case safetensors, checkpoint, idx, csv, gzip, npy, npz, yaml
 
   /// Valid inputs, from which others are mutated.
   var seeds: [[UInt8]] {
@@ -22,7 +22,12 @@ enum Reader: String, CaseIterable {
         Array("1,2\n3,4\n".utf8),
       ]
     case .gzip: [Samples.gzip]
-    case .npy: [Samples.npy("<f4", "(2, 2)", 16), Samples.npy("|u1", "(3,)", 3)]
+    case .npy:
+      [
+        Samples.npy("<f4", "(2, 2)", 16), Samples.npy("|u1", "(3,)", 3),
+        Samples.npy("<U1", "(2,)", 8), Samples.npy(">f2", "(2, 1, 2)", 8, fortran: true),
+      ]
+    case .npz: [Samples.npz(isDeflated: false), Samples.npz(isDeflated: true)]
     case .yaml:
       [
         Array("# run\ndata: digits\nbatch: 16\nlayers: [8, 9]\nloss: \"mse\"\nsteps: ~\n".utf8),
@@ -42,7 +47,13 @@ enum Reader: String, CaseIterable {
     case .idx: ["\u{8}\u{3}", "\u{0}\u{0}\u{0}\u{1}", "\u{7f}\u{7f}\u{7f}\u{7f}"]
     case .csv: [",", "\"", "\"\"", "\r\n", "\n", "nan", "1e999", "-", ",,,,"]
     case .gzip: ["\u{1f}", "\u{8}", "\u{0}\u{0}"]
-    case .npy: ["<f8", "|i1", "<i8", "True", "99999999999", "(", ")", ", ", "0", "descr"]
+    case .npy:
+      [
+        "<f8", "|i1", "<i8", "True", "99999999999", "(", ")", ", ", "0", "descr", "<U2", "|S1",
+        ">f2",
+      ]
+    case .npz:
+      ["PK\u{1}\u{2}", "PK\u{3}\u{4}", "PK\u{5}\u{6}", "x.npy", "\u{0}\u{0}", "\u{8}\u{0}"]
     case .yaml:
       [
         "[", "]", "{", "}", "- ", "? ", ": ", "&a ", "*a", "!!int ", "|\n", ">\n", "\"", "'",
@@ -72,6 +83,10 @@ enum Reader: String, CaseIterable {
         _ = try Dataset.load(
           .npy(features: path, targets: path), LoadOptions(targets: .numeric))
         _ = try Dataset.load(.npy(features: path, targets: folder.path + "/y.npy"))
+      case .npz:
+        let path = folder.write("x.npz", input)
+        _ = try Dataset.load(.npz(path: path), LoadOptions(targets: .numeric))
+        _ = try Dataset.load(.npz(path: path))
       case .yaml:
         var options = TrainingOptions()
         try options.read(configuration: input, path: "c.yaml")

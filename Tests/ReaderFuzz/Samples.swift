@@ -17,10 +17,46 @@ enum Samples {
     213, 49, 3, 178, 1, 102, 210, 215, 86, 18, 0, 0, 0,
   ]
 
-  static func npy(_ type: String, _ shape: String, _ bytes: Int) -> [UInt8] {
-    let header = "{'descr': '\(type)', 'fortran_order': False, 'shape': \(shape), }\n"
+  static func npy(
+    _ type: String, _ shape: String, _ bytes: Int, fortran: Bool = false
+  ) -> [UInt8] {
+    let order = fortran ? "True" : "False"
+    let header = "{'descr': '\(type)', 'fortran_order': \(order), 'shape': \(shape), }\n"
     return [0x93] + Array("NUMPY".utf8) + [1, 0, UInt8(header.utf8.count), 0] + Array(header.utf8)
       + (0..<bytes).map { UInt8($0 % 2) }
+  }
+
+  /// An NPZ file of two rows; deflated members are of one stored block.
+  static func npz(isDeflated: Bool) -> [UInt8] {
+    var (file, directory) = ([UInt8](), [UInt8]())
+    let arrays = [("x.npy", npy("<f4", "(2, 2)", 16)), ("y.npy", npy("|u1", "(2,)", 2))]
+    for (name, content) in arrays {
+      let length = number(content.count, 2)
+      let data =
+        isDeflated ? [1] + length + length.map { ~$0 } + content : content
+      let common =
+        [20, 0, 0, 0, isDeflated ? 8 : 0, 0, 0, 0, 0, 0] + number(Int(checksum(content)), 4)
+        + number(data.count, 4) + number(content.count, 4) + number(name.utf8.count, 2) + [0, 0]
+      directory +=
+        [0x50, 0x4B, 1, 2, 20, 0] + common + [UInt8](repeating: 0, count: 10)
+        + number(file.count, 4) + name.utf8
+      file += [0x50, 0x4B, 3, 4] + common + Array(name.utf8) + data
+    }
+    return file + directory + [0x50, 0x4B, 5, 6, 0, 0, 0, 0, 2, 0, 2, 0]
+      + number(directory.count, 4) + number(file.count, 4) + [0, 0]
+  }
+
+  private static func number(_ value: Int, _ size: Int) -> [UInt8] {
+    (0..<size).map { UInt8(truncatingIfNeeded: value >> (8 * $0)) }
+  }
+
+  /// The CRC-32 of ZIP files.
+  private static func checksum(_ bytes: [UInt8]) -> UInt32 {
+    ~bytes.reduce(UInt32.max) { sum, byte in
+      (0..<8).reduce(sum ^ UInt32(byte)) { value, _ in
+        value & 1 == 1 ? value >> 1 ^ 0xEDB8_8320 : value >> 1
+      }
+    }
   }
 
   /// A checkpoint of a network with one layer, written by a training run.

@@ -97,6 +97,7 @@ enum DataHelp {
       FOLDER                    MNIST-style IDX files, optionally gzipped
       FILE.csv, FILE.csv.gz     a table, with or without a header
       FEATURES.npy,TARGETS.npy  two NumPy arrays
+      FILE.npz                  NumPy arrays x and y, or x_train, y_train, x_test and y_test
       synthetic:ROWSxFEATURESxCLASSES[:SEED]
                                 Gaussian features, labeled by a random linear model
     """
