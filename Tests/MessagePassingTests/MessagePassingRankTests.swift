@@ -23,14 +23,14 @@ struct MessagePassingRankTests {
 
   @Test("a check of messages passes on 1 to 4 ranks", arguments: checks, [1, 2, 3, 4])
   func check(name: String, ranks: Int) throws {
-    let result = try mpirun(ranks: ranks, program, [name], timeout: 50)
+    let result = try mpirun(ranks: ranks, program, [name])
     #expect(result.status == 0, "\(result)")
     #expect(result.standardOutput.contains("passed: \(name) on \(ranks)\n"), "\(result)")
   }
 
   @Test("a check of messages passes in a process that mpirun did not start", arguments: checks)
   func checkAlone(name: String) throws {
-    let result = try run(program, [name], timeout: 50)
+    let result = try run(program, [name])
     #expect(result.status == 0, "\(result)")
     #expect(result.standardOutput == "passed: \(name) on 1\n", "\(result)")
   }
@@ -47,7 +47,7 @@ struct MessagePassingRankTests {
       ("abort", 75, ""),
     ] as [(String, Int32, String)], [1, 3])
   func fatal(check: (name: String, status: Int32, message: String), ranks: Int) throws {
-    let result = try mpirun(ranks: ranks, program, [check.name], timeout: 50)
+    let result = try mpirun(ranks: ranks, program, [check.name])
     #expect(result.status == check.status, "\(result)")
     #expect(!result.standardOutput.contains("passed"), "\(result)")
     if !check.message.isEmpty {
@@ -58,7 +58,7 @@ struct MessagePassingRankTests {
 
   @Test("a wait abandoned by its observer throws the observer's error", arguments: [1, 3])
   func abandoned(ranks: Int) throws {
-    let result = try mpirun(ranks: ranks, program, ["abandoned-wait"], timeout: 50)
+    let result = try mpirun(ranks: ranks, program, ["abandoned-wait"])
     #expect(result.status == 3, "\(result)")
     #expect(result.standardOutput.contains("passed: abandoned-wait on \(ranks)\n"), "\(result)")
     #expect(!result.standardError.contains("dropped"), "\(result)")
@@ -72,7 +72,7 @@ struct MessagePassingRankTests {
       ["SLURM_STEP_NUM_TASKS": "4", "SLURM_STEP_ID": "0", "SLURM_PROCID": "1"],
     ])
   func wrongLauncher(variables: [String: String]) throws {
-    let result = try run(program, ["environment"], environment: variables, timeout: 50)
+    let result = try run(program, ["environment"], environment: variables)
     #expect(result.status == 1)
     let variable = try #require(variables.first { $0.value == "4" }?.key)
     #expect(result.standardError.contains("the launcher started 4 processes (\(variable))"))
