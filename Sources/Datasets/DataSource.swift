@@ -4,7 +4,7 @@
 public enum DataSource: Hashable, Sendable {
   /// The 1,797 embedded handwritten digits of 8 x 8 pixels.
   case digits
-  /// A folder of MNIST-style IDX files.
+  /// A folder of MNIST-style IDX files, searched one level down if it has none itself.
   case idx(folder: String)
   /// A table of comma-separated values.
   case csv(path: String)
@@ -71,9 +71,10 @@ public struct LoadOptions: Hashable, Sendable {
     case classes
     /// One or more numbers per row; sources that have only classes give classes.
     case numeric
-    /// None: every column is a feature.
+    /// None: every column is a feature. Of a folder only the rows to predict are loaded: the test
+    /// images if it has any.
     case absent
-    /// Present, but not read.
+    /// Present, but not read; of a folder as `absent`.
     case ignored
   }
 

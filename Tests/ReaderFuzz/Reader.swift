@@ -15,7 +15,12 @@ enum Reader: String, CaseIterable {
     switch self {
     case .safetensors: [Samples.safetensors]
     case .checkpoint: [Samples.checkpoint]
-    case .idx: [Samples.idx, [0, 0, 8, 1, 0, 0, 0, 2, 5, 6]]
+    case .idx:
+      [
+        Samples.idx, [0, 0, 8, 1, 0, 0, 0, 3, 5, 6, 5], Samples.idx(type: 0x0D, [3, 1], size: 4),
+        Samples.idx(type: 0x0E, [3, 2], size: 8), Samples.idx(type: 0x0B, [3, 1, 2], size: 2),
+        Samples.idx(type: 0x0C, [3, 8], size: 4),
+      ]
     case .csv:
       [
         Array("a,\"b\"\"c\",d\r\n1,2.5,x\r\n-3e2,4,\"y\"\r\n5,6,x\r\n".utf8),
@@ -44,7 +49,11 @@ enum Reader: String, CaseIterable {
         "99999999999999999999", "9223372036854775807", "-1", "\"", "{", "}", "[", "]", ",", ":",
         "\\ud800", "\\u0000", "0", "1e3", "null", "__metadata__", "F16", "[[[[", "16777216",
       ]
-    case .idx: ["\u{8}\u{3}", "\u{0}\u{0}\u{0}\u{1}", "\u{7f}\u{7f}\u{7f}\u{7f}"]
+    case .idx:
+      [
+        "\u{8}\u{3}", "\u{c}\u{2}", "\u{e}\u{2}", "\u{0}\u{0}\u{0}\u{1}",
+        "\u{7f}\u{7f}\u{7f}\u{7f}",
+      ]
     case .csv: [",", "\"", "\"\"", "\r\n", "\n", "nan", "1e999", "-", ",,,,"]
     case .gzip: ["\u{1f}", "\u{8}", "\u{0}\u{0}"]
     case .npy:
@@ -75,7 +84,10 @@ enum Reader: String, CaseIterable {
         _ = try LoadedModel(path: path)
       case .idx:
         _ = folder.write("train-images-idx3-ubyte", input)
-        _ = try Dataset.load(.idx(folder: folder.path))
+        _ = folder.write("labels/train-labels-idx1-ubyte", input)
+        let asImages = try? Dataset.load(.idx(folder: folder.path))
+        let asLabels = try? Dataset.load(.idx(folder: folder.path + "/labels"))
+        return asImages != nil || asLabels != nil
       case .csv: _ = try Dataset.load(.csv(path: folder.write("t.csv", input)))
       case .gzip: _ = try Dataset.load(.csv(path: folder.write("z.csv.gz", input)))
       case .npy:
@@ -112,7 +124,9 @@ final class Folder {
   init() throws {
     let base = FileManager.default.fileExists(atPath: "/dev/shm") ? "/dev/shm" : "/tmp"
     path = "\(base)/lockstep-fuzz-\(getpid())"
-    try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+    try FileManager.default.createDirectory(
+      atPath: path + "/labels", withIntermediateDirectories: true)
+    _ = write("labels/train-images-idx3-ubyte", Samples.idx)
     _ = write("train-labels-idx1-ubyte", [0, 0, 8, 1, 0, 0, 0, 3, 0, 1, 0])
     _ = write("y.npy", Samples.npy("|u1", "(2,)", 2))
   }

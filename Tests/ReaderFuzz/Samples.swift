@@ -11,6 +11,13 @@ enum Samples {
     #"{"__metadata__":{"a":"b\u00e9"},"x":{"dtype":"F32","shape":[1,2],"data_offsets":[0,8]},"#
       + #""y":{"dtype":"F32","shape":[],"data_offsets":[8,12]}}"#, data: 12)
   static let idx: [UInt8] = [0, 0, 8, 3, 0, 0, 0, 3, 0, 0, 0, 1, 0, 0, 0, 2, 1, 2, 3, 4, 5, 6]
+  /// An IDX file whose elements have a last byte of 0 or 1, and are 0 otherwise.
+  static func idx(type: UInt8, _ shape: [UInt8], size: Int) -> [UInt8] {
+    let count = shape.reduce(1) { $0 * Int($1) }
+    return [0, 0, type, UInt8(shape.count)] + shape.flatMap { [0, 0, 0, $0] }
+      + (0..<count).flatMap { [UInt8](repeating: 0, count: size - 1) + [UInt8($0 % 8 % 2)] }
+  }
+
   /// "1,2,x\n3,4,y\n5,6,x\n", compressed by gzip.
   static let gzip: [UInt8] = [
     31, 139, 8, 0, 0, 0, 0, 0, 2, 255, 51, 212, 49, 210, 169, 224, 50, 214, 49, 209, 169, 228, 50,

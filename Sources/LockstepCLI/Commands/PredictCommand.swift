@@ -19,7 +19,11 @@ struct PredictCommand: ParsableCommand {
   @Argument(help: "A checkpoint file, or a run directory for its newest intact checkpoint.")
   var model: String
 
-  @Argument(help: "Rows to predict. A target column of a table is ignored; it may be missing.")
+  @Argument(
+    help: """
+      Rows to predict: of a folder the test images if it has any. Labels and the target column of a \
+      table are ignored; they may be missing.
+      """)
   var data: String
 
   @Option(
