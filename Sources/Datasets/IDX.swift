@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import Failures
 internal import Files
 internal import NeuralCore
 
@@ -25,8 +26,8 @@ enum IDXFolder {
   }
 
   private static func imagesToPredict(_ files: IDXFolderFiles) throws(DatasetError) -> Dataset {
-    let testing = try files.path(.test, .images)
-    guard let path = try testing ?? files.path(.training, .images) else {
+    let training = try files.path(.training, .images)
+    guard let path = try files.path(.test, .images) ?? training else {
       throw files.nothingFound
     }
     let images = try IDXImages(path, labels: nil)
