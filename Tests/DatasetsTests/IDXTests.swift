@@ -32,7 +32,7 @@ struct IDXTests {
     refusal(.idx(folder: folder.path), options)?.description ?? ""
   }
 
-  private static func bigEndian<T: FixedWidthInteger>(_ values: [T]) -> [UInt8] {
+  private static func bigEndian<T: FixedWidthInteger & BitwiseCopyable>(_ values: [T]) -> [UInt8] {
     bytes(values.map(\.bigEndian))
   }
 
