@@ -32,13 +32,17 @@ struct IDXTests {
     refusal(.idx(folder: folder.path), options)?.description ?? ""
   }
 
-  private static func bigEndian<T: FixedWidthInteger>(_ values: [T]) -> [UInt8] {
+  private static func bigEndian<T: FixedWidthInteger & BitwiseCopyable>(_ values: [T]) -> [UInt8] {
     bytes(values.map(\.bigEndian))
   }
 
   private static func classes(_ data: Dataset) -> [Int32] {
     guard case .classes(let indices, _) = data.targets else { return [] }
     return Array(indices.elements)
+  }
+
+  private static func features(_ data: Dataset) -> [Float] {
+    withExtendedLifetime(data) { Array(data.features.elements) }
   }
 
   // MARK: Types
@@ -68,7 +72,7 @@ struct IDXTests {
       try folder.write("train-images-idx3-ubyte", idx(shape, elements, type: type))
       let data = try load().training
       #expect(data.rows == 3 && data.columns == 2)
-      #expect(Array(data.features.elements) == features)
+      #expect(Self.features(data) == features)
     }
   }
 
@@ -169,7 +173,7 @@ struct IDXTests {
     try folder.makeFolder(names[0])
     try write("._" + names[2], names[0] + ".md5", "train-images.png", "readme-images")
     let data = try load()
-    #expect(Array(data.training.features.elements) == Self.pixels)
+    #expect(Self.features(data.training) == Self.pixels)
     #expect(data.training.labels == ["2", "7"])
     #expect(try #require(data.heldOut).contentHash == data.training.contentHash)
   }
@@ -179,7 +183,7 @@ struct IDXTests {
     try write("train-images-idx3-ubyte", "train-labels-idx1-ubyte")
     try folder.write("train-images-idx3-ubyte.gz", "no gzip file")
     try folder.write("train-images.idx3-ubyte", "no IDX file")
-    #expect(try Array(load().training.features.elements) == Self.pixels)
+    #expect(try Self.features(load().training) == Self.pixels)
   }
 
   @Test(
@@ -237,7 +241,7 @@ struct IDXTests {
   func unlabeled() throws {
     try write("t10k-images-idx3-ubyte")
     let data = try load("", Self.predicting)
-    #expect(Array(data.training.features.elements) == Self.pixels)
+    #expect(Self.features(data.training) == Self.pixels)
     #expect(data.training.outputs == 0 && data.heldOut == nil)
     let error = refusal(.idx(folder: folder.path))
     #expect(error?.exitStatus == .missingInput)
@@ -253,7 +257,7 @@ struct IDXTests {
     try folder.write("t10k-images-idx3-ubyte", idx([1, 2], [255, 0]))
     for targets in [LoadOptions.TargetKind.absent, .ignored] {
       let data = try load("", LoadOptions(targets: targets))
-      #expect(Array(data.training.features.elements) == [1, 0])
+      #expect(Self.features(data.training) == [1, 0])
       #expect(data.heldOut == nil)
     }
   }

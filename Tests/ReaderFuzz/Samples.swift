@@ -13,9 +13,13 @@ enum Samples {
   static let idx: [UInt8] = [0, 0, 8, 3, 0, 0, 0, 3, 0, 0, 0, 1, 0, 0, 0, 2, 1, 2, 3, 4, 5, 6]
   /// An IDX file whose elements have a last byte of 0 or 1, and are 0 otherwise.
   static func idx(type: UInt8, _ shape: [UInt8], size: Int) -> [UInt8] {
-    let count = shape.reduce(1) { $0 * Int($1) }
-    return [0, 0, type, UInt8(shape.count)] + shape.flatMap { [0, 0, 0, $0] }
-      + (0..<count).flatMap { [UInt8](repeating: 0, count: size - 1) + [UInt8($0 % 8 % 2)] }
+    let extents: [UInt8] = shape.flatMap { [0, 0, 0, $0] }
+    var file: [UInt8] = [0, 0, type, UInt8(shape.count)] + extents
+    for index in 0..<shape.reduce(1, { $0 * Int($1) }) {
+      file += [UInt8](repeating: 0, count: size - 1)
+      file.append(UInt8(index % 3 % 2))
+    }
+    return file
   }
 
   /// "1,2,x\n3,4,y\n5,6,x\n", compressed by gzip.
