@@ -17,7 +17,7 @@ struct RestartTests {
     "A run that loses ranks and restarts on 4, 3, 2 and 1 ranks ends with the same bytes"
   )
   func ranks() throws {
-    let result = try Self.chaos(["--losses", "4", "--steps", "600"])
+    let result = try Self.chaos(["--losses", "4", "--steps", "1500"])
     #expect(result.status == 0, "\(result.standardOutput)\(result.standardError)")
     #expect(result.standardOutput.contains("same bytes after 4 losses"))
   }
@@ -27,7 +27,7 @@ struct RestartTests {
     .enabled(if: canMakeHosts, "needs root, iproute2, openssh-server and network namespaces"))
   func hosts() throws {
     // The first loss is a link, which takes 25 seconds to be noticed.
-    let result = try Self.chaos(["--losses", "3", "--steps", "500", "--hosts", "2"])
+    let result = try Self.chaos(["--losses", "3", "--steps", "1500", "--hosts", "2"])
     #expect(result.status == 0, "\(result.standardOutput)\(result.standardError)")
     #expect(result.standardOutput.contains("same bytes after 3 losses"))
   }
