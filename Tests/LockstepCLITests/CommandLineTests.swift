@@ -209,6 +209,9 @@ struct CommandLineTests {
         ["train", "digits", "--n_jobs", "4"],
         "--n_jobs; the launcher sets the number of ranks: launch/run -n N"
       ),
+      (
+        ["train", "digits", "-n", "4"], "-n; the launcher sets the number of ranks: launch/run -n N"
+      ),
       (["train", "digits", "--xyz"], "--xyz; see lockstep train --help"),
       (["bench", "--batch_size", "64"], "--batch_size; did you mean --batch?"),
       (["bench", "--lr", "0.1"], "--lr; see lockstep bench --help"),
@@ -239,6 +242,10 @@ struct CommandLineTests {
       "loss: cross-entropy", "nesterov: true", "trace: false", "momentum: 0.5", "optimizer: sgd",
       "activation: relu", "exchange: all-reduce",
     ] { #expect(text.contains("\n\(line)\n"), "\(line) in \(text)") }
+    let plan = try lockstep(
+      "plan", "--step-seconds", "0.1", "--latency-us", "10", "--bandwidth-mbit", "1000",
+      "--exchange-schedule", "HALVING")
+    #expect(plan.status == 0, "\(plan.standardError)")
   }
 
   @Test("An existing run directory is left untouched")

@@ -60,7 +60,7 @@ package enum UnknownOption {
       "the launcher sets the number of ranks: launch/run -n N",
       [
         "num_workers", "workers", "nproc", "nproc_per_node", "np", "num_proc", "world_size",
-        "gpus", "num_gpus", "devices", "n_jobs",
+        "gpus", "num_gpus", "devices", "n_jobs", "n", "ranks", "num_ranks",
       ]
     ),
     (
