@@ -3,6 +3,8 @@ import ArgumentParser
 import Failures
 import Foundation
 import MessagePassing
+import RunRecords
+import Training
 
 /// The program: parses arguments, and runs a command on all ranks.
 @main
@@ -41,14 +43,37 @@ struct Lockstep: ParsableCommand {
       Terminal.write(fullMessage(for: error) + "\n", to: .standardOutput)
       Foundation.exit(0)
     }
-    let line = message(for: error).split(separator: "\n").first.map(String.init)
-    let command = CommandLine.arguments.dropFirst().first { first in
-      configuration.subcommands.contains { $0.configuration.commandName == first }
-    }
-    let help = ["lockstep", command, "--help"].compactMap { $0 }.joined(separator: " ")
-    Terminal.write(
-      "lockstep: \(line ?? "invalid arguments"); see \(help)\n", to: .standardError)
+    Terminal.write("lockstep: \(line(for: error))\n", to: .standardError)
     Foundation.exit(code == .validationFailure ? 64 : code.rawValue)
+  }
+
+  /// What is wrong with the arguments, and what to do about it.
+  private static func line(for error: any Error) -> String {
+    let message = message(for: error).split(separator: "\n").first ?? "invalid arguments"
+    let command = CommandLine.arguments.dropFirst().lazy.compactMap { argument in
+      configuration.subcommands.first { $0.configuration.commandName == argument }
+    }.first
+    let names = ["lockstep", command?.configuration.commandName, "--help"]
+    let help = "see \(names.compactMap { $0 }.joined(separator: " "))"
+    // The parser throws an error of a private type; its message starts with the quoted option.
+    let parts = message.split(separator: "'")
+    guard parts.first == "Unknown option ", parts.count > 1 else { return "\(message); \(help)" }
+    let hint = UnknownOption.hint(
+      String(parts[1].drop { $0 == "-" }), among: optionNames(of: command ?? Self.self),
+      dashes: "--")
+    return "unknown option \(ConfigurationValue.oneLine(String(parts[1]))); \(hint ?? help)"
+  }
+
+  /// The options of a command, as its help lists them, without their dashes.
+  private static func optionNames(of command: any ParsableCommand.Type) -> [String] {
+    helpMessage(for: command, columns: 200).split(separator: "\n")
+      .filter { $0.hasPrefix("  -") }
+      .flatMap { line in
+        let label = line.dropFirst(2)
+        return label[..<(label.firstRange(of: "  ")?.lowerBound ?? label.endIndex)]
+          .split { " ,/".contains($0) }
+      }
+      .filter { $0.hasPrefix("--") }.map { String($0.dropFirst(2)) }
   }
 }
 

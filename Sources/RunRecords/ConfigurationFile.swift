@@ -49,10 +49,13 @@ public enum ConfigurationFile {
   /// - Throws: ``RunRecordError/badConfiguration(_:)`` with file and line if the bytes are not a YAML
   ///   mapping or exceed the limits.
   package static func entries(of bytes: [UInt8], path: String) throws(RunRecordError) -> [Entry] {
-    guard bytes.count <= maximumSize, let text = String(validating: bytes, as: UTF8.self) else {
+    let byteOrderMark = "\u{FEFF}".utf8
+    let content =
+      bytes.starts(with: byteOrderMark) ? bytes.dropFirst(byteOrderMark.count) : bytes[...]
+    guard bytes.count <= maximumSize, let text = String(validating: content, as: UTF8.self) else {
       throw .badConfiguration("\(path): not UTF-8 text")
     }
-    try checkLimits(bytes, path: path)
+    try checkLimits(content, path: path)
     let root = try compose(text, path: path)
     guard let root, root.scalar?.string.isEmpty != true else { return [] }
     guard let mapping = root.mapping else {
@@ -110,7 +113,7 @@ public enum ConfigurationFile {
   ///
   /// Aliases let a short text expand exponentially; deep nesting exhausts the stack. Anything that
   /// looks like either is rejected wherever it appears; in double quotes `*` can be written `\x2A`.
-  private static func checkLimits(_ bytes: [UInt8], path: String) throws(RunRecordError) {
+  private static func checkLimits(_ bytes: ArraySlice<UInt8>, path: String) throws(RunRecordError) {
     var brackets = 0
     for (number, line) in bytes.split(separator: 0x0A, omittingEmptySubsequences: false)
       .enumerated()

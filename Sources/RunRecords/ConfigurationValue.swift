@@ -174,9 +174,16 @@ extension Bool: OptionValue {
   package static var expectation: String { "true or false" }
   package init?(_ value: ConfigurationValue) {
     guard case .plain(let text) = value else { return nil }
-    self.init(text)
+    self.init(commandLine: text)
   }
-  package init?(commandLine text: String) { self.init(text) }
+  /// Reads `true` or `false`, or one of the other words that YAML 1.1 has for them.
+  package init?(commandLine text: String) {
+    switch text.lowercased() {
+    case "true", "yes", "on": self = true
+    case "false", "no", "off": self = false
+    default: return nil
+    }
+  }
   package var configured: ConfigurationValue { .plain("\(self)") }
 }
 
@@ -247,7 +254,9 @@ extension Array: OptionValue where Element: OptionValue {
   package var configured: ConfigurationValue { .list(map(\.configured)) }
 }
 
-/// An option that is one of a few words.
+/// An option that is one of a few words, which are lowercase and hyphenated.
+///
+/// It is read in any case and with `_` for `-`.
 package protocol WordOption: OptionValue, CaseIterable, RawRepresentable where RawValue == String {}
 
 extension WordOption {
@@ -255,8 +264,10 @@ extension WordOption {
   package static var choices: [String] { allCases.map(\.rawValue) }
   package init?(_ value: ConfigurationValue) {
     guard let text = value.text else { return nil }
-    self.init(rawValue: text)
+    self.init(commandLine: text)
   }
-  package init?(commandLine text: String) { self.init(rawValue: text) }
+  package init?(commandLine text: String) {
+    self.init(rawValue: text.lowercased().replacing("_", with: "-"))
+  }
   package var configured: ConfigurationValue { .quoted(rawValue) }
 }

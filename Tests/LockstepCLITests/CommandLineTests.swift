@@ -103,10 +103,24 @@ struct CommandLineTests {
   @Test(
     "Every mistake ends in one line and its exit status without a run directory, on 1 and 2 ranks",
     arguments: [
-      (["train", "digits", "--frobnicate"], Int32(64), "Unknown option '--frobnicate'"),
+      (
+        ["train", "digits", "--frobnicate"], Int32(64),
+        "lockstep: unknown option --frobnicate; see lockstep train --help\n"
+      ),
       (["train"], 64, "Missing expected argument '<data>'"),
       (["train", "digits", "--batch", "zero"], 64, "--batch zero: must be an integer"),
-      (["train", "digits", "--batc", "8"], 64, "Unknown option '--batc'. Did you mean '--batch'?"),
+      (
+        ["train", "digits", "--batc", "8"], 64,
+        "lockstep: unknown option --batc; did you mean --batch?\n"
+      ),
+      (
+        ["train", "--lr", "0.1", "digits"], 64, "unknown option --lr; did you mean --learning-rate?"
+      ),
+      (
+        ["train", "digits", "--dropout=0.5"], 64,
+        "lockstep: unknown option --dropout; dropout is not supported yet\n"
+      ),
+      (["train", "--config", "lr.yaml"], 78, "lr.yaml, line 2: unknown option LR; did you mean"),
       (["train", "digits", "--batch"], 64, "Missing value for '--batch <batch>'"),
       (["train", "digits", "--drop-last=3"], 64, "'--drop-last' does not take any value"),
       (
@@ -152,6 +166,7 @@ struct CommandLineTests {
     try Data([0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3, 0x4b]).write(
       to: URL(fileURLWithPath: "\(lockstep.folder)/cut.csv.gz"))
     try lockstep.write("wrong.yaml", "data: digits\nbatsh: 16\n")
+    try lockstep.write("lr.yaml", "\u{FEFF}data: digits\r\nLR: 0.1\r\n")
     try lockstep.write("type.yaml", "batch: many\n")
     try lockstep.write("nodata.yaml", "batch: 16\n")
     let before = lockstep.files
@@ -168,6 +183,69 @@ struct CommandLineTests {
       #expect(result.standardOutput.isEmpty)
     }
     #expect(lockstep.files == before)
+  }
+
+  @Test(
+    "An option of another library is refused with the option that was meant, or why there is none",
+    arguments: [
+      (["train", "digits", "--lr=0.1"], "--lr; did you mean --learning-rate?"),
+      (["train", "digits", "-lr", "0.1"], "-lr; did you mean --learning-rate?"),
+      (["train", "digits", "--batch_size", "64"], "--batch_size; did you mean --batch?"),
+      (["train", "digits", "--Batch=64"], "--Batch; did you mean --batch?"),
+      (["train", "digits", "--DROP_LAST"], "--DROP_LAST; did you mean --drop-last?"),
+      (["train", "digits", "--no_nesterov"], "--no_nesterov; did you mean --no-nesterov?"),
+      (
+        ["train", "digits", "--Hidden-Layer-Sizes", "8"],
+        "--Hidden-Layer-Sizes; did you mean --layers?"
+      ),
+      (["train", "digits", "--max_iter", "8"], "--max_iter; did you mean --steps?"),
+      (["train", "digits", "--output_dir", "r"], "--output_dir; did you mean --run?"),
+      (["train", "digits", "--random_state", "1"], "--random_state; did you mean --seed?"),
+      (["train", "digits", "--quite"], "--quite; did you mean --quiet?"),
+      (["train", "digits", "--patience", "3"], "--patience; early stopping is not supported yet"),
+      (["train", "digits", "--fp16"], "--fp16; mixed precision is not supported yet"),
+      (["train", "digits", "--device", "cpu"], "--device; training runs on CPUs only"),
+      (
+        ["train", "digits", "--n_jobs", "4"],
+        "--n_jobs; the launcher sets the number of ranks: launch/run -n N"
+      ),
+      (
+        ["train", "digits", "-n", "4"], "-n; the launcher sets the number of ranks: launch/run -n N"
+      ),
+      (["train", "digits", "--xyz"], "--xyz; see lockstep train --help"),
+      (["bench", "--batch_size", "64"], "--batch_size; did you mean --batch?"),
+      (["bench", "--lr", "0.1"], "--lr; see lockstep bench --help"),
+      (["evaluate", "r", "digits", "--label", "y"], "--label; did you mean --target?"),
+      (["predict", "r", "digits", "--outptu", "p"], "--outptu; did you mean --output?"),
+      (["--frobnicate"], "--frobnicate; see lockstep --help"),
+    ])
+  func habits(arguments: [String], message: String) throws {
+    let binary = try productURL(named: "lockstep").path
+    let result = try run(binary, arguments, currentDirectory: lockstep.folder, timeout: 60)
+    #expect(result.status == 64)
+    #expect(result.standardError == "lockstep: unknown option \(message)\n")
+    #expect(result.standardOutput.isEmpty && lockstep.files.isEmpty)
+  }
+
+  @Test("Words are read in any case and recorded in their canonical form")
+  func words() throws {
+    try lockstep.write(
+      "c.yaml",
+      "\u{FEFF}data: digits\r\n"
+        + "loss: Cross_Entropy\r\nnesterov: Yes\r\ntrace: False\r\nmomentum: .5\r\n")
+    let result = try lockstep(
+      "train", "--config", "c.yaml", "--optimizer", "SGD", "--activation", "ReLU", "--exchange",
+      "All_Reduce", "--steps", "1", "--layers", "4", "--run", "r", "--quiet")
+    #expect(result.status == 0, "\(result.standardError)")
+    let text = try String(contentsOfFile: "\(lockstep.folder)/r/config.yaml", encoding: .utf8)
+    for line in [
+      "loss: cross-entropy", "nesterov: true", "trace: false", "momentum: 0.5", "optimizer: sgd",
+      "activation: relu", "exchange: all-reduce",
+    ] { #expect(text.contains("\n\(line)\n"), "\(line) in \(text)") }
+    let plan = try lockstep(
+      "plan", "--step-seconds", "0.1", "--latency-us", "10", "--bandwidth-mbit", "1000",
+      "--exchange-schedule", "HALVING")
+    #expect(plan.status == 0, "\(plan.standardError)")
   }
 
   @Test("An existing run directory is left untouched")

@@ -36,6 +36,7 @@ enum Reader: String, CaseIterable {
     case .yaml:
       [
         Array("# run\ndata: digits\nbatch: 16\nlayers: [8, 9]\nloss: \"mse\"\nsteps: ~\n".utf8),
+        Array("\u{FEFF}lr: 1\r\nnesterov: Yes\r\nloss: Cross_Entropy\r\n".utf8),
         Array("{a: !!str b, ? [c] : d}\n--- |\n x\n".utf8),
       ]
     }
@@ -67,6 +68,7 @@ enum Reader: String, CaseIterable {
       [
         "[", "]", "{", "}", "- ", "? ", ": ", "&a ", "*a", "!!int ", "|\n", ">\n", "\"", "'",
         "---\n", "...\n", "%YAML 1.1\n", "\\x2A", "\t", "batch: ", "null", "<<: ", "\u{85}",
+        "\u{FEFF}", "\r\n", "batch_size: ", "True",
       ]
     }
   }

@@ -166,6 +166,40 @@ struct ConfigurationTests {
     }
   }
 
+  @Test("A configuration file may have a byte order mark, carriage returns, and words in any case")
+  func spellings() throws {
+    for text in ["true", "True", "TRUE", "yes", "Yes", "YES", "on", "On"] {
+      #expect(try read("nesterov: \(text)").nesterov, "\(text)")
+    }
+    for text in ["false", "False", "FALSE", "no", "No", "NO", "off", "Off"] {
+      var options = TrainingOptions()
+      options.nesterov = true
+      try options.read(configuration: Array("nesterov: \(text)".utf8), path: "c.yaml")
+      #expect(!options.nesterov, "\(text)")
+    }
+    let options = try read(
+      """
+      \u{FEFF}# Windows\r
+      optimizer: Adam\r
+      activation: "Sigmoid"\r
+      loss: Cross_Entropy\r
+      exchange: all_reduce\r
+      exchange-schedule: HALVING\r
+      batch-norm: Off\r
+      learning-rate: 1e-3\r
+      momentum: .5\r
+      target: [Yes, No]\r
+
+      """)
+    #expect(options.optimizer == .adam && options.activation == .sigmoid)
+    #expect(options.loss == .crossEntropy && options.exchange == .allReduce)
+    #expect(options.exchangeSchedule == .halving && options.batchNorm == .off)
+    #expect(options.learningRate == 1e-3 && options.momentum == 0.5)
+    #expect(options.targetColumns == ["Yes", "No"])
+    #expect(try read("\u{FEFF}") == TrainingOptions())
+    #expect(try read("loss: MSE").loss == .meanSquaredError)
+  }
+
   @Test(
     "A mistake in a configuration file is reported with its line, its key, and what is expected",
     arguments: [
@@ -185,7 +219,16 @@ struct ConfigurationTests {
       ("seed: -1", "seed: expected an integer from 0"),
       ("epsilon: .nan", "epsilon: expected a number"), ("epsilon: 0x1p3", "expected a number"),
       ("epsilon: 1e999", "expected a number"),
-      ("nesterov: yes", "nesterov: expected true or false, found \"yes\""),
+      ("lr: 1", "line 1: unknown option lr; did you mean learning-rate?"),
+      ("batch: 8\r\nBatch_Size: 1\r\n", "line 2: unknown option Batch_Size; did you mean batch?"),
+      ("\u{FEFF}\nbatch: x", "c.yaml, line 2: batch: expected an integer"),
+      ("patience: 3", "line 1: unknown option patience; early stopping is not supported yet"),
+      ("eps: 1", "line 1: unknown option eps; see lockstep train --help"),
+      ("nesterov: maybe", "nesterov: expected true or false, found \"maybe\""),
+      ("nesterov: y", "expected true or false"), ("nesterov: 1", "expected true or false"),
+      ("nesterov: \"true\"", "expected true or false, found \"true\""),
+      ("activation: re_lu", "activation: expected one of relu, sigmoid, identity, found \"re_lu\""),
+      ("learning-rate: 1_000", "learning-rate: expected a number, or null, found \"1_000\""),
       ("loss: hinge", "loss: expected one of cross-entropy, mse, found \"hinge\""),
       ("layers: [8, x]", "layers: expected a list such as [a, b], each item an integer"),
       ("layers: {a: 1}", "found a mapping or nested list"),

@@ -2,6 +2,7 @@
 import Coordination
 import Failures
 import NeuralCore
+import RunRecords
 import Testing
 import Training
 
@@ -166,5 +167,65 @@ struct OptionsTests {
         "batch-norm local", "batch-norm-backward exact", "batch-norm-momentum 0.9",
         "epsilon 1e-05", "ranks 2",
       ])
+  }
+
+  @Test("Each name that other libraries have for an option is known once, and leads to an option")
+  func synonyms() {
+    let known = TrainingOptions.optionNames
+    let names = UnknownOption.synonyms.flatMap(\.names) + UnknownOption.missing.flatMap(\.names)
+    #expect(Set(names.map { $0.replacing("_", with: "") }).count == names.count)
+    #expect(UnknownOption.synonyms.allSatisfy { known.contains($0.option) })
+    for name in names { #expect(!known.contains(name), "\(name)") }
+  }
+
+  @Test(
+    "A name of another library is refused by configuration files and flags, in any case and with - for _",
+    arguments: UnknownOption.synonyms.map { ($0.names, "did you mean OPTION?", $0.option) }
+      + UnknownOption.missing.map { ($0.names, $0.reason, "") })
+  func habits(names: [String], hint: String, option: String) {
+    for name in names {
+      for word in [name, name.uppercased(), name.replacing("_", with: "-")] {
+        let error = #expect(throws: RunRecordError.self) {
+          var options = TrainingOptions()
+          try options.read(configuration: Array("seed: 1\n\"\(word)\": 1".utf8), path: "c.yaml")
+        }
+        #expect(
+          error?.description
+            == "c.yaml, line 2: unknown option \(word); "
+            + hint.replacing("OPTION", with: option))
+        #expect(
+          UnknownOption.hint(word, among: TrainingOptions.optionNames, dashes: "--")
+            == hint.replacing("OPTION", with: "--" + option))
+      }
+    }
+  }
+
+  @Test(
+    "The names that PyTorch, Keras, scikit-learn and XGBoost use lead to the right options",
+    arguments: [
+      ("lr", "learning-rate"), ("alpha", "learning-rate"), ("eta", "learning-rate"),
+      ("batch_size", "batch"), ("bs", "batch"), ("hidden_layer_sizes", "layers"),
+      ("units", "layers"), ("num_epochs", "epochs"), ("max_iter", "steps"), ("wd", "weight-decay"),
+      ("decay", "weight-decay"), ("solver", "optimizer"), ("criterion", "loss"),
+      ("objective", "loss"), ("nonlinearity", "activation"), ("random_state", "seed"),
+      ("test_size", "validation-split"), ("max_grad_norm", "clip-norm"), ("clipnorm", "clip-norm"),
+      ("warmup", "warmup-steps"), ("lr_scheduler", "schedule"), ("gamma", "decay-factor"),
+      ("step_size", "decay-every"), ("y", "target"), ("label_column", "target"),
+      ("output_dir", "run"), ("force", "overwrite"), ("save_freq", "checkpoint-every"),
+      ("eval_every", "evaluate-every"), ("log_interval", "log-every"),
+      ("resume_from_checkpoint", "resume"), ("batchSize", "batch"), ("beta_2", "beta2"),
+    ])
+  func meanings(name: String, option: String) {
+    #expect(
+      UnknownOption.hint(name, among: TrainingOptions.optionNames) == "did you mean \(option)?")
+  }
+
+  @Test("A hint names only options that the command has, and similar ones only if similar enough")
+  func hints() {
+    #expect(UnknownOption.hint("lr", among: ["batch", "steps"]) == nil)
+    #expect(UnknownOption.hint("stps", among: ["batch", "steps"]) == "did you mean steps?")
+    #expect(UnknownOption.hint("eps", among: ["batch", "steps"]) == nil)
+    #expect(UnknownOption.hint("", among: ["run"]) == nil)
+    #expect(UnknownOption.hint(String(repeating: "x", count: 65), among: ["run"]) == nil)
   }
 }

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 public import ArgumentParser
-import Coordination
+public import Coordination
+import RunRecords
 import Training
 
-extension ExchangeOptions.Schedule: ExpressibleByArgument {}
+extension ExchangeOptions.Schedule: ExpressibleByArgument {
+  public init?(argument: String) { self.init(commandLine: argument) }
+}
 
 /// The options of training that a command accepts as flags.
 protocol OptionSelection {

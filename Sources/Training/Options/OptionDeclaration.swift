@@ -179,14 +179,13 @@ extension TrainingOptions {
   ///   - configuration: the file's bytes.
   ///   - path: the file's name, for error messages.
   /// - Throws: ``RunRecordError/badConfiguration(_:)`` that names line and key: invalid YAML, an
-  ///   unknown option (with the nearest known one), or a value of another type (with the expected
-  ///   one).
+  ///   unknown option (with the one that was probably meant), or a value of another type (with the
+  ///   expected one).
   public mutating func read(configuration: [UInt8], path: String) throws {
     for entry in try ConfigurationFile.entries(of: configuration, path: path) {
       guard let option = Self.declarations.first(where: { $0.name == entry.key }) else {
         let hint =
-          Self.nearest(to: entry.key).map { "did you mean \($0)?" }
-          ?? "see lockstep train --help"
+          UnknownOption.hint(entry.key, among: Self.optionNames) ?? "see lockstep train --help"
         throw RunRecordError.badConfiguration(
           "\(path), line \(entry.line): unknown option \(ConfigurationValue.oneLine(entry.key)); "
             + hint)
@@ -197,31 +196,6 @@ extension TrainingOptions {
             + "found \(entry.value.shown)")
       }
     }
-  }
-
-  /// The option whose name is nearest to a word, or nil if none is near enough to have been meant.
-  private static func nearest(to word: String) -> String? {
-    guard word.utf8.count <= 64 else { return nil }
-    let bytes = { (text: String) in Array(text.lowercased().replacing("_", with: "-").utf8) }
-    let distances = optionNames.map { ($0, editDistance(bytes(word), bytes($0))) }
-    guard let best = distances.min(by: { $0.1 < $1.1 }), best.1 <= max(2, word.utf8.count / 3)
-    else { return nil }
-    return best.0
-  }
-
-  /// The number of bytes to insert, delete or substitute (Levenshtein 1966), row by row.
-  private static func editDistance(_ a: [UInt8], _ b: [UInt8]) -> Int {
-    var row = Array(0...b.count)
-    for (i, x) in a.enumerated() {
-      var diagonal = row[0]
-      row[0] = i + 1
-      for (j, y) in b.enumerated() {
-        let substituted = diagonal + (x == y ? 0 : 1)
-        diagonal = row[j + 1]
-        row[j + 1] = min(substituted, row[j] + 1, diagonal + 1)
-      }
-    }
-    return row[b.count]
   }
 }
 

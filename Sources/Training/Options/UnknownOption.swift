@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// The hint that follows an unknown option: the one that was probably meant, or why there is none.
+///
+/// The command line and configuration files give the same hints.
+package enum UnknownOption {
+  /// What other libraries call an option, and its name here.
+  ///
+  /// Case does not matter, nor do `-` and `_`.
+  package static let synonyms: [(option: String, names: [String])] = [
+    ("target", ["label", "labels", "label_column", "target_column", "class_column", "y"]),
+    (
+      "validation-split",
+      ["val_split", "valid_split", "test_size", "test_split", "validation_fraction", "holdout"]
+    ),
+    ("batch", ["batch_size", "bs", "mini_batch", "mini_batch_size", "global_batch_size"]),
+    ("epochs", ["num_epochs", "n_epochs", "max_epochs", "num_train_epochs"]),
+    (
+      "steps",
+      ["max_iter", "max_steps", "iterations", "num_iterations", "num_steps", "total_steps"]
+    ),
+    ("seed", ["random_state", "random_seed", "manual_seed"]),
+    (
+      "layers",
+      [
+        "hidden", "hidden_layers", "hidden_layer_sizes", "units", "hidden_units", "hidden_size",
+        "n_hidden",
+      ]
+    ),
+    ("activation", ["act", "act_fn", "activation_fn", "nonlinearity"]),
+    ("loss", ["criterion", "objective", "loss_fn", "loss_function"]),
+    ("optimizer", ["optim", "opt", "solver"]),
+    ("learning-rate", ["lr", "learning_rate_init", "alpha", "eta", "base_lr"]),
+    ("weight-decay", ["wd", "l2", "decay"]),
+    ("schedule", ["lr_schedule", "scheduler", "lr_scheduler", "lr_scheduler_type"]),
+    ("warmup-steps", ["warmup", "warmup_iters", "num_warmup_steps"]),
+    ("decay-every", ["step_size"]),
+    ("decay-factor", ["gamma", "lr_decay"]),
+    (
+      "clip-norm",
+      ["grad_clip", "gradient_clip_val", "max_grad_norm", "clip_grad_norm", "clipnorm"]
+    ),
+    (
+      "run",
+      [
+        "output", "output_dir", "log_dir", "save_dir", "checkpoint_dir", "out_dir",
+        "run_dir",
+      ]
+    ),
+    ("overwrite", ["force"]),
+    ("resume", ["load", "checkpoint", "restore", "resume_from_checkpoint", "ckpt_path"]),
+    ("checkpoint-every", ["save_every", "save_steps", "checkpoint_freq", "save_freq"]),
+    ("evaluate-every", ["eval_every", "check_val_every_n_epoch"]),
+    ("log-every", ["log_interval", "log_freq", "logging_steps", "log_every_n_steps"]),
+  ]
+
+  /// What other libraries have and this program does not: the reason, and their names for it.
+  package static let missing: [(reason: String, names: [String])] = [
+    (
+      "the launcher sets the number of ranks: launch/run -n N",
+      [
+        "num_workers", "workers", "nproc", "nproc_per_node", "np", "num_proc", "world_size",
+        "gpus", "num_gpus", "devices", "n_jobs", "n", "ranks", "num_ranks",
+      ]
+    ),
+    (
+      "training runs on CPUs only",
+      ["device", "gpu", "cuda", "no_cuda", "use_cuda", "use_gpu", "accelerator"]
+    ),
+    ("dropout is not supported yet", ["dropout", "dropout_rate", "p_dropout"]),
+    (
+      "early stopping is not supported yet",
+      ["patience", "early_stopping", "early_stop", "early_stopping_rounds", "n_iter_no_change"]
+    ),
+    ("class weights are not supported yet", ["class_weight", "class_weights", "pos_weight"]),
+    (
+      "mixed precision is not supported yet",
+      ["amp", "use_amp", "fp16", "bf16", "precision", "mixed_precision"]
+    ),
+  ]
+
+  /// The hint for an unknown option, or nil if nothing similar is known.
+  ///
+  /// - Parameters:
+  ///   - word: the option, without dashes in front.
+  ///   - names: the options that exist.
+  ///   - dashes: what precedes the name of an option.
+  package static func hint(_ word: String, among names: [String], dashes: String = "") -> String? {
+    guard word.utf8.count <= 64 else { return nil }
+    let folded = folded(word)
+    let isWord = { (name: String) in Self.folded(name) == folded }
+    let synonym = synonyms.first { names.contains($0.option) && $0.names.contains(where: isWord) }
+    if let option = names.first(where: isWord) ?? synonym?.option {
+      return "did you mean \(dashes)\(option)?"
+    }
+    if let missing = missing.first(where: { $0.names.contains(where: isWord) }) {
+      return missing.reason
+    }
+    return nearest(to: word, among: names).map { "did you mean \(dashes)\($0)?" }
+  }
+
+  private static func folded(_ name: String) -> String {
+    name.lowercased().filter { $0 != "-" && $0 != "_" }
+  }
+
+  /// The name that is most similar to a word, or nil if none is similar enough to have been meant.
+  private static func nearest(to word: String, among names: [String]) -> String? {
+    let bytes = { (text: String) in Array(text.lowercased().replacing("_", with: "-").utf8) }
+    let distances = names.map { ($0, editDistance(bytes(word), bytes($0))) }
+    let length = word.utf8.count
+    guard let best = distances.min(by: { $0.1 < $1.1 }),
+      best.1 <= max(min(2, length / 2), length / 3)
+    else { return nil }
+    return best.0
+  }
+
+  /// The number of bytes to insert, delete or substitute (Levenshtein 1966), row by row.
+  private static func editDistance(_ a: [UInt8], _ b: [UInt8]) -> Int {
+    var row = Array(0...b.count)
+    for (i, x) in a.enumerated() {
+      var diagonal = row[0]
+      row[0] = i + 1
+      for (j, y) in b.enumerated() {
+        let substituted = diagonal + (x == y ? 0 : 1)
+        diagonal = row[j + 1]
+        row[j + 1] = min(substituted, row[j] + 1, diagonal + 1)
+      }
+    }
+    return row[b.count]
+  }
+}
