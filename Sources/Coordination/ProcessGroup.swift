@@ -24,7 +24,7 @@ public protocol ProcessGroup: AnyObject {
 
   /// One copy of `count` bytes for all ranks that share memory; all of these ranks.
   ///
-  /// - Parameter fill: writes the bytes; called on the first of these ranks only.
+  /// - Parameter fill: writes bytes, each of these ranks its own part of them; all are 0 before.
   /// - Returns: the bytes, 64-byte aligned; nil on all of these ranks if they don't fit.
   func shareBytes(
     _ transport: ExchangeOptions.Transport, count: Int, fill: (UnsafeMutableRawPointer) -> Void

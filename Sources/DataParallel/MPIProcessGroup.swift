@@ -84,7 +84,7 @@ public final class MPIProcessGroup: ProcessGroup {
       return nil
     }
     guard let base = window.segment(of: 0).baseAddress else { return nil }
-    if members.rank == 0 { fill(base) }
+    fill(base)
     // Nobody reads before all is written.
     _ = try members.allGather(0)
     return AlignedBuffer(

@@ -5,15 +5,16 @@ internal import NeuralCore
 ///
 /// Origin and license: `Resources/digits/README.md`. Pixels 0 to 16 are divided by 16.
 enum EmbeddedDigits {
-  static func load(_ options: LoadOptions) throws(DatasetError) -> Dataset {
+  static func load(_ options: LoadOptions) throws -> Dataset {
     let bytes = try ByteFile.decompress(PackageResources.digits_csv_gz, "digits")
-    let table = try CSVTable.parse(
-      bytes, path: "digits",
-      LoadOptions(targets: .classes, targetColumns: [], knownLabels: options.knownLabels))
+    var reading = LoadOptions(targets: .classes)
+    (reading.table.separator, reading.table.header) = (.comma, false)
+    let table = try TableLoader(bytes, path: "digits", reading).load().training
     for index in 0..<table.features.count { table.features.base[index] /= 16 }
     return Dataset(
       rows: table.rows, columns: table.columns, features: table.features,
-      targets: options.readsTargets ? table.targets : .absent)
+      targets: options.readsTargets
+        ? try table.targets.relabeled(as: options.knownLabels, path: "digits") : .absent)
   }
 }
 

@@ -19,6 +19,11 @@ enum ByteFile {
     return try decompress(bytes, path)
   }
 
+  /// The size of a file in bytes; nil if it can't be read.
+  static func size(of path: String) -> Int? {
+    (try? InputFile<DatasetError>(path: path))?.size
+  }
+
   /// The first `count` bytes of a file, or all if it is shorter; nil if it can't be read.
   static func prefix(of path: String, count: Int) -> [UInt8]? {
     guard let file = try? InputFile<DatasetError>(path: path) else { return nil }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import Foundation
 
 /// The source of data: the DATA argument of the command line.
 public enum DataSource: Hashable, Sendable {
@@ -6,8 +7,8 @@ public enum DataSource: Hashable, Sendable {
   case digits
   /// A folder of MNIST-style IDX files, searched one level down if it has none itself.
   case idx(folder: String)
-  /// A table of comma-separated values.
-  case csv(path: String)
+  /// A text with a record per line, compressed by gzip or not; `-` is standard input.
+  case table(path: String)
   /// A matrix of features and its targets, each in a NumPy file; no targets only where none are read.
   case npy(features: String, targets: String?)
   /// A file of NumPy arrays: features and targets, and optionally a test set.
@@ -22,11 +23,15 @@ public enum DataSource: Hashable, Sendable {
     if argument == "digits" { return .digits }
     if argument.hasPrefix("synthetic:") { return try synthetic(argument) }
     if let arrays = numPy(argument) { return arrays }
-    if argument.hasSuffix(".csv") || argument.hasSuffix(".csv.gz") { return .csv(path: argument) }
     guard !argument.isEmpty else {
-      throw .usage("no data: name digits, a folder, a .csv file, .npy or .npz files or synthetic:…")
+      throw .usage("no data: name digits, a folder, a file or synthetic:…")
     }
-    return .idx(folder: argument)
+    var isFolder: ObjCBool = false
+    guard FileManager.default.fileExists(atPath: argument, isDirectory: &isFolder) else {
+      if argument == TextSource.standardInput { return .table(path: argument) }
+      throw .unreadable(path: argument, reason: "no such file or folder")
+    }
+    return isFolder.boolValue ? .idx(folder: argument) : .table(path: argument)
   }
 
   /// A source of NumPy arrays, or nil if the argument names none.
@@ -67,6 +72,8 @@ public enum DataSource: Hashable, Sendable {
 public struct LoadOptions: Hashable, Sendable {
   /// The kind of targets.
   public enum TargetKind: Hashable, Sendable {
+    /// Classes or numbers, as the targets are: integers with few distinct values are classes.
+    case automatic
     /// One class per row.
     case classes
     /// One or more numbers per row; sources that have only classes give classes.
@@ -81,20 +88,29 @@ public struct LoadOptions: Hashable, Sendable {
   /// The kind of targets.
   public var targets: TargetKind
   /// Whether targets are read at all.
-  var readsTargets: Bool { targets == .classes || targets == .numeric }
-  /// The target columns of a table, by name or by number from 1; the last column if empty.
-  public var targetColumns: [String]
+  var readsTargets: Bool { targets != .absent && targets != .ignored }
+  /// How a table is read.
+  public var table = TableOptions()
+  /// The fraction of rows that is held out, if the data have no test set.
+  public var heldOutFraction = 0.0
+  /// The seed of the split.
+  public var seed: UInt64 = 0
+  /// Whether targets that are numbers are standardized.
+  public var standardizesTargets = false
+  /// What a model's own data were understood as, by which these are read; nil for data to train on.
+  public var schema: TableSchema? {
+    didSet { knownLabels = schema.map(\.labels).flatMap { $0.isEmpty ? nil : $0 } ?? knownLabels }
+  }
+  /// The inputs of the model that ``schema`` is part of; nil for as many as the schema has.
+  public var inputs: Int?
   /// The classes of a model in the order of its outputs; nil for the classes that the data have.
   ///
   /// If set, any other label is an error.
   public var knownLabels: [String]?
 
   /// Options for reading a source.
-  public init(
-    targets: TargetKind = .classes, targetColumns: [String] = [], knownLabels: [String]? = nil
-  ) {
+  public init(targets: TargetKind = .classes, knownLabels: [String]? = nil) {
     self.targets = targets
-    self.targetColumns = targetColumns
     self.knownLabels = knownLabels
   }
 }
@@ -106,9 +122,18 @@ public struct LoadedData: Sendable {
   /// The test set of the source, or nil.
   public let heldOut: Dataset?
 
+  /// What they were understood as; nil without targets.
+  public var schema: TableSchema?
+  /// What a person should know about how they were understood.
+  public var notices: [String]
+
   /// Pairs a training set with a test set.
-  public init(training: Dataset, heldOut: Dataset?) {
+  public init(
+    training: Dataset, heldOut: Dataset? = nil, schema: TableSchema? = nil, notices: [String] = []
+  ) {
     self.training = training
     self.heldOut = heldOut
+    self.schema = schema
+    self.notices = notices
   }
 }

@@ -80,25 +80,106 @@ public final class Dataset: @unchecked Sendable {
 
   /// Loads the data of a source.
   ///
-  /// - Throws: ``DatasetError`` if a file is missing, can't be read or is malformed.
+  /// - Parameter readers: the processes that read a table together; nil for this one alone.
+  /// - Throws: ``DatasetError`` if a file is missing, can't be read or is malformed; what `readers`
+  ///   throw.
   public static func load(
-    _ source: DataSource, _ options: LoadOptions = LoadOptions()
-  ) throws(DatasetError) -> LoadedData {
+    _ source: DataSource, _ options: LoadOptions = LoadOptions(),
+    readers: (any TableReaders)? = nil
+  ) throws -> LoadedData {
     switch source {
+    case .table(let path):
+      guard let schema = options.schema else {
+        return try TableLoader(path, options, readers ?? SingleTableReader()).load()
+      }
+      return try NewTable.load(path, schema, options)
     case .digits:
-      LoadedData(training: try EmbeddedDigits.load(options), heldOut: nil)
+      return try withSchema(LoadedData(training: EmbeddedDigits.load(options)), options)
     case .idx(let folder):
-      try IDXFolder.load(folder, options)
-    case .csv(let path):
-      LoadedData(training: try CSVTable.load(path, options), heldOut: nil)
+      return try withSchema(IDXFolder.load(folder, options), options)
     case .npy(let features, let targets):
-      LoadedData(training: try NPYPair.load(features, targets, options), heldOut: nil)
+      return try withNotice(
+        withSchema(LoadedData(training: NPYPair.load(features, targets, options)), options), options)
     case .npz(let path):
-      try NPZFile.load(path, options)
+      return try withNotice(withSchema(NPZFile.load(path, options), options), options)
     case .synthetic(let rows, let features, let classes, let seed):
-      LoadedData(
-        training: SyntheticData.make(rows: rows, features: features, classes: classes, seed: seed),
-        heldOut: nil)
+      return withSchema(
+        LoadedData(
+          training: SyntheticData.make(
+            rows: rows, features: features, classes: classes, seed: seed)), options)
+    }
+  }
+
+  /// Data of arrays with what is said about the choice between classes and numbers.
+  private static func withNotice(_ data: LoadedData, _ options: LoadOptions) -> LoadedData {
+    guard options.targets == .automatic, options.schema == nil, let schema = data.schema,
+      schema.labels.allSatisfy({ Double($0) != nil }), schema.outputs == 1 || !schema.labels.isEmpty
+    else { return data }
+    var data = data
+    data.notices.append(TargetRule.notice("the target", isOfClasses: !schema.labels.isEmpty))
+    return data
+  }
+
+  /// Data of arrays or images with the schema of their targets, which are standardized by it.
+  private static func withSchema(
+    _ data: LoadedData, _ options: LoadOptions
+  ) -> LoadedData {
+    var data = data
+    data.schema = options.schema ?? ArraySchema.make(data, options)
+    ArraySchema.standardize(data)
+    return data
+  }
+}
+
+/// The schema of arrays and images, which have no columns with names.
+enum ArraySchema {
+  /// The schema that the training rows lead to; nil without targets.
+  static func make(_ data: LoadedData, _ options: LoadOptions) -> TableSchema? {
+    let dataset = data.training
+    let rows =
+      data.heldOut == nil
+      ? DataSplit.split(rows: dataset.rows, fraction: options.heldOutFraction, seed: options.seed)
+        .training : Array(0..<Int32(dataset.rows))
+    switch dataset.targets {
+    case .classes(let indices, let labels):
+      var counts = [Int](repeating: 0, count: labels.count)
+      for row in rows { counts[Int(indices[Int(row)])] += 1 }
+      return TableSchema(target: .classes(labels: labels, counts: counts))
+    case .values(let values, let names):
+      return TableSchema(
+        target: .values(
+          names.indices.map { index in
+            scale(names[index], options) { body in
+              for row in rows { body(Double(values[Int(row) * names.count + index])) }
+            }
+          }))
+    case .absent: return nil
+    }
+  }
+
+  private static func scale(
+    _ name: String, _ options: LoadOptions, _ forEach: ((Double) -> Void) -> Void
+  ) -> TableSchema.Scale {
+    var sum = TableSums.Sum()
+    forEach { sum.add($0) }
+    var spread = 0.0
+    forEach { spread += ($0 - sum.mean) * ($0 - sum.mean) }
+    return TableSchema.Scale(
+      name: name, sum: sum, spread: spread, standardizes: options.standardizesTargets)
+  }
+
+  /// Standardizes targets that are numbers by the data's schema, in place.
+  static func standardize(_ data: LoadedData) {
+    guard let scales = data.schema?.scales else { return }
+    for dataset in [data.training] + (data.heldOut.map { [$0] } ?? []) {
+      guard case .values(let values, let names) = dataset.targets, names.count == scales.count
+      else { continue }
+      for row in 0..<dataset.rows {
+        for (index, scale) in scales.enumerated() {
+          let place = row * names.count + index
+          values.base[place] = scale.standardized(Double(values.base[place]))
+        }
+      }
     }
   }
 }
@@ -135,6 +216,14 @@ extension Dataset.Targets {
     return .classes(result, labels: classes)
   }
 
+  /// The same classes in another order, that of a model.
+  func relabeled(as known: [String]?, path: String) throws(DatasetError) -> Dataset.Targets {
+    guard let known, case .classes(let indices, let labels) = self, known != labels else { return self }
+    return try .classes(
+      of: indices.elements.map { labels[Int($0)] }, known: known, path: path
+    ) { "row \($0)" }
+  }
+
   private static func sorted(_ labels: Set<String>) -> [String] {
     let numbers = labels.compactMap { label in Double(label).map { ($0, label) } }
     guard numbers.count == labels.count, numbers.allSatisfy({ $0.0.isFinite }) else {
@@ -164,7 +253,7 @@ public struct DatasetShape: Codable, Hashable, Sendable {
   /// The size of the numbers in bytes.
   public var byteCount: Int { featureBytes + targetBytes }
 
-  fileprivate var featureBytes: Int { Self.padded(rows * columns * MemoryLayout<Float>.stride) }
+  var featureBytes: Int { Self.padded(rows * columns * MemoryLayout<Float>.stride) }
 
   private var targetBytes: Int {
     labels != nil
@@ -173,6 +262,22 @@ public struct DatasetShape: Codable, Hashable, Sendable {
   }
 
   private static func padded(_ bytes: Int) -> Int { (bytes + 63) / 64 * 64 }
+}
+
+/// The places of a dataset's numbers in memory that its shape describes.
+struct DatasetMemory {
+  let features: UnsafeMutablePointer<Float>
+  private let targets: UnsafeMutableRawPointer
+
+  init(_ shape: DatasetShape, _ memory: UnsafeMutableRawPointer) {
+    features = memory.assumingMemoryBound(to: Float.self)
+    targets = memory + shape.featureBytes
+  }
+
+  /// The class of each row.
+  var classes: UnsafeMutablePointer<Int32> { targets.assumingMemoryBound(to: Int32.self) }
+  /// The target numbers of each row.
+  var values: UnsafeMutablePointer<Float> { targets.assumingMemoryBound(to: Float.self) }
 }
 
 extension Dataset {

@@ -53,12 +53,32 @@ enum NPYPair {
       throw .malformed(array.path, "targets must be one or more columns, not of shape \(shape)")
     }
     let width = array.count / rows
-    if options.targets == .numeric && array.isNumeric {
+    if try areNumbers(array, width, options) {
       return .values(try array.floats(), names: (0..<width).map { "target \($0 + 1)" })
     }
     if width > 1 { return try oneHotClasses(array, width, options) }
     let labels = spelled(try array.labels(), like: options.knownLabels)
     return try .classes(of: labels, known: options.knownLabels, path: array.path) { "row \($0)" }
+  }
+
+  /// Whether targets are numbers to be predicted, not classes.
+  private static func areNumbers(
+    _ array: NPYArray, _ width: Int, _ options: LoadOptions
+  ) throws(DatasetError) -> Bool {
+    guard array.isNumeric else { return false }
+    guard options.targets == .automatic else { return options.targets == .numeric }
+    if let schema = options.schema { return schema.labels.isEmpty }
+    let numbers = try array.floats()
+    if width > 1 {
+      return !(0..<array.shape[0]).allSatisfy {
+        oneHotPlace(numbers, $0 * width..<($0 + 1) * width) != nil
+      }
+    }
+    var distinct: Set<Float> = []
+    for number in numbers.elements where distinct.count <= TargetRule.mostClasses {
+      distinct.insert(number)
+    }
+    return !TargetRule.areClasses(distinct.map(Double.init), rows: array.count, .automatic)
   }
 
   /// Classes from rows of zeros with a single 1, whose place is the class.

@@ -14,8 +14,8 @@ struct Lockstep: ParsableCommand {
     abstract: "Train neural networks on any number of ranks, with bitwise identical results.",
     version: Version.current,
     subcommands: [
-      TrainCommand.self, EvaluateCommand.self, PredictCommand.self, InspectCommand.self,
-      CompareCommand.self, ReportCommand.self, BenchCommand.self, DoctorCommand.self,
+      TrainCommand.self, EvaluateCommand.self, PredictCommand.self, DescribeCommand.self,
+      InspectCommand.self, CompareCommand.self, ReportCommand.self, BenchCommand.self, DoctorCommand.self,
       PlanCommand.self,
     ]
   )

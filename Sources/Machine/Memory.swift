@@ -14,6 +14,13 @@ public enum Memory {
     [host, controlGroup, addressSpace].compactMap { $0 }.min().map { max($0, 0) } ?? .max
   }
 
+  /// The largest resident memory that this process has had, in bytes (getrusage(2)).
+  public static var peakBytes: Int {
+    var usage = rusage()
+    getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
+    return usage.ru_maxrss * 1024
+  }
+
   /// The size and the free bytes of `/dev/shm`; nil if there is none (statvfs(3)).
   public static var sharedBytes: (total: Int, free: Int)? {
     var size = statvfs()

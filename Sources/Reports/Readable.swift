@@ -28,6 +28,17 @@ package enum Readable {
       ? decimals(number, 4) : String(format: "%.3e", number)
   }
 
+  /// A number with five significant digits, without an exponent where it is of usual size.
+  package static func significant(_ number: Double) -> String {
+    guard number.isFinite else { return "?" }
+    let size = abs(number)
+    guard size == 0 || (0.0001..<1e12).contains(size) else {
+      return String(format: "%.4e", number)
+    }
+    let digits = size == 0 ? 0 : Int(log10(size).rounded(.down))
+    return decimals(number, max(4 - digits, 0))
+  }
+
   /// A fraction as a percentage, such as `97.1 %`.
   package static func percentage(_ fraction: Double) -> String {
     fraction.isFinite ? decimals(fraction * 100, 1) + " %" : "?"

@@ -89,6 +89,9 @@ extension TextTable {
     let slices = "\(Readable.count(summary.slices)) slice\(summary.slices == 1 ? "" : "s")"
     let rows: [(name: String, value: String?)] = [
       ("held-out accuracy", summary.testAccuracy.map(Readable.percentage)),
+      ("held-out RMSE", summary.testScores.map { Readable.significant($0.rootMeanSquaredError) }),
+      ("held-out MAE", summary.testScores.map { Readable.significant($0.meanAbsoluteError) }),
+      ("held-out R2", summary.testScores?.r2.map { Readable.significant($0) }),
       ("held-out loss", summary.testLoss.map(Readable.loss)),
       ("training loss", summary.finalLoss.map(Readable.loss)),
       ("steps", "\(Readable.count(summary.steps)) in \(epochs)"),

@@ -20,6 +20,8 @@ public struct MetricsRecord: LogRecord, Equatable, Sendable {
   public private(set) var testLoss: Double?
   /// The accuracy on held-out data, 0 to 1; nil for a step, and where there are no classes.
   public private(set) var testAccuracy: Double?
+  /// The scores on held-out data; nil for a step, and where there are classes.
+  public private(set) var testScores: RegressionScores?
   /// The digest of the weights, where it was computed.
   public private(set) var digest: String?
 
@@ -41,13 +43,16 @@ public struct MetricsRecord: LogRecord, Equatable, Sendable {
     return record
   }
 
-  /// An evaluation on held-out data after a step; `accuracy` (0 to 1) where there are classes.
+  /// An evaluation on held-out data after a step; `accuracy` (0 to 1) where there are classes, `scores`
+  /// where the targets are numbers.
   public static func evaluation(
-    step: Int, epoch: Int, loss: Double, accuracy: Double? = nil, digest: String? = nil
+    step: Int, epoch: Int, loss: Double, accuracy: Double? = nil, scores: RegressionScores? = nil,
+    digest: String? = nil
   ) -> Self {
     var record = Self(step: step, epoch: epoch, digest: digest)
     record.testLoss = loss
     record.testAccuracy = accuracy
+    record.testScores = scores
     return record
   }
 
@@ -55,7 +60,8 @@ public struct MetricsRecord: LogRecord, Equatable, Sendable {
   public var isEvaluation: Bool { testLoss != nil }
 
   /// `{"step":…,"epoch":…,"loss":…,"learning_rate":…,"grad_norm":…,"digest":"…"}` or
-  /// `{"step":…,"epoch":…,"test_loss":…,"test_accuracy":…,"digest":"…"}`, without absent fields.
+  /// `{"step":…,"epoch":…,"test_loss":…,"test_accuracy":…,"test_mse":…,"test_rmse":…,"test_mae":…,
+  /// "test_r2":…,"digest":"…"}`, without absent fields.
   public var line: String {
     var fields = JSONFields()
     fields.add(Key.step, step)
@@ -65,6 +71,7 @@ public struct MetricsRecord: LogRecord, Equatable, Sendable {
     if let gradientNorm { fields.add(Key.gradientNorm, gradientNorm) }
     if let testLoss { fields.add(Key.testLoss, testLoss) }
     if let testAccuracy { fields.add(Key.testAccuracy, testAccuracy) }
+    if let testScores { fields.add(testScores: testScores) }
     if let digest { fields.add(Key.digest, digest) }
     return fields.line
   }
@@ -97,6 +104,7 @@ extension MetricsRecord: Decodable {
     gradientNorm = try fields.number(.gradientNorm)
     testLoss = try fields.number(.testLoss)
     testAccuracy = try fields.number(.testAccuracy)
+    testScores = try RegressionScores(testFieldsOf: decoder)
   }
 }
 

@@ -18,6 +18,8 @@ public struct RunSummary: Equatable, Codable, Sendable {
   public var testLoss: Double?
   /// The last accuracy on held-out data, 0 to 1; nil where there are no classes.
   public var testAccuracy: Double?
+  /// The last scores on held-out data; nil where there are classes.
+  public var testScores: RegressionScores?
   /// The digest of the final weights, 32 hexadecimal digits.
   public var digest: String?
   /// Training samples per second over the whole run.
@@ -38,7 +40,7 @@ public struct RunSummary: Equatable, Codable, Sendable {
     ranks: Int, slices: Int, steps: Int, epochs: Int, finalLoss: Double? = nil,
     testLoss: Double? = nil, testAccuracy: Double? = nil, digest: String? = nil,
     samplesPerSecond: Double? = nil, seconds: Double?, traffic: TrafficBytes? = nil,
-    parameters: Int, version: String, completed: Bool
+    parameters: Int, version: String, completed: Bool, testScores: RegressionScores? = nil
   ) {
     self.ranks = ranks
     self.slices = slices
@@ -54,6 +56,7 @@ public struct RunSummary: Equatable, Codable, Sendable {
     self.parameters = parameters
     self.version = version
     self.completed = completed
+    self.testScores = testScores
   }
 
   /// Reads a `summary.json`.
@@ -64,12 +67,23 @@ public struct RunSummary: Equatable, Codable, Sendable {
     guard let data = FileManager.default.contents(atPath: path) else {
       throw RunRecordError.missing("\(path): can't be read; check its permissions")
     }
-    guard let summary = try? JSONDecoder().decode(RunSummary.self, from: data), summary.ranks > 0,
-      JSONLinesLog.validSteps.contains(summary.steps)
+    guard var summary = try? JSONDecoder().decode(RunSummary.self, from: data), summary.ranks > 0,
+      JSONLinesLog.validSteps.contains(summary.steps),
+      let scores = try? JSONDecoder().decode(TestScores.self, from: data)
     else {
       throw RunRecordError.damaged("\(path): damaged; restore the file or leave out this run")
     }
+    summary.testScores = scores.scores
     self = summary
+  }
+
+  /// The scores, whose fields are among those of the summary.
+  private struct TestScores: Decodable {
+    let scores: RegressionScores?
+
+    init(from decoder: any Decoder) throws {
+      scores = try RegressionScores(testFieldsOf: decoder)
+    }
   }
 
   /// The keys of the file.
@@ -110,6 +124,7 @@ extension RunSummary: LogRecord {
     fields.add(CodingKeys.finalLoss, finalLoss)
     fields.add(CodingKeys.testLoss, testLoss)
     fields.add(CodingKeys.testAccuracy, testAccuracy)
+    if let testScores { fields.add(testScores: testScores) }
     fields.add(CodingKeys.digest, digest)
     fields.add(CodingKeys.samplesPerSecond, samplesPerSecond)
     fields.add(CodingKeys.seconds, seconds)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 public import Datasets
 public import NeuralCore
+public import RunRecords
 
 /// Evaluates a network on rows of a dataset, on all ranks together.
 ///
@@ -11,12 +12,24 @@ public final class Evaluator {
   private let rows: [Int32]
   private let schedule: BatchSchedule
   private let buffer: BatchBuffer
-  private let totals = SliceSums(count: 2)
+  private let scales: [TableSchema.Scale]
+  /// Of each slice: the sum of losses, the number of correct rows, and for each target that is a number
+  /// what ``RegressionSums`` adds up.
+  private let totals: SliceSums
+  private let sumCount: Int
 
   /// Prepares to evaluate some rows, at least one.
-  public init(_ network: NeuralNetwork, _ dataset: Dataset, rows: [Int32], batchRows: Int = 1024) {
+  ///
+  /// - Parameter scales: how each target that is a number is standardized.
+  public init(
+    _ network: NeuralNetwork, _ dataset: Dataset, rows: [Int32],
+    scales: [TableSchema.Scale] = [], batchRows: Int = 1024
+  ) {
     self.network = network
     self.rows = rows
+    self.scales = scales
+    sumCount = 2 + scales.count * RegressionSums.count
+    totals = SliceSums(count: sumCount)
     // A first batch with a row for every slice has all slices that later batches have.
     let batchRows = Swift.max(batchRows, network.replicas.slices.count)
     schedule = BatchSchedule(rows: rows.count, batchRows: Swift.min(batchRows, rows.count))
@@ -25,17 +38,22 @@ public final class Evaluator {
   }
 
   /// Loss and correct predictions over all rows; all ranks.
-  public func run() throws -> BatchTotals {
+  public func run() throws -> EvaluationTotals {
     // The first batch is the largest, so its slices have room for those of all others.
     let first = network.slices(of: schedule.batchRows)
     totals.begin(first)
-    for item in first.localRows.indices { totals.row(item).update(repeating: 0, count: 2) }
+    for item in first.localRows.indices {
+      totals.row(item).update(repeating: 0, count: sumCount)
+    }
     for step in 0..<schedule.stepsPerEpoch {
       try add(schedule.range(ofStep: step), to: first)
     }
     try network.replicas.sumOverBatch(totals)
-    return BatchTotals(
-      rows: rows.count, lossSum: totals.whole[0], correctRows: Int(totals.whole[1].rounded()))
+    let sums = scales.indices.map { RegressionSums(totals.whole.base + 2 + $0 * RegressionSums.count) }
+    return EvaluationTotals(
+      rows: rows.count, loss: totals.whole[0] / Double(rows.count),
+      accuracy: totals.whole[1].rounded() / Double(rows.count),
+      scores: sums.isEmpty ? nil : RegressionScores(sums, rows: rows.count))
   }
 
   private func add(_ batch: Range<Int>, to first: BatchSlices) throws {
@@ -52,35 +70,78 @@ public final class Evaluator {
       let targets = buffer.targets.rows(part)
       totals.row(place)[0] += try network.loss.compute(outputs, targets)
       totals.row(place)[1] += Double(NeuralCore.Targets.correctRows(outputs, targets))
+      if case .values(let values) = targets { add(outputs, values, to: totals.row(place) + 2) }
+    }
+  }
+
+  private func add(
+    _ outputs: MatrixView, _ targets: MatrixView, to sums: UnsafeMutablePointer<Double>
+  ) {
+    for row in 0..<outputs.rows {
+      for (index, scale) in scales.enumerated() {
+        RegressionSums.add(
+          output: outputs.row(row)[index], target: targets.row(row)[index], scale,
+          to: sums + index * RegressionSums.count)
+      }
     }
   }
 }
 
-/// Computes a model's outputs for the rows of a dataset; this rank.
-public struct Predictor {
-  private let model: LoadedModel
+/// The outcome of an evaluation.
+public struct EvaluationTotals: Sendable {
+  /// The number of rows.
+  public let rows: Int
+  /// The mean loss per row, as training minimizes it.
+  public let loss: Double
+  /// The share of rows whose largest output is that of the right class.
+  public let accuracy: Double
+  /// How near the outputs are to targets that are numbers; nil for classes.
+  public let scores: RegressionScores?
+}
 
-  /// Predicts with a model.
-  public init(_ model: LoadedModel) {
-    self.model = model
+/// Sums over rows from which the scores of one target follow, in the target's units.
+private struct RegressionSums {
+  /// How many there are.
+  static let count = 4
+
+  let squaredErrors: Double
+  let absoluteErrors: Double
+  let targets: Double
+  let squaredTargets: Double
+
+  init(_ sums: UnsafePointer<Double>) {
+    (squaredErrors, absoluteErrors, targets, squaredTargets) = (sums[0], sums[1], sums[2], sums[3])
   }
 
-  /// Calls `body` with the outputs of one block of rows after another: probabilities if there are
-  /// classes.
+  /// Adds a row.
   ///
-  /// - Throws: `NeuralCoreError` when the data have another number of columns than the model.
-  public func run(
-    _ dataset: Dataset, _ body: (_ firstRow: Int, _ outputs: MatrixView) throws -> Void
-  ) throws {
-    let rows = dataset.features.matrix(rows: dataset.rows, columns: dataset.columns)
-    var first = 0
-    while first < dataset.rows {
-      let end = Swift.min(first + 1024, dataset.rows)
-      let outputs = try model.network.infer(rows.rows(first..<end))
-      if model.description.loss == .crossEntropy { Softmax.probabilities(outputs) }
-      try body(first, outputs.readOnly)
-      first = end
+  /// Targets are counted from the training rows' mean, which keeps the digits of their variance.
+  static func add(
+    output: Float, target: Float, _ scale: TableSchema.Scale,
+    to sums: UnsafeMutablePointer<Double>
+  ) {
+    let error = (Double(output) - Double(target)) * scale.deviation
+    let distance = Double(target) * scale.deviation
+    sums[0] += error * error
+    sums[1] += abs(error)
+    sums[2] += distance
+    sums[3] += distance * distance
+  }
+}
+
+extension RegressionScores {
+  /// Scores averaged over targets with equal weights, as scikit-learn does by default.
+  fileprivate init(_ sums: [RegressionSums], rows: Int) {
+    let (rows, count) = (Double(rows), Double(sums.count))
+    let squared = sums.map { $0.squaredErrors / rows }
+    let explained = sums.compactMap { sum -> Double? in
+      let spread = sum.squaredTargets - sum.targets * sum.targets / rows
+      return spread > 0 ? 1 - sum.squaredErrors / spread : nil
     }
-    withExtendedLifetime(dataset) {}
+    self.init(
+      meanSquaredError: squared.reduce(0, +) / count,
+      rootMeanSquaredError: squared.reduce(0) { $0 + $1.squareRoot() } / count,
+      meanAbsoluteError: sums.reduce(0) { $0 + $1.absoluteErrors / rows } / count,
+      r2: explained.count == sums.count ? explained.reduce(0, +) / count : nil)
   }
 }

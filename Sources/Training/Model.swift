@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 public import Checkpoints
+public import Datasets
 internal import Foundation
 public import NeuralCore
 
@@ -78,24 +79,43 @@ public struct ModelDescription: Codable, Equatable, Sendable {
   public var epsilon: Double
   /// The classes in the order of the outputs; empty for numeric targets.
   public var labels: [String]
+  /// What the training data were understood as; nil in checkpoints that were written before there were
+  /// schemas, and for networks without data.
+  public var schema: TableSchema?
 
   enum CodingKeys: String, CodingKey {
-    case widths, activation, loss, epsilon, labels
+    case widths, activation, loss, epsilon, labels, schema
     case batchNorm = "batch_norm"
     case batchNormBackward = "batch_norm_backward"
     case batchNormMomentum = "batch_norm_momentum"
   }
 
   /// The architecture that options and data ask for.
-  public init(_ options: TrainingOptions, inputs: Int, outputs: Int, labels: [String]) {
+  public init(
+    _ options: TrainingOptions, inputs: Int, outputs: Int, labels: [String],
+    schema: TableSchema? = nil
+  ) {
     widths = [inputs] + options.layers + [outputs]
     activation = options.activation
-    loss = options.loss
+    loss = options.lossName
     batchNorm = options.batchNorm
     batchNormBackward = options.batchNormBackward
     batchNormMomentum = options.batchNormMomentum
     epsilon = options.epsilon
     self.labels = labels
+    self.schema = schema
+  }
+
+  /// How new data are read for this model.
+  ///
+  /// Checkpoints without a schema take columns by their places.
+  public var readingSchema: TableSchema {
+    if let schema { return schema }
+    let outputs = widths.last ?? 1
+    return TableSchema(
+      target: labels.isEmpty
+        ? .values((1...outputs).map { TableSchema.Scale(unscaled: "target \($0)") })
+        : .classes(labels: labels, counts: labels.map { _ in 0 }))
   }
 
   /// Reads the form that ``json`` writes.
@@ -104,7 +124,9 @@ public struct ModelDescription: Codable, Equatable, Sendable {
   public init(json: String, path: String) throws(TrainingError) {
     guard let read = try? JSONDecoder().decode(Self.self, from: Data(json.utf8)),
       read.widths.count >= 2, read.widths.allSatisfy({ (1...1 << 24).contains($0) }),
-      read.epsilon > 0, read.labels.isEmpty || read.labels.count == read.widths.last
+      read.epsilon > 0, read.labels.isEmpty || read.labels.count == read.widths.last,
+      read.schema?.isValid(inputs: read.widths[0], outputs: read.widths[read.widths.count - 1])
+        ?? true, read.schema.map({ $0.labels == read.labels }) ?? true
     else {
       throw .unsuitableModel("\(path): the description of the network is damaged")
     }

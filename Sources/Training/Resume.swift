@@ -54,6 +54,12 @@ struct ResumePoint: Codable {
   /// Options that a resumed run may raise, since they don't change the steps before.
   private static let lengths: Set = ["epochs", "steps"]
 
+  /// What checkpoints mean that were written before an option was there.
+  private static let earlierMeanings = ["target-scale": TargetScaleName.none.rawValue]
+
+  /// Whether targets that are numbers were not standardized when the checkpoint was written.
+  var predatesTargetScale: Bool { config["target-scale"] == nil }
+
   /// Checks that the resumed run gives what the run would have given.
   ///
   /// - Throws: ``TrainingError/usage(_:)`` that lists the options that differ;
@@ -65,7 +71,7 @@ struct ResumePoint: Codable {
     let depends =
       options.schedule == .cosine || options.schedule == .step && options.decayEvery == nil
     let changed = own.filter { name, value in
-      config[name] != value && (depends || !Self.lengths.contains(name))
+      config[name] ?? Self.earlierMeanings[name] != value && (depends || !Self.lengths.contains(name))
     }
     if changed.map(\.name) == ["ranks"] {
       throw TrainingError.usage(

@@ -15,7 +15,7 @@ final class RunLog {
   let directory: RunDirectory?
   let startTime = MonotonicClock.seconds
   /// The last evaluation of the held-out rows.
-  var lastEvaluation: BatchTotals?
+  var lastEvaluation: EvaluationTotals?
 
   private let options: TrainingOptions
   private let run: TrainingRun
@@ -118,11 +118,11 @@ final class RunLog {
   }
 
   /// Logs an evaluation of the held-out rows; rank 0.
-  func append(_ totals: BatchTotals) throws {
+  func append(_ totals: EvaluationTotals) throws {
     try metrics?.append(
       MetricsRecord.evaluation(
         step: run.step, epoch: run.epoch, loss: totals.loss,
-        accuracy: run.hasClasses ? totals.accuracy : nil, digest: nil))
+        accuracy: run.hasClasses ? totals.accuracy : nil, scores: totals.scores, digest: nil))
   }
 
   /// Closes both logs; rank 0.
@@ -191,7 +191,8 @@ final class RunLog {
       testAccuracy: run.hasClasses ? lastEvaluation?.accuracy : nil,
       digest: run.network.store.digest().description,
       samplesPerSecond: Double(samples) / seconds, seconds: seconds, traffic: traffic,
-      parameters: run.network.store.table.trainedCount, version: version, completed: run.isDone)
+      parameters: run.network.store.table.trainedCount, version: version, completed: run.isDone,
+      testScores: lastEvaluation?.scores)
   }
 }
 

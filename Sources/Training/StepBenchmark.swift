@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 public import Coordination
 internal import Failures
-internal import Glibc
+internal import Machine
 internal import NeuralCore
 internal import Tracing
 
@@ -114,9 +114,7 @@ public struct StepBenchmark {
   }
 
   private func peakMegabytes(_ group: any ProcessGroup) throws -> [Double] {
-    var usage = rusage()
-    getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
-    return try group.allGather(values: usage.ru_maxrss).map { Double($0) / 1024 }
+    try group.allGather(values: Memory.peakBytes).map { Double($0) / 1_048_576 }
   }
 }
 

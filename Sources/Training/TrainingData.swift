@@ -1,5 +1,5 @@
-public import Coordination
 // SPDX-License-Identifier: Apache-2.0
+public import Coordination
 public import Datasets
 internal import NeuralCore
 
@@ -9,6 +9,12 @@ struct TrainingData {
   let trainingRows: [Int32]
   let heldOut: Dataset
   let heldOutRows: [Int32]
+  /// What the data were understood as.
+  let schema: TableSchema?
+  /// What a person should know about that.
+  let notices: [String]
+  /// The loss function that the options or the targets ask for.
+  let loss: LossName
 
   /// Loads the data that the options name, once per host, and splits them unless the source does;
   /// all ranks.
@@ -17,20 +23,30 @@ struct TrainingData {
   init(
     _ options: TrainingOptions, on group: any ProcessGroup, warn: (String) -> Void = { _ in }
   ) throws {
-    let loaded = try HostData.load(
-      on: group, transport: options.transport,
-      {
-        try Dataset.load(
-          DataSource.parse(options.data),
-          LoadOptions(
-            targets: options.loss == .crossEntropy ? .classes : .numeric,
-            targetColumns: options.targetColumns))
-      }, warn: warn)
+    let load = options.loadOptions
+    let source = try group.agree { try DataSource.parse(options.data) }
+    var loaded = try HostData.load(source, load, on: group, transport: options.transport, warn: warn)
+    if let path = options.validation {
+      let source = try group.agree { try DataSource.parse(path) }
+      var own = LoadOptions(targets: load.targets)
+      own.schema = loaded.schema
+      own.inputs = loaded.training.columns
+      (own.table.separator, own.table.header) = (load.table.separator, nil)
+      let validation = try HostData.load(
+        source, own, on: group, transport: options.transport, warn: warn)
+      loaded = LoadedData(
+        training: loaded.training, heldOut: validation.heldOut ?? validation.training,
+        schema: loaded.schema,
+        notices: loaded.notices + validation.notices.map { "\(path): \($0)" })
+    }
     self = try group.agree { try TrainingData(options, loaded) }
   }
 
   private init(_ options: TrainingOptions, _ loaded: LoadedData) throws {
     training = loaded.training
+    (schema, notices) = (loaded.schema, loaded.notices)
+    let hasNumbers = if case .values = training.targets { true } else { false }
+    loss = options.loss ?? (hasNumbers ? .meanSquaredError : .crossEntropy)
     if let held = loaded.heldOut {
       heldOut = held
       trainingRows = Array(0..<Int32(training.rows))
@@ -38,9 +54,16 @@ struct TrainingData {
     } else {
       heldOut = training
       (trainingRows, heldOutRows) = DataSplit.split(
-        rows: training.rows, fraction: options.validationSplit, seed: options.seed)
+        rows: training.rows, fraction: options.loadOptions.heldOutFraction, seed: options.seed)
     }
-    if case .values = training.targets, options.loss == .crossEntropy {
+    if let path = options.validation {
+      guard heldOut.columns == training.columns, heldOut.outputs == training.outputs else {
+        throw TrainingError.unsuitableData(
+          "\(path): \(heldOut.columns) features and \(heldOut.outputs) outputs, but "
+            + "\(options.data) has \(training.columns) and \(training.outputs)")
+      }
+    }
+    if hasNumbers, loss == .crossEntropy {
       throw TrainingError.unsuitableData(
         "\(options.data): numeric targets need --loss mse")
     }
@@ -59,26 +82,48 @@ struct TrainingData {
   }
 }
 
-/// Data that each host reads and keeps once, for all of its ranks.
+/// Data that each host keeps once, for all of its ranks.
 public enum HostData {
-  /// Loads data on the first rank of each host, and shares them with its others; all ranks.
+  /// Loads data and shares them among the ranks of a host; all ranks.
   ///
-  /// Where they don't fit into a host's shared memory, each of its ranks reads and keeps its own.
+  /// A table to train on is read by all ranks of a host, each a part of it; other data by the first of
+  /// them. Where they don't fit into a host's shared memory, each of its ranks reads and keeps its own.
   ///
-  /// - Parameters:
-  ///   - read: reads the data; called on some ranks only, and never waits for others.
-  ///   - warn: receives a message, on rank 0, if they didn't fit on some host.
+  /// - Parameter warn: receives a message, on rank 0, if they didn't fit on some host.
   /// - Throws: `Failure`, the same on all ranks, when reading fails on any.
   public static func load(
-    on group: any ProcessGroup, transport: ExchangeOptions.Transport = .auto,
-    _ read: () throws -> LoadedData, warn: (String) -> Void = { _ in }
+    _ source: DataSource, _ options: LoadOptions, on group: any ProcessGroup,
+    transport: ExchangeOptions.Transport = .auto, warn: (String) -> Void = { _ in }
   ) throws -> LoadedData {
     let ranks = try group.ranksSharingMemory(transport)
+    if case .table = source, options.schema == nil {
+      let readers = try GroupTableReaders(group, transport, ranks)
+      let data = try Dataset.load(source, options, readers: readers)
+      try warnOfHosts(
+        group, hasRoom: !readers.lacksMemory, bytes: data.training.shape.byteCount, warn)
+      return data
+    }
+    return try loadOnce(source, options, on: group, transport, ranks, warn: warn)
+  }
+
+  /// What a host's other ranks need to know about data besides the numbers.
+  private struct Description: Codable {
+    let shapes: [DatasetShape]
+    let schema: TableSchema?
+    let notices: [String]
+  }
+
+  private static func loadOnce(
+    _ source: DataSource, _ options: LoadOptions, on group: any ProcessGroup,
+    _ transport: ExchangeOptions.Transport, _ ranks: Range<Int>, warn: (String) -> Void
+  ) throws -> LoadedData {
     let isFirst = group.rank == ranks.lowerBound
-    let own = try group.agree { isFirst ? try read() : nil }
+    let own = try group.agree { isFirst ? try Dataset.load(source, options) : nil }
     if try group.minimum(isFirst ? 1 : 0) == 1, let own { return own }
-    let all = try group.allGather(values: own?.shapes ?? [])[ranks.lowerBound]
-    let bytes = all.reduce(0) { $0 + $1.byteCount }
+    let description = Description(
+      shapes: own?.shapes ?? [], schema: own?.schema, notices: own?.notices ?? [])
+    let all = try group.allGather(values: description)[ranks.lowerBound]
+    let bytes = all.shapes.reduce(0) { $0 + $1.byteCount }
     let memory = try group.shareBytes(transport, count: bytes) { memory in
       var next = memory
       for dataset in own?.datasets ?? [] {
@@ -88,8 +133,11 @@ public enum HostData {
     }
     try warnOfHosts(group, hasRoom: memory != nil, bytes: bytes, warn)
     return try group.agree {
-      if let memory, let data = LoadedData(all, in: memory) { return data }
-      return try own ?? read()
+      if let memory, var data = LoadedData(all.shapes, in: memory) {
+        (data.schema, data.notices) = (all.schema, all.notices)
+        return data
+      }
+      return try own ?? Dataset.load(source, options)
     }
   }
 
@@ -104,6 +152,59 @@ public enum HostData {
     warn(
       "\(first)\(others): no shared memory for the data (\(bytes >> 20) MB): each rank keeps its own"
     )
+  }
+}
+
+/// The ranks of a host, which read a table together.
+///
+/// Ranks of all hosts take part in each exchange, so all hosts must come to the same ones.
+private final class GroupTableReaders: TableReaders {
+  let index: Int
+  let count: Int
+  /// Whether this host's memory could not be shared.
+  private(set) var lacksMemory = false
+  private let group: any ProcessGroup
+  private let transport: ExchangeOptions.Transport
+  private let ranks: Range<Int>
+  /// The largest number of ranks of a host.
+  private let turns: Int
+
+  init(
+    _ group: any ProcessGroup, _ transport: ExchangeOptions.Transport, _ ranks: Range<Int>
+  ) throws {
+    self.group = group
+    self.transport = transport
+    self.ranks = ranks
+    index = group.rank - ranks.lowerBound
+    count = ranks.count
+    turns = try group.allGather(values: ranks.count).max() ?? 1
+  }
+
+  func agree<Success>(_ body: () throws -> Success) throws -> Success {
+    try group.agree(body)
+  }
+
+  func gather<Value: Codable>(_ value: Value) throws -> [Value] {
+    Array(try group.allGather(values: value)[ranks])
+  }
+
+  func any(_ isTrue: Bool) throws -> Bool { try group.minimum(isTrue ? 0 : 1) == 0 }
+
+  func inTurn<Value: Codable>(_ start: Value, _ body: (Value) throws -> Value) throws -> Value {
+    var value = start
+    for turn in 0..<turns {
+      let next = turn == index ? try body(value) : nil
+      let all = try group.allGather(values: next)
+      if turn < count { value = all[ranks.lowerBound + turn] ?? value }
+    }
+    return value
+  }
+
+  func share(bytes: Int, fill: (UnsafeMutableRawPointer) -> Void) throws -> AlignedBuffer<UInt8>? {
+    if count == 1 { return SingleTableReader.allocate(bytes: bytes, fill) }
+    let memory = try group.shareBytes(transport, count: bytes, fill: fill)
+    lacksMemory = memory == nil
+    return memory
   }
 }
 

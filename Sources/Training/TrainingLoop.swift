@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 public import Coordination
+internal import Datasets
 internal import Failures
 internal import Foundation
 internal import NeuralCore
@@ -46,7 +47,6 @@ public final class TrainingLoop {
     stopSignal: @escaping () -> Int32 = { 0 },
     observe: @escaping (TrainingEvent) -> Void = { _ in }
   ) throws {
-    self.options = options
     self.group = group
     self.version = version
     self.stopSignal = stopSignal
@@ -55,8 +55,13 @@ public final class TrainingLoop {
     // Ranks that exchange in different ways would wait for each other indefinitely.
     let transport = Invariant("--transport", options.transport.rawValue)
     if let failure = try group.firstMismatch(in: invariants + [transport]) { throw failure }
-    let data = try TrainingData(options, on: group) { observe(.warned($0)) }
     let resumePoint = try ResumePoint.find(options, group)
+    var options = options
+    if resumePoint?.predatesTargetScale == true { options.targetScale = .none }
+    let data = try TrainingData(options, on: group) { observe(.warned($0)) }
+    options.loss = data.loss
+    self.options = options
+    if group.rank == 0 { for notice in data.notices { observe(.noticed(notice)) } }
     let slices = options.slices ?? resumePoint?.slices ?? group.size
     try Self.checkRanks(options, data, slices: slices, resumePoint, group)
     let training = try TrainingRun(options, data, group: group, slices: slices)
@@ -98,7 +103,10 @@ public final class TrainingLoop {
     let determining = options.determining(slices: slices, ranks: group.size)
     let own =
       determining.map { Invariant("--\($0.name)", $0.value) }
-      + [Invariant("the content of \(options.data)", data.contentHash)]
+      + [
+        Invariant("the content of \(options.data)", data.contentHash),
+        Invariant("the schema of \(options.data)", data.schema?.contentHash ?? "none"),
+      ]
     if let failure = try group.firstMismatch(in: own) { throw failure }
     guard slices >= group.size else {
       throw Failure(
@@ -111,7 +119,7 @@ public final class TrainingLoop {
     guard let directory = log.directory else { return }
     let rows =
       [(name: "data", value: options.data), (name: "rows", value: training.rowsText)]
-      + options.determining(slices: training.slices, ranks: group.size) + [
+      + training.schemaSummary + options.determining(slices: training.slices, ranks: group.size) + [
         (name: "ranks", value: "\(group.size)"),
         (name: "exchange", value: options.exchange.rawValue),
       ]
@@ -192,8 +200,8 @@ public final class TrainingLoop {
     try checkpoints.explainingWriteErrors { try log.append(totals) }
     observe(
       .evaluated(
-        log.progress(nil), loss: totals.loss, accuracy: training.hasClasses ? totals.accuracy : nil)
-    )
+        log.progress(nil), loss: totals.loss, accuracy: training.hasClasses ? totals.accuracy : nil,
+        scores: totals.scores))
   }
 
   /// Writes the last checkpoint, the trace and the summary; all ranks.
@@ -295,7 +303,12 @@ public enum TrainingEvent {
   /// A step is done.
   case progress(TrainingProgress)
   /// An evaluation of the held-out rows is done.
-  case evaluated(TrainingProgress, loss: Double, accuracy: Double?)
+  ///
+  /// The accuracy where there are classes, the scores where the targets are numbers.
+  case evaluated(
+    TrainingProgress, loss: Double, accuracy: Double?, scores: RegressionScores?)
+  /// Something about the data that a person should know.
+  case noticed(String)
   /// Something went wrong that the run can continue without.
   case warned(String)
   /// The run has ended.

@@ -19,6 +19,8 @@ final class TrainingRun {
   let dataHash: String
   /// The numbers of rows, for the table of options.
   let rowsText: String
+  /// What the data were understood as, for that table.
+  let schemaSummary: [(name: String, value: String)]
 
   /// The number of steps done.
   private(set) var step = 0 {
@@ -37,11 +39,14 @@ final class TrainingRun {
     dataHash = data.contentHash
     rowsText = "\(data.trainingRows.count) for training, \(data.heldOutRows.count) held out"
     let dataset = data.training
+    schemaSummary =
+      data.schema?.summary(rows: dataset.rows, inputs: dataset.columns) ?? []
     let batches = BatchSchedule(
       rows: data.trainingRows.count, batchRows: options.batch, dropsLast: options.dropLast)
     schedule = RunSchedule(options, batches, evaluates: !data.heldOutRows.isEmpty)
     model = ModelDescription(
-      options, inputs: dataset.columns, outputs: dataset.outputs, labels: dataset.labels)
+      options, inputs: dataset.columns, outputs: dataset.outputs, labels: dataset.labels,
+      schema: data.schema)
     network = try model.makeNetwork(
       optimizer: options.makeOptimizer,
       schedule: options.makeSchedule(totalSteps: schedule.totalSteps),
@@ -53,7 +58,9 @@ final class TrainingRun {
       partition: network.replicas.slices, spans: network.spans)
     evaluator =
       data.heldOutRows.isEmpty
-      ? nil : Evaluator(network, data.heldOut, rows: data.heldOutRows)
+      ? nil
+      : Evaluator(
+        network, data.heldOut, rows: data.heldOutRows, scales: data.schema?.scales ?? [])
     savedStatistics = AlignedBuffer(count: network.store.statistics.count)
   }
 

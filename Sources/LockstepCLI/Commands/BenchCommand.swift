@@ -110,7 +110,7 @@ struct BenchCommand: ParsableCommand {
     ].mapValues { $0 / result.seconds }
     let line = Line(
       ranks: ranks, widths: widths, batch: options.batch, slices: options.slices ?? ranks,
-      loss: options.loss.rawValue, optimizer: options.optimizer.rawValue, steps: steps,
+      loss: options.lossName.rawValue, optimizer: options.optimizer.rawValue, steps: steps,
       warmup: warmup, repeats: repeats,
       stepsPerS: result.median, stepsPerSMin: result.stepsPerSecond.min() ?? 0,
       stepsPerSMax: result.stepsPerSecond.max() ?? 0,

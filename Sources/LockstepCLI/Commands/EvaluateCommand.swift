@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-import ArgumentParser
+public import ArgumentParser
 import Coordination
-import Datasets
+public import Datasets
 import Foundation
 import NeuralCore
+import RunRecords
 import Training
 
 /// The command `evaluate`: evaluates a model on data.
@@ -19,11 +20,13 @@ struct EvaluateCommand: ParsableCommand {
   var data: String
 
   @Option(
-    help: """
-      Target column of a table, by name or number; several separated by commas. \
-      (default: last column)
-      """)
+    help: ArgumentHelp(
+      "Target column of a table, by name or number. (default: that of the model)",
+      valueName: "columns"))
   var target: String?
+
+  @OptionGroup(title: TableFormatOptions.title)
+  var tableFormat: TableFormatOptions
 
   @Option(help: "Slices that the rows are split into. (default: number of ranks)")
   var slices: Int?
@@ -37,13 +40,17 @@ struct EvaluateCommand: ParsableCommand {
   func run() throws {
     try Session.run(stallOptions.limits) { group in
       let loaded = try group.agree { try load(ranks: group.size) }
-      let data = try HostData.load(on: group) { try read(for: loaded.description) }
-      let dataset = data.heldOut ?? data.training
+      let source = try group.agree { try DataSource.parse(data) }
+      let read = try HostData.load(source, loadOptions(loaded), on: group)
+      if group.rank == 0 { for notice in read.notices { Terminal.note("\(data): \(notice)") } }
+      let dataset = read.heldOut ?? read.training
       try group.agree { try check(dataset, suits: loaded) }
       try group.join(
         loaded.network, slices: slices ?? group.size, exchange: ExchangeOptions())
       let rows = Array(0..<Int32(dataset.rows))
-      let totals = try Evaluator(loaded.network, dataset, rows: rows).run()
+      let totals = try Evaluator(
+        loaded.network, dataset, rows: rows, scales: loaded.description.readingSchema.scales
+      ).run()
       if group.rank == 0 { show(totals, hasClasses: !loaded.description.labels.isEmpty) }
     }
   }
@@ -55,13 +62,14 @@ struct EvaluateCommand: ParsableCommand {
     return try LoadedModel(path: model)
   }
 
-  private func read(for description: ModelDescription) throws -> LoadedData {
-    try Dataset.load(
-      DataSource.parse(data),
-      LoadOptions(
-        targets: description.labels.isEmpty ? .numeric : .classes,
-        targetColumns: target?.split(separator: ",").map(String.init) ?? [],
-        knownLabels: description.labels.isEmpty ? nil : description.labels))
+  private func loadOptions(_ loaded: LoadedModel) throws -> LoadOptions {
+    let description = loaded.description
+    var options = LoadOptions(targets: description.labels.isEmpty ? .numeric : .classes)
+    options.table = tableFormat.options
+    options.table.target = target.map { CSVField.fields($0) } ?? []
+    options.schema = description.readingSchema
+    options.inputs = loaded.network.inputs
+    return options
   }
 
   private func check(_ dataset: Dataset, suits loaded: LoadedModel) throws {
@@ -72,16 +80,54 @@ struct EvaluateCommand: ParsableCommand {
     }
   }
 
-  private func show(_ totals: BatchTotals, hasClasses: Bool) {
-    let words: String
-    if json {
-      let accuracy = hasClasses ? ", \"accuracy\": \(totals.accuracy)" : ""
-      words = "{\"rows\": \(totals.rows), \"loss\": \(totals.loss)\(accuracy)}\n"
-    } else {
-      let accuracy =
-        hasClasses ? String(format: "accuracy  %.2f %%\n", 100 * totals.accuracy) : ""
-      words = "rows      \(totals.rows)\nloss      \(totals.loss)\n\(accuracy)"
+  private func show(_ totals: EvaluationTotals, hasClasses: Bool) {
+    var rows = [("rows", "\(totals.rows)", "rows"), ("loss", "\(totals.loss)", "loss")]
+    if hasClasses {
+      let percent = String(format: "%.2f %%", 100 * totals.accuracy)
+      rows.append(("accuracy", json ? "\(totals.accuracy)" : percent, "accuracy"))
     }
-    Terminal.write(words, to: .standardOutput)
+    if let scores = totals.scores {
+      rows += [
+        ("MSE", "\(scores.meanSquaredError)", "mse"),
+        ("RMSE", "\(scores.rootMeanSquaredError)", "rmse"),
+        ("MAE", "\(scores.meanAbsoluteError)", "mae"),
+        ("R2", scores.r2.map { "\($0)" } ?? (json ? "null" : "undefined"), "r2"),
+      ]
+    }
+    let text =
+      json
+      ? "{" + rows.map { "\"\($0.2)\": \($0.1)" }.joined(separator: ", ") + "}\n"
+      : rows.map { name, value, _ in
+        name + String(repeating: " ", count: 10 - name.count) + value + "\n"
+      }.joined()
+    Terminal.write(text, to: .standardOutput)
   }
+}
+
+/// The flags that say how the text of a table is to be read.
+struct TableFormatOptions: ParsableArguments {
+  /// The title of this group in the help.
+  static let title = "Table"
+
+  @Option(help: "Whether the first line of a table is a header: auto, yes or no.")
+  var header = HeaderName.auto
+
+  @Option(
+    help: ArgumentHelp(
+      "What separates the fields of a table: comma, semicolon, tab, bar or blanks. "
+        + "(default: found out)"))
+  var separator: TableSeparator?
+
+  /// How the text is read.
+  var options: TableOptions {
+    var options = TableOptions()
+    options.separator = separator
+    options.header = header == .auto ? nil : header == .yes
+    return options
+  }
+}
+
+extension HeaderName: ExpressibleByArgument {}
+extension TableSeparator: ExpressibleByArgument {
+  public init?(argument: String) { self.init(named: argument) }
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import ArgumentParser
 import Checkpoints
+import Datasets
 import Failures
 import Foundation
 import MessagePassing
@@ -39,6 +40,10 @@ struct InspectCommand: ParsableCommand {
       (name: "digest", value: "\(data.digest)"), (name: "model", value: data.model),
       (name: "config", value: data.config), (name: "checksums", value: "all right"),
     ])
+    let model = try? ModelDescription(json: data.model, path: checkpoint.path)
+    let schema = model.flatMap { model in
+      model.schema.map { "\nTraining data\n" + TextTable($0.summary(rows: nil, inputs: model.widths[0])).text }
+    }
     let tensors = checkpoint.tensors.map { tensor in
       (
         name: tensor.name,
@@ -46,7 +51,7 @@ struct InspectCommand: ParsableCommand {
           + "  " + (data.checksums[tensor.name].map { "\($0)" } ?? "")
       )
     }
-    return head.text + "\n" + TextTable(tensors).text
+    return head.text + (schema ?? "") + "\n" + TextTable(tensors).text
   }
 
   private func asJSON(_ checkpoint: Checkpoint) throws -> String {

@@ -123,7 +123,7 @@ struct PlanCommand: ParsableCommand {
     let model = ModelDescription(
       options, inputs: widths[0], outputs: widths[widths.count - 1], labels: [])
     return try StepSchedule(
-      of: model.makeNetwork(), usesClasses: options.loss == .crossEntropy)
+      of: model.makeNetwork(), usesClasses: options.lossName == .crossEntropy)
   }
 }
 

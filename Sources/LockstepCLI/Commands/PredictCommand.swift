@@ -21,8 +21,8 @@ struct PredictCommand: ParsableCommand {
 
   @Argument(
     help: """
-      Rows to predict: of a folder the test images if it has any. Labels and the target column of a \
-      table are ignored; they may be missing.
+      Rows to predict: of a folder or an archive the test part if it has one; - for a table on \
+      standard input. Targets are not needed, and not used.
       """)
   var data: String
 
@@ -31,6 +31,15 @@ struct PredictCommand: ParsableCommand {
     help: ArgumentHelp(
       "Output file, .csv or .npy. (default: CSV on standard output)", valueName: "file"))
   var output: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "Columns of a table to pass through to the output, such as an id, by name or number.",
+      valueName: "columns"))
+  var columns: String?
+
+  @OptionGroup(title: TableFormatOptions.title)
+  var tableFormat: TableFormatOptions
 
   @OptionGroup(title: StallOptions.title)
   var stallOptions: StallOptions
@@ -66,108 +75,153 @@ struct PredictCommand: ParsableCommand {
 
   private func predict(afterBlock: () throws -> Void) throws {
     let loaded = try LoadedModel(path: model)
-    let dataset = try load(loaded)
-    var writer = try PredictionWriter(
-      output, loaded.description, rows: dataset.rows, columns: loaded.network.outputs)
-    try Predictor(loaded).run(dataset) { _, outputs in
-      try writer.append(outputs)
-      try afterBlock()
+    let passing = columns.map { CSVField.fields($0) } ?? []
+    let form = try PredictionForm(output, loaded.description, passesColumns: !passing.isEmpty)
+    let predictor = try Predictor(loaded, data, tableFormat.options, passing: passing)
+    try form.write { writer in
+      try writer.begin(passing: predictor.passedNames)
+      try predictor.run { outputs, passed in
+        try writer.append(outputs, passed)
+        try afterBlock()
+      }
     }
-    try writer.finish()
-  }
-
-  private func load(_ loaded: LoadedModel) throws -> Dataset {
-    let source = try DataSource.parse(data)
-    let inputs = loaded.network.inputs
-    // A table without its target has one column less: the target's column is looked for first.
-    if case .csv = source,
-      let labeled = try? Dataset.load(source, LoadOptions(targets: .ignored)).training,
-      labeled.columns == inputs
-    {
-      return labeled
-    }
-    let bare = try Dataset.load(source, LoadOptions(targets: .absent)).training
-    guard bare.columns == inputs else {
-      throw TrainingError.unsuitableData(
-        "\(data): \(bare.columns) features, but the model has \(inputs)")
-    }
-    return bare
+    for notice in predictor.notices { Terminal.note("\(data): \(notice)") }
   }
 }
 
-/// Writes predictions as CSV or as a NumPy file.
-struct PredictionWriter {
+/// Where predictions go: to a file, which appears complete or not at all, or to standard output.
+private struct PredictionForm {
   private let path: String?
   private let isNumPy: Bool
-  private let labels: [String]
-  private var content: [UInt8]
+  private let model: ModelDescription
 
-  /// Begins a table of `rows x columns` outputs; without a path, it is CSV on standard output.
-  init(_ path: String?, _ model: ModelDescription, rows: Int, columns: Int) throws {
+  init(_ path: String?, _ model: ModelDescription, passesColumns: Bool) throws {
     self.path = path
-    labels = model.labels
+    self.model = model
     isNumPy = path?.hasSuffix(".npy") ?? false
     if let path, !isNumPy, !path.hasSuffix(".csv") {
       throw TrainingError.usage("--output \(path): must end in .csv or .npy")
     }
-    content =
-      isNumPy
-      ? Self.numPyHeader(rows: rows, columns: columns)
-      : Array(Self.csvHeader(model.labels, columns: columns).utf8)
+    if isNumPy, passesColumns {
+      throw TrainingError.usage("--columns: an .npy file has no room for them; use .csv")
+    }
   }
 
-  private static func csvHeader(_ labels: [String], columns: Int) -> String {
-    let names =
-      labels.isEmpty
-      ? (1...columns).map { "value_\($0)" } : ["class"] + labels.map { quoted("p_\($0)") }
-    return names.joined(separator: ",") + "\n"
+  func write(_ body: (any PredictionWriter) throws -> Void) throws {
+    guard let path else {
+      return try body(
+        CSVPredictions(model) { bytes in
+          Terminal.write(String(decoding: bytes, as: UTF8.self), to: .standardOutput)
+        })
+    }
+    do {
+      try OutputFile<FileError>.publish(path) { output in
+        let sink = { (bytes: [UInt8]) throws in
+          try bytes.withUnsafeBytes { try output.write($0) }
+        }
+        guard isNumPy else { return try body(CSVPredictions(model, sink)) }
+        let writer = NumPyPredictions(model, sink)
+        try body(writer)
+        try output.rewind()
+        try sink(writer.header)
+      }
+    } catch FileError.writeFailed(_, let reason) {
+      throw TrainingError.cannotCreate("\(path): can't be written: \(reason)")
+    }
+  }
+}
+
+/// Writes predictions, a block of rows at a time.
+private protocol PredictionWriter: AnyObject {
+  /// Begins, with the names of the columns that are passed through.
+  func begin(passing names: [String]) throws
+  /// Adds the outputs of rows, and the texts of each row that are passed through.
+  func append(_ outputs: MatrixView, _ passed: [[String]]) throws
+}
+
+/// Writes predictions as CSV (RFC 4180): class and probabilities, or values.
+private final class CSVPredictions: PredictionWriter {
+  private let labels: [String]
+  private let names: [String]
+  private let scales: [TableSchema.Scale]
+  private let sink: ([UInt8]) throws -> Void
+
+  init(_ model: ModelDescription, _ sink: @escaping ([UInt8]) throws -> Void) {
+    labels = model.labels
+    let scales = model.schema?.scales ?? []
+    self.scales = scales
+    let hasNames = model.schema?.hasHeader == true
+    names =
+      model.labels.isEmpty
+      ? (0..<(model.widths.last ?? 1)).map { hasNames ? scales[$0].name : "value_\($0 + 1)" }
+      : ["class"] + model.labels.map { "p_\($0)" }
+    self.sink = sink
   }
 
+  func begin(passing passed: [String]) throws {
+    let header = (passed + names).map { CSVField.quoted($0) }.joined(separator: ",")
+    try sink(Array((header + "\n").utf8))
+  }
+
+  func append(_ outputs: MatrixView, _ passed: [[String]]) throws {
+    var content: [UInt8] = []
+    for row in 0..<outputs.rows {
+      let numbers = (0..<outputs.columns).map { text(outputs.row(row)[$0], column: $0) }
+      let best = Targets.argmax(outputs.row(row), outputs.columns)
+      let first = labels.indices.contains(best) ? [labels[best]] : []
+      let texts = ((passed.indices.contains(row) ? passed[row] : []) + first)
+        .map { CSVField.quoted($0) }
+      content.append(contentsOf: (texts + numbers).joined(separator: ",").utf8)
+      content.append(UInt8(ascii: "\n"))
+    }
+    try sink(content)
+  }
+
+  /// An output, in the target's own units with as many decimals as a Float32 tells apart.
+  private func text(_ output: Float, column: Int) -> String {
+    guard scales.indices.contains(column), scales[column].isScaled else { return "\(output)" }
+    let scale = scales[column]
+    let decimals = min(max(7 - Int(log10(scale.deviation).rounded(.up)), 0), 300)
+    return String(format: "%.\(decimals)f", scale.value(output))
+  }
+}
+
+/// Writes predictions as an array of NumPy: Float32, or Float64 where targets are scaled.
+private final class NumPyPredictions: PredictionWriter {
+  private let scales: [TableSchema.Scale]
+  private let columns: Int
+  private let sink: ([UInt8]) throws -> Void
+  private var rows = 0
+
+  init(_ model: ModelDescription, _ sink: @escaping ([UInt8]) throws -> Void) {
+    let scales = model.schema?.scales ?? []
+    self.scales = scales.contains(where: \.isScaled) ? scales : []
+    columns = model.widths.last ?? 1
+    self.sink = sink
+  }
+
+  /// The header, of the same length for any number of rows.
+  ///
   /// Format: https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html, version 1.0.
-  private static func numPyHeader(rows: Int, columns: Int) -> [UInt8] {
-    var header = "{'descr': '<f4', 'fortran_order': False, 'shape': (\(rows), \(columns)), }"
-    header += String(repeating: " ", count: 63 - (10 + header.utf8.count) % 64) + "\n"
+  var header: [UInt8] {
+    var header = "{'descr': '\(scales.isEmpty ? "<f4" : "<f8")', 'fortran_order': False, "
+    header += "'shape': (\(rows), \(columns)), }"
+    header += String(repeating: " ", count: 117 - header.utf8.count) + "\n"
     let length = UInt16(header.utf8.count)
     return [0x93] + Array("NUMPY".utf8) + [1, 0, UInt8(length & 255), UInt8(length >> 8)]
       + Array(header.utf8)
   }
 
-  /// A CSV field (RFC 4180).
-  private static func quoted(_ text: String) -> String {
-    guard text.contains(where: { ",\"\n\r".contains($0) }) else { return text }
-    return "\"" + text.replacing("\"", with: "\"\"") + "\""
-  }
+  func begin(passing names: [String]) throws { try sink(header) }
 
-  /// Adds the outputs of rows; standard output receives them at once.
-  mutating func append(_ outputs: MatrixView) throws {
-    if isNumPy {
-      content.append(contentsOf: UnsafeRawBufferPointer(outputs.elements))
-      return
+  func append(_ outputs: MatrixView, _ passed: [[String]]) throws {
+    rows += outputs.rows
+    guard !scales.isEmpty else {
+      return try sink(Array(UnsafeRawBufferPointer(outputs.elements)))
     }
-    for row in 0..<outputs.rows {
-      let numbers = (0..<outputs.columns).map { "\(outputs.row(row)[$0])" }
-      let best = Targets.argmax(outputs.row(row), outputs.columns)
-      let first = labels.indices.contains(best) ? [Self.quoted(labels[best])] : []
-      content.append(contentsOf: (first + numbers).joined(separator: ",").utf8)
-      content.append(UInt8(ascii: "\n"))
+    let values = outputs.elements.enumerated().map { place, output in
+      scales[place % columns].value(output)
     }
-    if path == nil { flush() }
-  }
-
-  private mutating func flush() {
-    Terminal.write(String(decoding: content, as: UTF8.self), to: .standardOutput)
-    content.removeAll(keepingCapacity: true)
-  }
-
-  /// Writes the file, which appears complete or not at all.
-  mutating func finish() throws {
-    guard let path else { return flush() }
-    do {
-      try OutputFile<FileError>.publish(path) { output in
-        try content.withUnsafeBytes { try output.write($0) }
-      }
-    } catch FileError.writeFailed(_, let reason) {
-      throw TrainingError.cannotCreate("\(path): can't be written: \(reason)")
-    }
+    try values.withUnsafeBytes { try sink(Array($0)) }
   }
 }

@@ -94,8 +94,8 @@ enum DataHelp {
   static let text = """
     DATA is one of
       digits                    built-in: 1,797 handwritten digits of 8 x 8 pixels
+      FILE                      a table: text with a row per line, such as CSV, optionally gzipped
       FOLDER                    MNIST-style IDX files, optionally gzipped
-      FILE.csv, FILE.csv.gz     a table, with or without a header
       FEATURES.npy,TARGETS.npy  two NumPy arrays
       FILE.npz                  NumPy arrays x and y, or x_train, y_train, x_test and y_test
       synthetic:ROWSxFEATURESxCLASSES[:SEED]
@@ -136,8 +136,15 @@ struct TrainingView {
       Terminal.write("resuming after step \(step), from \(checkpoint)\n", to: .standardError)
     case .progress(let progress):
       display.show(progress)
-    case .evaluated(let progress, let loss, let accuracy):
-      let percent = accuracy.map { String(format: ", accuracy %.2f %%", 100 * $0) } ?? ""
+    case .noticed(let notice):
+      Terminal.note(notice)
+    case .evaluated(let progress, let loss, let accuracy, let scores):
+      let percent =
+        accuracy.map { String(format: ", accuracy %.2f %%", 100 * $0) }
+        ?? scores.map { scores in
+          ", RMSE \(Readable.significant(scores.rootMeanSquaredError))"
+            + (scores.r2.map { ", R2 \(Readable.significant($0))" } ?? "")
+        } ?? ""
       display.write(
         "epoch \(progress.epoch), step \(progress.step): held-out loss "
           + String(format: "%.4f", loss) + percent)

@@ -24,6 +24,9 @@ enum Terminal {
     }
   }
 
+  /// Tells a person, on standard error, what was decided without asking.
+  static func note(_ text: String) { write("lockstep: note: \(text)\n", to: .standardError) }
+
   /// The width of the terminal, nil where progress is written line by line.
   ///
   /// Ranks under mpirun have no terminal of their own; the launcher passes on the width of its own.

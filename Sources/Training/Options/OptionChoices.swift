@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 public import Coordination
+public import Datasets
 public import NeuralCore
 package import RunRecords
 
@@ -70,6 +71,63 @@ public enum BatchNormBackwardName: String, Codable, CaseIterable, Sendable {
   case frozen
 }
 
+/// Whether a table has a header, by the names on the command line.
+public enum HeaderName: String, Codable, CaseIterable, Sendable {
+  /// Found out from the table.
+  case auto
+  case yes
+  case no
+}
+
+/// What is done to targets that are numbers, by the names on the command line.
+public enum TargetScaleName: String, Codable, CaseIterable, Sendable {
+  /// The training rows' mean is subtracted, and what remains divided by their standard deviation.
+  case standard
+  case none
+}
+
+/// Columns of a table, by name or by number from 1.
+///
+/// On the command line they are separated by commas, and quoted like the fields of a CSV record where
+/// a name has a comma.
+public struct ColumnNames: Equatable, Sendable, ExpressibleByArrayLiteral {
+  /// The names or numbers.
+  public var names: [String]
+
+  /// Names or numbers.
+  public init(_ names: [String] = []) { self.names = names }
+
+  public init(arrayLiteral names: String...) { self.names = names }
+}
+
+extension ColumnNames: OptionValue {
+  package static var expectation: String { "columns such as [a, b], by name or number" }
+  package static var commandLineExpectation: String { "columns separated by commas" }
+  package init?(_ value: ConfigurationValue) {
+    switch value {
+    case .list(let items):
+      let texts = items.compactMap(\.text)
+      guard texts.count == items.count else { return nil }
+      self.init(texts)
+    case .plain(let text), .quoted(let text): self.init(CSVField.fields(text))
+    case .none: self.init()
+    case .other: return nil
+    }
+  }
+  package init?(commandLine text: String) { self.init(CSVField.fields(text)) }
+  package var configured: ConfigurationValue { .list(names.map { .quoted($0) }) }
+}
+
+extension HeaderName: WordOption {}
+extension TargetScaleName: WordOption {}
+extension MissingPolicy: WordOption {}
+extension TableSeparator: WordOption {
+  package init?(_ value: ConfigurationValue) {
+    guard let text = value.text else { return nil }
+    self.init(named: text)
+  }
+  package init?(commandLine text: String) { self.init(named: text) }
+}
 extension ActivationName: WordOption {}
 extension LossName: WordOption {}
 extension OptimizerName: WordOption {}

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 public import Coordination
+public import Datasets
 public import NeuralCore
 internal import RunRecords
 
@@ -12,7 +13,25 @@ public struct TrainingOptions: Equatable, Sendable {
   /// The DATA argument.
   public var data = ""
   /// Target columns of a table, by name or number; the last column if empty.
-  public var targetColumns: [String] = []
+  public var targetColumns = ColumnNames()
+  /// Feature columns of a table; all others if empty.
+  public var featureColumns = ColumnNames()
+  /// Columns of a table that are left out.
+  public var ignoredColumns = ColumnNames()
+  /// Columns of a table that are categories although they hold numbers.
+  public var categoricalColumns = ColumnNames()
+  /// The largest number of inputs for a categorical column.
+  public var maxLevels = 256
+  /// What is done about missing cells of features.
+  public var missing = MissingPolicy.mean
+  /// Whether a table has a header.
+  public var header = HeaderName.auto
+  /// What separates the fields of a table; nil to find it out.
+  public var separator: TableSeparator?
+  /// Whether targets that are numbers are standardized.
+  public var targetScale = TargetScaleName.standard
+  /// Data to evaluate on, of any form that `data` can have; nil to hold out rows of `data`.
+  public var validation: String?
   /// Fraction of rows held out if the data have no test set.
   public var validationSplit = 0.2
   /// Rows per global batch.
@@ -32,8 +51,8 @@ public struct TrainingOptions: Equatable, Sendable {
   public var layers = [256, 128]
   /// Hidden-layer activation.
   public var activation = ActivationName.relu
-  /// Loss function.
-  public var loss = LossName.crossEntropy
+  /// Loss function; nil for cross-entropy with classes, and the mean squared error with numbers.
+  public var loss: LossName?
   /// Mode of batch normalization.
   public var batchNorm = BatchNormName.synchronized
   /// Gradient through batch normalization.
@@ -135,7 +154,39 @@ package struct OptionSection: Sendable {
       OptionDeclaration(
         "target", \.targetColumns,
         "Target column of a table, by name or number; several separated by commas.",
-        unset: "last column"),
+        unset: "last column", valueName: "columns"),
+      OptionDeclaration(
+        "features", \.featureColumns,
+        "Feature columns of a table, by name or number; several separated by commas.",
+        unset: "all but the target", valueName: "columns"),
+      OptionDeclaration(
+        "ignore", \.ignoredColumns, "Columns of a table to leave out, such as an id.",
+        unset: "none", valueName: "columns"),
+      OptionDeclaration(
+        "categorical", \.categoricalColumns,
+        "Columns of a table that are categories although they hold numbers.",
+        unset: "columns with words", valueName: "columns"),
+      OptionDeclaration(
+        "max-levels", \.maxLevels,
+        "Largest number of inputs for a categorical column; the rarest levels share one.",
+        .from(2, to: 1_048_576)),
+      OptionDeclaration(
+        "missing", \.missing,
+        """
+        Missing cells of features: filled with the mean of the training rows (in a categorical \
+        column: a level of its own), the row dropped, or refused.
+        """),
+      OptionDeclaration("header", \.header, "Whether the first line of a table is a header."),
+      OptionDeclaration(
+        "separator", \.separator, "What separates the fields of a table.", unset: "found out"),
+      OptionDeclaration(
+        "target-scale", \.targetScale,
+        "Targets that are numbers: standardized for training, or taken as they are.",
+        affectsResult: .when { $0.loss == .meanSquaredError }),
+      OptionDeclaration(
+        "validation", \.validation,
+        "Data to evaluate on, in any form that DATA can have, instead of rows of DATA.",
+        unset: "none", valueName: "data"),
       OptionDeclaration(
         "validation-split", \.validationSplit,
         "Fraction of rows to hold out for evaluation, unless the data have a test set.",
@@ -173,7 +224,7 @@ package struct OptionSection: Sendable {
       OptionDeclaration(
         "loss", \.loss,
         "Loss function; mse takes numeric targets, or classes as one-hot rows.",
-        affectsResult: .always),
+        unset: "cross-entropy for classes, mse for numbers", affectsResult: .always),
       OptionDeclaration(
         "batch-norm", \.batchNorm,
         "Batch normalization over the global batch, over each rank's rows, or off.",
@@ -314,6 +365,27 @@ package struct OptionSection: Sendable {
 // MARK: - Derived values
 
 extension TrainingOptions {
+  /// How the data are read.
+  public var loadOptions: LoadOptions {
+    var load = LoadOptions(
+      targets: loss.map { $0 == .crossEntropy ? .classes : .numeric } ?? .automatic)
+    load.table.separator = separator
+    load.table.header = header == .auto ? nil : header == .yes
+    load.table.target = targetColumns.names
+    load.table.features = featureColumns.names
+    load.table.ignored = ignoredColumns.names
+    load.table.categorical = categoricalColumns.names
+    load.table.maxLevels = maxLevels
+    load.table.missing = missing
+    load.heldOutFraction = validation == nil ? validationSplit : 0
+    load.seed = seed
+    load.standardizesTargets = targetScale == .standard
+    return load
+  }
+
+  /// The loss function, that of classes if none is chosen.
+  public var lossName: LossName { loss ?? .crossEntropy }
+
   fileprivate var hasBatchNorm: Bool { batchNorm != .off }
 
   /// The learning rate with its default and its scaling.

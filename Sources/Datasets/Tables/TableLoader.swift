@@ -1,0 +1,422 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import Foundation
+internal import NeuralCore
+
+/// Loads a table to train on: reads it, decides its schema from the training rows, and encodes the rows
+/// by it.
+///
+/// Several processes may each read a part of the file; the result is the same, bit for bit.
+struct TableLoader {
+  private let source: () throws(DatasetError) -> TextSource
+  private let path: String
+  private let options: LoadOptions
+  private let readers: any TableReaders
+
+  /// Loads a file.
+  init(_ path: String, _ options: LoadOptions, _ readers: any TableReaders) {
+    self.path = path
+    self.options = options
+    self.readers = readers
+    source = { () throws(DatasetError) in try TextSource(path) }
+  }
+
+  /// Loads a text in memory.
+  init(_ bytes: [UInt8], path: String, _ options: LoadOptions) {
+    self.path = path
+    self.options = options
+    readers = SingleTableReader()
+    source = { TextSource(bytes, path: path) }
+  }
+
+  /// - Throws: ``DatasetError``, and what `readers` throw.
+  func load() throws -> LoadedData {
+    let (part, findings) = try read()
+    let before = findings.prefix(readers.index)
+    let firstRow = before.reduce(0) { $0 + $1.rows }
+    let found = TableFindings(merging: findings)
+    let trainingRows =
+      DataSplit.split(rows: found.rows, fraction: options.heldOutFraction, seed: options.seed)
+      .training
+    let own = OwnTrainingRows(part, trainingRows, firstRow: firstRow)
+    try readers.agree {
+      try TableProblems(part.layout, found, options).check()
+    }
+    let sums = try readers.inTurn(TableSums(part)) { own.add(to: $0) }
+    let counts = TableCounts(merging: try readers.gather(own.counts(options)))
+    let decision = try readers.agree {
+      try SchemaDecision(part.layout, found, sums, counts, options)
+    }
+    let spreads = try readers.inTurn(decision.newSpreads) { own.add(to: $0, means: sums) }
+    let schema = decision.schema(spreads)
+    let shape = decision.shape(schema)
+    let encoder = RowEncoder(part, schema)
+    let memory = try readers.share(bytes: shape.byteCount) { memory in
+      encoder.encode(
+        into: DatasetMemory(shape, memory), firstRow: firstRow)
+    }
+    guard let memory else {
+      // Where memory can't be shared, every process reads and keeps all rows.
+      return try TableLoader(path, options, SingleTableReader()).load()
+    }
+    return LoadedData(
+      training: Dataset(shape, in: memory, from: 0), heldOut: nil, schema: schema,
+      notices: decision.notices)
+  }
+
+  // MARK: - Reading
+
+  /// Files below this size are not worth parts.
+  private static let smallestParts = 1 << 20
+
+  /// Reads this process's part, once more if a record contradicts what the first ones have led to.
+  private func read() throws -> (TablePart, [PartFindings]) {
+    var header: Bool?
+    var words: Set<Int> = []
+    var inParts = true
+    while true {
+      let part = try readers.agree { try readPart(header: header, words: words, inParts: inParts) }
+      let findings = try readers.gather(PartFindings(part))
+      let found = TableFindings(merging: findings)
+      let isAmbiguous = found.hasAmbiguousQuotes && inParts && readers.count > 1
+      let moreWords = Set(
+        part.layout.uses.indices.filter {
+          found.tallies[$0].words.count > 0 && [.number, .target].contains(part.layout.uses[$0])
+        })
+      let hasHeader = part.layout.hasHeader && found.confirmsHeader(part.layout, options.table)
+      let isContradicted =
+        isAmbiguous || !moreWords.isEmpty || hasHeader != part.layout.hasHeader
+      guard try readers.any(isContradicted) else { return (part, findings) }
+      if isAmbiguous { inParts = false }
+      words.formUnion(moreWords)
+      header = hasHeader
+    }
+  }
+
+  private func readPart(
+    header: Bool?, words: Set<Int>, inParts: Bool
+  ) throws(DatasetError) -> TablePart {
+    let records = try TableRecords(source())
+    let layout = try TableLayout(records, options.table, header: header, words: words)
+    if layout.hasHeader { _ = try records.next() }
+    if readers.count > 1 { try limit(records, inParts: inParts) }
+    let part = try TablePart(
+      records, layout, dropsMissing: options.table.missing == .drop)
+    return part
+  }
+
+  /// Limits records to this process's part of them.
+  private func limit(_ records: TableRecords, inParts: Bool) throws(DatasetError) {
+    let size = records.isSeekable ? ByteFile.size(of: path) ?? 0 : 0
+    let start = records.nextOffset
+    let length = size - start
+    guard inParts, length >= Self.smallestParts, records.hasLineFeeds else {
+      if readers.index > 0 { try records.limit(to: 0..<0, first: 0) }
+      return
+    }
+    let bound = { start + length * $0 / readers.count }
+    let end = readers.index == readers.count - 1 ? Int.max : bound(readers.index + 1)
+    try records.limit(to: bound(readers.index)..<end, first: start)
+  }
+}
+
+// MARK: - Findings
+
+/// What a process has found in its part of a table.
+struct PartFindings: Codable {
+  var rows: Int
+  var dropped: Int
+  var lines: Int
+  var hasAmbiguousQuotes: Bool
+  var counting: TablePart.Counting?
+  var tallies: [ColumnTally]
+  /// Columns whose first numbers look like ids.
+  var ids: [Int]
+
+  init(_ part: TablePart) {
+    rows = part.rows
+    dropped = part.dropped
+    lines = part.lines
+    hasAmbiguousQuotes = part.hasAmbiguousQuotes
+    counting = part.counting
+    tallies = part.tallies
+    ids = part.columnsLikeIDs
+  }
+}
+
+/// What was found in all of a table.
+struct TableFindings {
+  private(set) var rows = 0
+  private(set) var dropped = 0
+  private(set) var hasAmbiguousQuotes = false
+  /// Whether the first column counts up by 1.
+  private(set) var countsUp = true
+  private(set) var tallies: [ColumnTally] = []
+  private(set) var ids: [Int] = []
+
+  init(merging parts: [PartFindings]) {
+    var lines = 0
+    var counting: TablePart.Counting?
+    ids = parts.first?.ids ?? []
+    for part in parts {
+      if tallies.isEmpty {
+        tallies = part.tallies
+      } else {
+        for column in tallies.indices.prefix(part.tallies.count) {
+          tallies[column].add(part.tallies[column], linesBefore: lines)
+        }
+      }
+      if part.rows > 0 {
+        if let next = part.counting, counting?.isFollowed(by: next) ?? true {
+          counting = TablePart.Counting(first: counting?.first ?? next.first, last: next.last)
+        } else {
+          countsUp = false
+        }
+      }
+      rows += part.rows
+      dropped += part.dropped
+      lines += part.lines
+      hasAmbiguousQuotes = hasAmbiguousQuotes || part.hasAmbiguousQuotes
+    }
+    countsUp = countsUp && rows > 1
+  }
+
+  /// Whether all records allow that the first one, which was taken for a header, is one.
+  func confirmsHeader(_ layout: TableLayout, _ options: TableOptions) -> Bool {
+    if options.header != nil || layout.isHeaderNamed { return true }
+    let columns = layout.uses.indices.map { column -> HeaderRule.Column in
+      let (tally, use) = (tallies[column], layout.uses[column])
+      let isText = use == .word || use == .targetWord
+      let hasWords =
+        tally.words.count > 0 || isText && tally.levels.contains { !TableCell.isNumber($0.key) }
+      let cells = rows + dropped - tally.missing.count
+      return HeaderRule.Column(
+        hasNumbers: isText
+          ? tally.levels.contains { TableCell.isNumber($0.key) } : cells > tally.words.count,
+        hasWords: hasWords,
+        repeatsFirst: tally.levels[layout.first[column]] != nil)
+    }
+    return HeaderRule(layout.first.map { ($0, TableCell($0)) }, columns: columns).isHeader
+  }
+}
+
+extension TablePart {
+  /// The rows that are looked at for ids.
+  private static let idSample = 10_000
+
+  /// Columns of numbers that look like ids, by the first rows: the first column of a table without
+  /// names, or a column with such a name, of integers that are nearly all distinct.
+  fileprivate var columnsLikeIDs: [Int] {
+    features.enumerated().filter { place, column in
+      layout.uses[column] == .number && hasNameOfID(column) && hasDistinctIntegers(place)
+    }.map(\.element)
+  }
+
+  private func hasNameOfID(_ column: Int) -> Bool {
+    guard layout.hasHeader else { return column == 0 }
+    let name = layout.names[column].lowercased()
+    return ["id", "key", "index", "no", "no.", "nr", "row", "uuid"].contains(name)
+      || ["_id", " id", "-id", ".id"].contains { name.hasSuffix($0) }
+      || ["id_", "id "].contains { name.hasPrefix($0) } || layout.names[column].hasSuffix("Id")
+      || layout.names[column].hasSuffix("ID")
+  }
+
+  private func hasDistinctIntegers(_ place: Int) -> Bool {
+    guard let block = blocks.first ?? nil, block.rows >= 20 else { return false }
+    let count = min(block.rows, Self.idSample)
+    let numbers = (0..<count).map { Float(bitPattern: block.features[$0 * features.count + place]) }
+    guard numbers.allSatisfy({ $0 == $0.rounded() }) else { return false }
+    // Float32 can't tell larger integers apart.
+    return Set(numbers).count * 10 >= count * 9 || (numbers.max() ?? 0) >= 16_777_216
+  }
+}
+
+// MARK: - The training rows
+
+/// Counts and sums over the training rows of a part.
+struct OwnTrainingRows {
+  private let part: TablePart
+  private let rows: ArraySlice<Int32>
+  private let firstRow: Int
+
+  init(_ part: TablePart, _ trainingRows: [Int32], firstRow: Int) {
+    self.part = part
+    self.firstRow = firstRow
+    let start = Self.firstIndex(of: firstRow, in: trainingRows)
+    let end = Self.firstIndex(of: firstRow + part.rows, in: trainingRows)
+    rows = trainingRows[start..<end]
+  }
+
+  private static func firstIndex(of row: Int, in rows: [Int32]) -> Int {
+    var (low, high) = (0, rows.count)
+    while low < high {
+      let middle = (low + high) / 2
+      if Int(rows[middle]) < row { low = middle + 1 } else { high = middle }
+    }
+    return low
+  }
+
+  /// Calls `body` with the features and targets of each training row, in the order of the file.
+  private func forEach(
+    _ body: (UnsafeMutablePointer<UInt32>, UnsafeMutablePointer<Double>) -> Void
+  ) {
+    let (width, count) = (part.features.count, part.layout.targets.count)
+    var next = rows.startIndex
+    var first = firstRow
+    for case let block? in part.blocks {
+      while next < rows.endIndex, Int(rows[next]) < first + block.rows {
+        let row = Int(rows[next]) - first
+        body(block.features + row * width, block.targets + row * count)
+        next += 1
+      }
+      first += block.rows
+    }
+  }
+
+  /// Adds the numbers of features with missing cells, and of targets.
+  func add(to sums: TableSums) -> TableSums {
+    var sums = sums
+    let places = sums.places
+    let targets = part.layout.targets.count
+    forEach { features, values in
+      for (index, place) in places.enumerated() where features[place] != MissingCell.bits {
+        sums.features[index].add(Double(Float(bitPattern: features[place])))
+      }
+      for target in 0..<targets { sums.targets[target].add(values[target]) }
+    }
+    return sums
+  }
+
+  /// Adds the squared distances of targets from their means.
+  func add(to spreads: [Double], means: TableSums) -> [Double] {
+    guard !spreads.isEmpty else { return spreads }
+    var spreads = spreads
+    let means = means.targets.map(\.mean)
+    forEach { _, values in
+      for target in spreads.indices {
+        let distance = values[target] - means[target]
+        spreads[target] += distance * distance
+      }
+    }
+    return spreads
+  }
+
+  /// Counts words, missing cells and classes.
+  func counts(_ options: LoadOptions) -> TableCounts {
+    let layout = part.layout
+    let wordPlaces = part.features.indices.filter { layout.uses[part.features[$0]] == .word }
+    var levels = wordPlaces.map { [Int](repeating: 0, count: part.words[part.features[$0]].count) }
+    var missing = [Int](repeating: 0, count: part.features.count)
+    let target = layout.targets[0]
+    let isWord = layout.uses[target] == .targetWord
+    var labels = [Int](repeating: 0, count: part.words[target].count)
+    forEach { features, values in
+      for place in missing.indices where features[place] == MissingCell.bits { missing[place] += 1 }
+      for (index, place) in wordPlaces.enumerated() where features[place] != MissingCell.bits {
+        levels[index][Int(features[place])] += 1
+      }
+      if isWord, !values[0].isNaN { labels[Int(values[0])] += 1 }
+    }
+    var counts = TableCounts(width: layout.width, rows: rows.count)
+    for (place, column) in part.features.enumerated() { counts.missing[column] = missing[place] }
+    for (index, place) in wordPlaces.enumerated() {
+      let column = part.features[place]
+      for (code, count) in levels[index].enumerated() {
+        counts.levels[column][part.words[column].text(code)] = count
+      }
+    }
+    if isWord {
+      for (code, count) in labels.enumerated() {
+        counts.levels[target][part.words[target].text(code)] = count
+      }
+    } else if layout.targets.count == 1 {
+      counts.numbers = numbers(options)
+    }
+    return counts
+  }
+
+  /// The distinct numbers of the target, and how many training rows have each; nil if there are too
+  /// many for classes.
+  private func numbers(_ options: LoadOptions) -> [Double: Int]? {
+    let limit = TargetRule.limit(options.targets)
+    guard limit > 0 else { return nil }
+    var numbers: [Double: Int] = [:]
+    for case let block? in part.blocks {
+      for row in 0..<block.rows where !block.targets[row].isNaN {
+        numbers[block.targets[row], default: 0] += 0
+        if numbers.count > limit { return nil }
+      }
+    }
+    forEach { _, values in
+      if !values[0].isNaN { numbers[values[0], default: 0] += 1 }
+    }
+    return numbers
+  }
+}
+
+/// Sums over training rows, in the order of the file.
+struct TableSums: Codable {
+  /// The sum of some numbers, and their range.
+  struct Sum: Codable {
+    var count = 0
+    var sum = 0.0
+    var minimum = Double.greatestFiniteMagnitude
+    var maximum = -Double.greatestFiniteMagnitude
+
+    var mean: Double { count == 0 ? 0 : sum / Double(count) }
+
+    mutating func add(_ number: Double) {
+      guard !number.isNaN else { return }
+      count += 1
+      sum += number
+      minimum = min(minimum, number)
+      maximum = max(maximum, number)
+    }
+  }
+
+  /// The places in a row of the features that are summed.
+  let places: [Int]
+  var features: [Sum]
+  var targets: [Sum]
+
+  /// Nothing yet.
+  init(_ part: TablePart) {
+    places = part.features.indices.filter { part.layout.uses[part.features[$0]] == .number }
+    features = Array(repeating: Sum(), count: places.count)
+    targets = Array(repeating: Sum(), count: part.layout.targets.count)
+  }
+}
+
+/// Counts over training rows.
+struct TableCounts: Codable {
+  /// The number of training rows.
+  var rows: Int
+  /// The missing cells of each column.
+  var missing: [Int]
+  /// How many training rows have each word, by column; words that none of them has are there, too.
+  var levels: [[String: Int]]
+  /// How many training rows have each number of the target; nil if they are no classes.
+  var numbers: [Double: Int]? = nil
+
+  init(width: Int, rows: Int) {
+    self.rows = rows
+    missing = Array(repeating: 0, count: width)
+    levels = Array(repeating: [:], count: width)
+  }
+
+  init(merging parts: [TableCounts]) {
+    self.init(width: parts[0].missing.count, rows: 0)
+    numbers = [:]
+    for part in parts {
+      rows += part.rows
+      for column in missing.indices.prefix(part.missing.count) {
+        missing[column] += part.missing[column]
+        levels[column].merge(part.levels[column], uniquingKeysWith: +)
+      }
+      if let more = part.numbers {
+        numbers?.merge(more, uniquingKeysWith: +)
+      } else {
+        numbers = nil
+      }
+    }
+  }
+}
