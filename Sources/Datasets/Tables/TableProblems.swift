@@ -76,19 +76,20 @@ struct TableProblems {
 
   private static let mostNumbersAsLevels = 50
 
-  /// Words that are nearly all distinct, such as names.
+  /// Words that are nearly all distinct, such as names, and dates.
   private var distinct: String? {
     list(featureWordColumns) { tally, _ in
       let kinds = WordKinds(tally)
-      guard tally.levels.count > max(found.rows / 2, 10), kinds.firstForeign == nil,
+      let areDates = kinds.dates * 2 > kinds.words
+      guard areDates || tally.levels.count > max(found.rows / 2, 10), kinds.firstForeign == nil,
         !(kinds.numbers > kinds.words && kinds.distinctNumbers > Self.mostNumbersAsLevels)
       else { return nil }
       let example = kinds.firstWord ?? kinds.firstNumber ?? .init()
-      return "\(tally.levels.count) distinct texts in \(found.rows) rows (first \(quoted(example.example)) in "
-        + "line \(example.firstLine))"
+      return "\(tally.levels.count) distinct \(areDates ? "dates" : "texts") in \(found.rows) rows (first "
+        + "\(quoted(example.example)) in line \(example.firstLine))"
     }.map {
-      "\($0.text): too many for categories; leave \($0.count == 1 ? "the column" : "these columns") out "
-        + "with --ignore \($0.option)"
+      "\($0.text): neither numbers nor categories; leave \($0.count == 1 ? "the column" : "the columns") "
+        + "out with --ignore \($0.option)"
     }
   }
 
@@ -160,6 +161,8 @@ private struct WordKinds {
   private(set) var numbers = 0
   private(set) var distinctNumbers = 0
   private(set) var words = 0
+  /// The words that are dates.
+  private(set) var dates = 0
   private(set) var foreign = 0
   private(set) var firstWord: ColumnTally.Cells?
   private(set) var firstNumber: ColumnTally.Cells?
@@ -178,6 +181,7 @@ private struct WordKinds {
         if cells.firstLine < firstForeign?.cells.firstLine ?? .max { firstForeign = (kind, cells) }
       } else {
         words += cells.count
+        if TableCell.isDate(text) { dates += cells.count }
         if cells.firstLine < firstWord?.firstLine ?? .max { firstWord = cells }
       }
     }

@@ -249,7 +249,8 @@ extension TableSchema {
     guard !columns.isEmpty else { return "\(inputs)" }
     let categories = featureColumns.compactMap { index -> String? in
       guard case .category(let levels, let rare, _) = columns[index].role else { return nil }
-      return "\(name(of: index)) (\(levels.count + rare.count) levels)"
+      let count = levels.count + rare.count
+      return "\(name(of: index)) (\(count) \(count == 1 ? "level" : "levels"))"
     }
     let numbers = featureColumns.count - categories.count
     return [

@@ -325,8 +325,8 @@ enum TableCell {
 
   /// Reads a field.
   ///
-  /// Numbers have a decimal point, an exponent and a sign; `True`, `False`, `true` and `false` are
-  /// 1 and 0. Infinities are words.
+  /// Numbers have a decimal point, an exponent and a sign; `True` and `False`, in small and in
+  /// capital letters too, are 1 and 0. Infinities are words.
   init(_ base: UnsafePointer<UInt8>, _ field: TableField) {
     let count = field.end - field.start
     guard count > 0 else {
@@ -347,8 +347,8 @@ enum TableCell {
       return
     }
     switch count <= 5 ? String(decoding: text, as: UTF8.self) : "" {
-    case "True", "true": self = .number(1)
-    case "False", "false": self = .number(0)
+    case "True", "true", "TRUE": self = .number(1)
+    case "False", "false", "FALSE": self = .number(0)
     default: self = .word
     }
   }
@@ -366,6 +366,11 @@ enum TableCell {
   static func isNumber(_ text: String) -> Bool {
     if case .number = TableCell(text) { return true }
     return false
+  }
+
+  /// Whether a text is a date, with or without a time: `2024-03-01`, `01.03.2024 10:00`, `3/1/24`.
+  static func isDate(_ text: String) -> Bool {
+    text.wholeMatch(of: /(\d{4}([-\/.])\d{1,2}\2\d{1,2}|\d{1,2}([-\/.])\d{1,2}\3\d{2,4})([T ].*)?/) != nil
   }
 
   /// How a text that is no number looks like one in another notation; nil if it doesn't.
