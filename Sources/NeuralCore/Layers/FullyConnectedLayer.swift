@@ -171,7 +171,8 @@ public final class FullyConnectedLayer: Layer {
     NormalizationScales.updateRunning(
       mean: pass.memory.tensor(Tensor.runningMean),
       variance: pass.memory.tensor(Tensor.runningVariance), from: statistics,
-      rows: Double(pass.slices.batchRows), momentum: normalization.momentum)
+      rows: Double(pass.slices.batchRows),
+      momentum: normalization.momentum(ofUpdate: pass.updateNumber))
     scales.set(
       replicaStatistics ?? statistics, rows: Double(normalization.rows(of: pass.slices)),
       epsilon: normalization.epsilon)
