@@ -220,7 +220,7 @@ extension CheckpointCoordinator {
     }
     store.markChanged()
     group.loadOptimizerState(moments)
-    run.resume(atStep: point.step)
+    run.resume(at: point)
     lastGood = point.path
     guard group.rank == 0, options.resume == .newest, let path = options.run else { return }
     let log = try MetricsLog(path: RunDirectory(existing: path).metrics)

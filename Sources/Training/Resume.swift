@@ -8,6 +8,8 @@ struct ResumePoint: Codable {
   let path: String
   let step: Int
   let slices: Int
+  /// The network's architecture, and by which rule its running statistics are updated.
+  let model: ModelDescription
   /// What determined the run so far, by option.
   let config: [String: String]
   /// What was wrong with newer checkpoints.
@@ -37,6 +39,7 @@ struct ResumePoint: Codable {
     path = checkpoint.path
     step = checkpoint.metadata.step
     slices = checkpoint.metadata.slices
+    model = try ModelDescription(json: checkpoint.metadata.model, path: checkpoint.path)
     self.skipped = skipped.map { "\($0)" }
     guard
       let config = try? JSONDecoder().decode(

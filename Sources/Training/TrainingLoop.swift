@@ -59,7 +59,8 @@ public final class TrainingLoop {
     let resumePoint = try ResumePoint.find(options, group)
     let slices = options.slices ?? resumePoint?.slices ?? group.size
     try Self.checkRanks(options, data, slices: slices, resumePoint, group)
-    let training = try TrainingRun(options, data, group: group, slices: slices)
+    let training = try TrainingRun(
+      options, data, group: group, slices: slices, resumingFrom: resumePoint)
     let checkpoints = CheckpointCoordinator(options, training, group)
     (self.training, self.checkpoints) = (training, checkpoints)
     clockOffsets = options.trace ? try ClockOffsets.measure(group) : []

@@ -30,8 +30,12 @@ final class TrainingRun {
   private let savedStatistics: AlignedBuffer<Float>
 
   /// Makes the network and joins it to the group; all ranks.
+  ///
+  /// - Parameter resumePoint: the checkpoint whose state will be loaded, which also determines the
+  ///   rule by which running statistics are updated.
   init(
-    _ options: TrainingOptions, _ data: TrainingData, group: any ProcessGroup, slices: Int
+    _ options: TrainingOptions, _ data: TrainingData, group: any ProcessGroup, slices: Int,
+    resumingFrom resumePoint: ResumePoint? = nil
   ) throws {
     self.slices = slices
     dataHash = data.contentHash
@@ -40,8 +44,10 @@ final class TrainingRun {
     let batches = BatchSchedule(
       rows: data.trainingRows.count, batchRows: options.batch, dropsLast: options.dropLast)
     schedule = RunSchedule(options, batches, evaluates: !data.heldOutRows.isEmpty)
-    model = ModelDescription(
+    var model = ModelDescription(
       options, inputs: dataset.columns, outputs: dataset.outputs, labels: dataset.labels)
+    if let resumePoint { model.batchNormAveraging = resumePoint.model.batchNormAveraging }
+    self.model = model
     network = try model.makeNetwork(
       optimizer: options.makeOptimizer,
       schedule: options.makeSchedule(totalSteps: schedule.totalSteps),
@@ -96,10 +102,10 @@ final class TrainingRun {
     network.store.markChanged()
   }
 
-  /// Continues after a step whose state has been loaded.
-  func resume(atStep loaded: Int) {
-    step = loaded
-    network.stepsDone = loaded
+  /// Continues after the step of a checkpoint whose tensors have been loaded.
+  func resume(at point: ResumePoint) {
+    step = point.step
+    network.stepsDone = point.step
   }
 }
 

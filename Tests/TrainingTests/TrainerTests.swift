@@ -119,10 +119,62 @@ struct TrainerTests {
       try train(
         options("b") {
           $0.batch = 1
+          $0.batchNorm = .off
           $0.slices = 5
         }
       ).steps == 234)
     #expect(try train(options("c") { $0.validationSplit = 0 }).testLoss == nil)
+  }
+
+  @Test("Batch norm with a single row for training is refused before training")
+  func singleRow() throws {
+    let single = { (options: inout TrainingOptions) in
+      options.data = "synthetic:1x6x3"
+      options.validationSplit = 0
+    }
+    let found = try #require(failure(options("a", single)))
+    #expect(found.status.rawValue == 65)
+    #expect(found.message.contains("batch norm needs at least two rows for training"))
+    #expect(!FileManager.default.fileExists(atPath: "\(folder.path)/a"))
+    let plain = try train(
+      options("b") {
+        single(&$0)
+        $0.batchNorm = .off
+      })
+    #expect(plain.completed)
+  }
+
+  @Test(
+    "A checkpoint from before running statistics averaged the first batches keeps to its own rule")
+  func plainMomentum() throws {
+    // Tests/Reference/plain-momentum/README.md has the program's version and options.
+    let digest = "119798146537968092e9b94a0ff15db4"
+    let old = packagePath("Tests/Reference/plain-momentum/step-000000010.safetensors")
+    let change = { (checkpoint: String) in
+      { (options: inout TrainingOptions) in
+        options.data = "digits"
+        options.layers = [4]
+        options.batch = 128
+        options.slices = 4
+        options.seed = 5
+        options.learningRate = 0.005
+        options.checkpointEvery = 10
+        options.resume = .file(checkpoint)
+      }
+    }
+    let resumed = try train(options("a", change(old)))
+    #expect(resumed.digest == digest)
+    let model = try LoadedModel(path: "\(folder.path)/a")
+    #expect(!model.description.batchNormAveraging)
+    let later = "\(folder.path)/a/checkpoints/step-000000020.safetensors"
+    #expect(try train(options("b", change(later))).digest == digest)
+    #expect(
+      try train(
+        options("c") {
+          change(old)(&$0); $0.resume = nil
+        }
+      ).digest != digest)
+    #expect(try LoadedModel(path: "\(folder.path)/c").description.batchNormAveraging)
   }
 
   @Test("The mse loss fits numeric targets, and classes as one-hot rows")
