@@ -191,11 +191,13 @@ final class CheckpointCoordinator {
     config["data-hash"] = run.dataHash
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-    return CheckpointMetadata(
+    var metadata = CheckpointMetadata(
       step: run.step, epoch: run.step / run.schedule.stepsPerEpoch,
       positionInEpoch: run.step % run.schedule.stepsPerEpoch, seed: options.seed,
       slices: run.slices, config: String(decoding: try encoder.encode(config), as: UTF8.self),
       model: run.model.json, digest: digest)
+    metadata.epochLoss = run.epochLoss
+    return metadata
   }
 }
 

@@ -10,6 +10,9 @@ struct ResumePoint: Codable {
   let slices: Int
   /// The network's architecture, and by which rule its running statistics are updated.
   let model: ModelDescription
+  /// The training loss of the epoch up to the checkpoint; nil if it was written by a version that
+  /// didn't keep it.
+  let epochLoss: EpochLoss?
   /// What determined the run so far, by option.
   let config: [String: String]
   /// What was wrong with newer checkpoints.
@@ -40,6 +43,7 @@ struct ResumePoint: Codable {
     step = checkpoint.metadata.step
     slices = checkpoint.metadata.slices
     model = try ModelDescription(json: checkpoint.metadata.model, path: checkpoint.path)
+    epochLoss = checkpoint.metadata.epochLoss
     self.skipped = skipped.map { "\($0)" }
     guard
       let config = try? JSONDecoder().decode(

@@ -172,7 +172,7 @@ public final class TrainingLoop {
 
   /// Logs a step where that is due, and reports progress; rank 0.
   private func record(_ result: StepResult) throws {
-    log.count(result)
+    log.countStep()
     guard group.rank == 0 else { return }
     if training.schedule.isLogDue(training.step) || training.digest != nil {
       try training.network.spans.record(.log) {

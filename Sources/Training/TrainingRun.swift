@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import Checkpoints
 internal import Coordination
 internal import Datasets
 internal import NeuralCore
@@ -24,6 +25,11 @@ final class TrainingRun {
   private(set) var step = 0 {
     didSet { digest = nil }
   }
+  /// The training loss of the last step's epoch up to that step; nil before the first.
+  ///
+  /// In a run that is resumed within an epoch from a checkpoint that doesn't have it, that of the
+  /// rows since.
+  private(set) var epochLoss: EpochLoss?
   /// The digest that all ranks have agreed on after this step, if they have.
   var digest: ContentHash?
   /// The running statistics before the last step.
@@ -92,6 +98,9 @@ final class TrainingRun {
     if step + 1 < schedule.totalSteps { try loader.prefetch(step: step + 1, for: network) }
     let result = try network.update(after: prepared.batch)
     step += 1
+    let rows = schedule.batchRows(ofStep: step)
+    let before = schedule.isFirstOfEpoch(step) ? nil : epochLoss
+    epochLoss = (before ?? EpochLoss()).adding(meanLoss: result.loss, rows: rows)
     return result
   }
 
@@ -105,6 +114,7 @@ final class TrainingRun {
   /// Continues after the step of a checkpoint whose tensors have been loaded.
   func resume(at point: ResumePoint) {
     step = point.step
+    epochLoss = point.epochLoss
     network.stepsDone = point.step
   }
 }
@@ -131,6 +141,8 @@ struct RunSchedule {
 
   /// The epoch that a step belongs to, 1 for the first; before the first step 1, too.
   func epoch(ofStep step: Int) -> Int { max(step - 1, 0) / stepsPerEpoch + 1 }
+
+  func isFirstOfEpoch(_ step: Int) -> Bool { (step - 1) % stepsPerEpoch == 0 }
 
   /// The rows of the global batch of a step.
   func batchRows(ofStep step: Int) -> Int {

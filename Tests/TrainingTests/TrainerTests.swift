@@ -144,6 +144,43 @@ struct TrainerTests {
     #expect(plain.completed)
   }
 
+  @Test("The training loss of summary and progress is the mean over the epoch's rows so far")
+  func epochLoss() throws {
+    // 78 rows are trained on: batches of 20, 20, 20 and 18.
+    let rows = [20.0, 20, 20, 18]
+    for steps in [12, 10] {
+      var shown: [Double] = []
+      let summary = try TrainingLoop(
+        options("\(steps)") {
+          $0.epochs = nil
+          $0.steps = steps
+        }, group: SingleProcessGroup(), version: "test",
+        observe: { if case .progress(let progress) = $0 { shown.append(progress.loss) } }
+      ).run()
+      let losses = try MetricsLog(path: "\(folder.path)/\(steps)/metrics.jsonl").steps
+        .compactMap(\.loss)
+      #expect(losses.count == steps)
+      let expected = losses.indices.map { step in
+        let epoch = step - step % 4...step
+        return epoch.map { losses[$0] * rows[$0 % 4] }.reduce(0, +)
+          / epoch.map { rows[$0 % 4] }.reduce(0, +)
+      }
+      #expect(shown == expected)
+      #expect(summary.finalLoss == expected.last)
+    }
+  }
+
+  @Test("A run that is resumed within an epoch has the summary of an uninterrupted one")
+  func resumedEpochLoss() throws {
+    let whole = try train(options("whole") { $0.checkpointEvery = 5 })
+    let file = "\(folder.path)/whole/checkpoints/step-000000010.safetensors"
+    let rest = try train(options("rest") { $0.resume = .file(file) })
+    #expect(rest.finalLoss == whole.finalLoss && rest.digest == whole.digest)
+    let last = "\(folder.path)/whole/checkpoints/step-000000012.safetensors"
+    let nothing = try train(options("nothing") { $0.resume = .file(last) })
+    #expect(nothing.finalLoss == whole.finalLoss)
+  }
+
   @Test(
     "A checkpoint from before running statistics averaged the first batches keeps to its own rule")
   func plainMomentum() throws {
@@ -175,6 +212,10 @@ struct TrainerTests {
         }
       ).digest != digest)
     #expect(try LoadedModel(path: "\(folder.path)/c").description.batchNormAveraging)
+    // The mean is that of the epoch, which began after the old checkpoint.
+    let losses = try MetricsLog(path: "\(folder.path)/a/metrics.jsonl").steps.suffix(12)
+    let sum = losses.reduce(0) { $0 + ($1.loss ?? .nan) * ($1.step < 36 ? 128 : 30) }
+    #expect(resumed.finalLoss == sum / 1438)
   }
 
   @Test("The mse loss fits numeric targets, and classes as one-hot rows")
