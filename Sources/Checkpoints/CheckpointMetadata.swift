@@ -29,6 +29,9 @@ public struct CheckpointMetadata: Equatable, Sendable {
   public var model: String
   /// The XXH3-128 of all weights and running statistics in layer order.
   public var digest: ContentHash
+  /// The training loss of the last step's epoch up to that step; nil before the first step, and in
+  /// files of versions that didn't keep it.
+  public var epochLoss: EpochLoss?
   /// The XXH3-128 of each tensor's bytes, by name; set when the file is written.
   public internal(set) var checksums: [String: ContentHash] = [:]
   /// Entries of the string map that have no property above, including those of later versions.
@@ -51,6 +54,29 @@ public struct CheckpointMetadata: Equatable, Sendable {
   }
 }
 
+/// The training loss of an epoch so far, added up over its rows.
+public struct EpochLoss: Codable, Equatable, Sendable {
+  /// The sum of the rows' losses.
+  public private(set) var sum = 0.0
+  /// The number of rows.
+  public private(set) var rows = 0
+
+  /// The loss of no rows.
+  public init() {}
+
+  fileprivate init(sum: Double, rows: Int) {
+    (self.sum, self.rows) = (sum, rows)
+  }
+
+  /// The mean loss per row; nil without rows.
+  public var mean: Double? { rows > 0 ? sum / Double(rows) : nil }
+
+  /// The loss with that of a further batch of `rows` rows.
+  public func adding(meanLoss: Double, rows: Int) -> EpochLoss {
+    EpochLoss(sum: sum + meanLoss * Double(rows), rows: self.rows + rows)
+  }
+}
+
 // MARK: - The string map
 
 extension CheckpointMetadata {
@@ -66,6 +92,8 @@ extension CheckpointMetadata {
     case config
     case model
     case digest
+    case epochLossSum = "epoch_loss_sum"
+    case epochLossRows = "epoch_loss_rows"
     case checksums
     case headerChecksum = "header_checksum"
   }
@@ -74,7 +102,7 @@ extension CheckpointMetadata {
   ///
   /// An `extra` entry with the key of a property is left out.
   var strings: [String: String] {
-    let known: [Key: String] = [
+    var known: [Key: String] = [
       .format: Self.format,
       .formatVersion: String(formatVersion),
       .step: String(step),
@@ -86,6 +114,11 @@ extension CheckpointMetadata {
       .model: model,
       .digest: digest.description,
     ]
+    if let epochLoss {
+      // The shortest decimal number that is read as the same Float64.
+      known[.epochLossSum] = "\(epochLoss.sum)"
+      known[.epochLossRows] = "\(epochLoss.rows)"
+    }
     var strings = extra.filter { Key(rawValue: $0.key) == nil }
     for (key, value) in known { strings[key.rawValue] = value }
     return strings
@@ -111,6 +144,7 @@ extension CheckpointMetadata {
       model: try fields.text(.model), digest: digest,
       extra: strings.filter { Key(rawValue: $0.key) == nil })
     guard slices >= 1 else { throw MalformedContent("its entry 'slices' is 0") }
+    epochLoss = try fields.epochLoss()
     self.formatVersion = version
     self.checksums = checksums
   }
@@ -137,6 +171,16 @@ extension CheckpointMetadata {
           "its entry '\(key.rawValue)' is '\(printable(text))', not a valid integer")
       }
       return number
+    }
+
+    /// The loss of the epoch so far, which older files don't have.
+    func epochLoss() throws -> EpochLoss? {
+      guard let text = strings[Key.epochLossSum.rawValue] else { return nil }
+      guard let sum = Double(text), sum.isFinite else {
+        throw MalformedContent(
+          "its entry 'epoch_loss_sum' is '\(printable(text))', not a finite number")
+      }
+      return EpochLoss(sum: sum, rows: try count(.epochLossRows))
     }
 
     func count(_ key: Key) throws -> Int {

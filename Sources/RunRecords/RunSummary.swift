@@ -12,7 +12,11 @@ public struct RunSummary: Equatable, Codable, Sendable {
   public var steps: Int
   /// The number of epochs that were started.
   public var epochs: Int
-  /// The loss of the last step.
+  /// The training loss of the last epoch, as far as it was run: the mean over the rows of its steps,
+  /// each computed before its step's update.
+  ///
+  /// Where a run was resumed within that epoch from a checkpoint of a version that didn't keep this
+  /// mean, that over the rows since.
   public var finalLoss: Double?
   /// The last loss on held-out data.
   public var testLoss: Double?

@@ -10,7 +10,7 @@ public struct TrainingProgress: Equatable, Sendable {
   public var step: Int
   /// The number of steps of the run.
   public var steps: Int
-  /// The loss of the last step.
+  /// The training loss of the current epoch so far: the mean over the rows of its steps.
   public var loss: Double
   /// The last accuracy on held-out data, 0 to 1, where there is one.
   public var accuracy: Double?

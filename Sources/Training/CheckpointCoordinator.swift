@@ -191,11 +191,13 @@ final class CheckpointCoordinator {
     config["data-hash"] = run.dataHash
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-    return CheckpointMetadata(
+    var metadata = CheckpointMetadata(
       step: run.step, epoch: run.step / run.schedule.stepsPerEpoch,
       positionInEpoch: run.step % run.schedule.stepsPerEpoch, seed: options.seed,
       slices: run.slices, config: String(decoding: try encoder.encode(config), as: UTF8.self),
       model: run.model.json, digest: digest)
+    metadata.epochLoss = run.epochLoss
+    return metadata
   }
 }
 
@@ -220,7 +222,7 @@ extension CheckpointCoordinator {
     }
     store.markChanged()
     group.loadOptimizerState(moments)
-    run.resume(atStep: point.step)
+    run.resume(at: point)
     lastGood = point.path
     guard group.rank == 0, options.resume == .newest, let path = options.run else { return }
     let log = try MetricsLog(path: RunDirectory(existing: path).metrics)

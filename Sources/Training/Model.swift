@@ -75,6 +75,9 @@ public struct ModelDescription: Codable, Equatable, Sendable {
   public var batchNormBackward: BatchNormBackwardName
   /// The momentum of the running statistics.
   public var batchNormMomentum: Double
+  /// Whether the running statistics are plain means over the first batches, see
+  /// `BatchNormalization.averagesFirstBatches`; false in checkpoints of versions that didn't do so.
+  public var batchNormAveraging: Bool
   /// The number that is added to variances for numerical stability.
   public var epsilon: Double
   /// The classes in the order of the outputs; empty for numeric targets.
@@ -88,6 +91,7 @@ public struct ModelDescription: Codable, Equatable, Sendable {
     case batchNorm = "batch_norm"
     case batchNormBackward = "batch_norm_backward"
     case batchNormMomentum = "batch_norm_momentum"
+    case batchNormAveraging = "batch_norm_averaging"
   }
 
   /// The architecture that options and data ask for.
@@ -101,6 +105,7 @@ public struct ModelDescription: Codable, Equatable, Sendable {
     batchNorm = options.batchNorm
     batchNormBackward = options.batchNormBackward
     batchNormMomentum = options.batchNormMomentum
+    batchNormAveraging = true
     epsilon = options.epsilon
     self.labels = labels
     self.schema = schema
@@ -116,6 +121,21 @@ public struct ModelDescription: Codable, Equatable, Sendable {
       target: labels.isEmpty
         ? .values((1...outputs).map { TableSchema.Scale(unscaled: "target \($0)") })
         : .classes(labels: labels, counts: labels.map { _ in 0 }))
+  }
+
+  /// Decodes a description, from checkpoints of all versions.
+  public init(from decoder: any Decoder) throws {
+    let fields = try decoder.container(keyedBy: CodingKeys.self)
+    widths = try fields.decode([Int].self, forKey: .widths)
+    activation = try fields.decode(ActivationName.self, forKey: .activation)
+    loss = try fields.decode(LossName.self, forKey: .loss)
+    batchNorm = try fields.decode(BatchNormName.self, forKey: .batchNorm)
+    batchNormBackward = try fields.decode(BatchNormBackwardName.self, forKey: .batchNormBackward)
+    batchNormMomentum = try fields.decode(Double.self, forKey: .batchNormMomentum)
+    batchNormAveraging = try fields.decodeIfPresent(Bool.self, forKey: .batchNormAveraging) ?? false
+    epsilon = try fields.decode(Double.self, forKey: .epsilon)
+    labels = try fields.decode([String].self, forKey: .labels)
+    schema = try fields.decodeIfPresent(TableSchema.self, forKey: .schema)
   }
 
   /// Reads the form that ``json`` writes.
@@ -152,7 +172,7 @@ public struct ModelDescription: Codable, Equatable, Sendable {
       : BatchNormalization(
         scope: batchNorm == .local ? .replica : .batch,
         backward: batchNormBackward == .exact ? .exact : .frozenStatistics,
-        momentum: batchNormMomentum, epsilon: epsilon)
+        momentum: batchNormMomentum, averagesFirstBatches: batchNormAveraging, epsilon: epsilon)
     let last = widths.count - 2
     let layers = (0...last).map { index in
       FullyConnectedLayer(

@@ -8,6 +8,11 @@ struct ResumePoint: Codable {
   let path: String
   let step: Int
   let slices: Int
+  /// The network's architecture, and by which rule its running statistics are updated.
+  let model: ModelDescription
+  /// The training loss of the epoch up to the checkpoint; nil if it was written by a version that
+  /// didn't keep it.
+  let epochLoss: EpochLoss?
   /// What determined the run so far, by option.
   let config: [String: String]
   /// What was wrong with newer checkpoints.
@@ -37,6 +42,8 @@ struct ResumePoint: Codable {
     path = checkpoint.path
     step = checkpoint.metadata.step
     slices = checkpoint.metadata.slices
+    model = try ModelDescription(json: checkpoint.metadata.model, path: checkpoint.path)
+    epochLoss = checkpoint.metadata.epochLoss
     self.skipped = skipped.map { "\($0)" }
     guard
       let config = try? JSONDecoder().decode(
@@ -58,7 +65,7 @@ struct ResumePoint: Codable {
   private static let earlierMeanings = ["target-scale": TargetScaleName.none.rawValue]
 
   /// Whether targets that are numbers were not standardized when the checkpoint was written.
-  var predatesTargetScale: Bool { config["target-scale"] == nil }
+  var predatesTargetScale: Bool { model.schema == nil }
 
   /// Checks that the resumed run gives what the run would have given.
   ///

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import Checkpoints
 internal import Coordination
 internal import Files
 internal import Foundation
@@ -24,7 +25,6 @@ final class RunLog {
   private let warn: (String) -> Void
   private var metrics: JSONLinesLog?
   private var timing: JSONLinesLog?
-  private var lastLoss: Double?
   private var samples = 0
   private var lastInterval: Interval
 
@@ -100,9 +100,8 @@ final class RunLog {
   }
 
   /// Counts a step that is done.
-  func count(_ result: StepResult) {
+  func countStep() {
     samples += run.schedule.batchRows(ofStep: run.step)
-    lastLoss = result.loss
   }
 
   /// Logs a step, and where its time went; rank 0.
@@ -168,13 +167,13 @@ final class RunLog {
 
   /// How far training is, for the person who watches.
   ///
-  /// - Parameter result: that of the last step; nil for the last evaluation's.
+  /// - Parameter result: that of the last step, for its accuracy; nil for the last evaluation's.
   func progress(_ result: StepResult?) -> TrainingProgress {
     let seconds = MonotonicClock.seconds - startTime
     let schedule = run.schedule
     return TrainingProgress(
       epoch: run.epoch, epochs: schedule.epochs, step: run.step, steps: schedule.totalSteps,
-      loss: result?.loss ?? lastEvaluation?.loss ?? lastLoss ?? 0,
+      loss: run.epochLoss?.mean ?? 0,
       accuracy: run.hasClasses ? result?.accuracy ?? lastEvaluation?.accuracy : nil,
       samplesPerSecond: seconds > 0 ? Double(samples) / seconds : nil,
       secondsLeft: seconds / Double(max(run.step - firstStep, 1))
@@ -187,7 +186,7 @@ final class RunLog {
   func summary(seconds: Double, traffic: TrafficBytes, version: String) -> RunSummary {
     RunSummary(
       ranks: group.size, slices: run.slices, steps: run.step, epochs: run.epoch,
-      finalLoss: lastLoss, testLoss: lastEvaluation?.loss,
+      finalLoss: run.epochLoss?.mean, testLoss: lastEvaluation?.loss,
       testAccuracy: run.hasClasses ? lastEvaluation?.accuracy : nil,
       digest: run.network.store.digest().description,
       samplesPerSecond: Double(samples) / seconds, seconds: seconds, traffic: traffic,

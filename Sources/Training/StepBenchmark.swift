@@ -143,12 +143,12 @@ public struct NodeBenchmark {
     public let update: Double
   }
 
-  /// Measures with the batch and with a quarter of it; all ranks.
+  /// Measures with the batch and with a quarter of it, of two rows at least; all ranks.
   ///
   /// - Throws: `Failure` with status 64 for invalid numbers; what training throws.
   public func run(_ group: any ProcessGroup) throws -> Result {
     let batch = benchmark.options.batch
-    let smaller = Swift.max(batch / 4, Swift.min(batch, group.size))
+    let smaller = Swift.max(batch / 4, Swift.min(batch, Swift.max(group.size, 2)))
     let small = try measure(group, batch: smaller)
     let whole = try measure(group, batch: batch)
     return Result(

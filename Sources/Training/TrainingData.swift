@@ -67,6 +67,11 @@ struct TrainingData {
       throw TrainingError.unsuitableData(
         "\(options.data): numeric targets need --loss mse")
     }
+    if trainingRows.count == 1 && options.batchNorm != .off {
+      throw TrainingError.unsuitableData(
+        "\(options.data): batch norm needs at least two rows for training, and there is one; "
+          + "add rows, lower --validation-split, or use --batch-norm off")
+    }
     if options.dropLast && trainingRows.count < options.batch {
       throw TrainingError.unsuitableData(
         "\(options.data): the \(trainingRows.count) training rows don't fill one batch (--batch "

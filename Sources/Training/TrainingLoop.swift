@@ -64,7 +64,8 @@ public final class TrainingLoop {
     if group.rank == 0 { for notice in data.notices { observe(.noticed(notice)) } }
     let slices = options.slices ?? resumePoint?.slices ?? group.size
     try Self.checkRanks(options, data, slices: slices, resumePoint, group)
-    let training = try TrainingRun(options, data, group: group, slices: slices)
+    let training = try TrainingRun(
+      options, data, group: group, slices: slices, resumingFrom: resumePoint)
     let checkpoints = CheckpointCoordinator(options, training, group)
     (self.training, self.checkpoints) = (training, checkpoints)
     clockOffsets = options.trace ? try ClockOffsets.measure(group) : []
@@ -179,7 +180,7 @@ public final class TrainingLoop {
 
   /// Logs a step where that is due, and reports progress; rank 0.
   private func record(_ result: StepResult) throws {
-    log.count(result)
+    log.countStep()
     guard group.rank == 0 else { return }
     if training.schedule.isLogDue(training.step) || training.digest != nil {
       try training.network.spans.record(.log) {

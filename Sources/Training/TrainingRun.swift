@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import Checkpoints
 internal import Coordination
 internal import Datasets
 internal import NeuralCore
@@ -26,14 +27,23 @@ final class TrainingRun {
   private(set) var step = 0 {
     didSet { digest = nil }
   }
+  /// The training loss of the last step's epoch up to that step; nil before the first.
+  ///
+  /// In a run that is resumed within an epoch from a checkpoint that doesn't have it, that of the
+  /// rows since.
+  private(set) var epochLoss: EpochLoss?
   /// The digest that all ranks have agreed on after this step, if they have.
   var digest: ContentHash?
   /// The running statistics before the last step.
   private let savedStatistics: AlignedBuffer<Float>
 
   /// Makes the network and joins it to the group; all ranks.
+  ///
+  /// - Parameter resumePoint: the checkpoint whose state will be loaded, which also determines the
+  ///   rule by which running statistics are updated.
   init(
-    _ options: TrainingOptions, _ data: TrainingData, group: any ProcessGroup, slices: Int
+    _ options: TrainingOptions, _ data: TrainingData, group: any ProcessGroup, slices: Int,
+    resumingFrom resumePoint: ResumePoint? = nil
   ) throws {
     self.slices = slices
     dataHash = data.contentHash
@@ -44,9 +54,11 @@ final class TrainingRun {
     let batches = BatchSchedule(
       rows: data.trainingRows.count, batchRows: options.batch, dropsLast: options.dropLast)
     schedule = RunSchedule(options, batches, evaluates: !data.heldOutRows.isEmpty)
-    model = ModelDescription(
+    var model = ModelDescription(
       options, inputs: dataset.columns, outputs: dataset.outputs, labels: dataset.labels,
       schema: data.schema)
+    if let resumePoint { model.batchNormAveraging = resumePoint.model.batchNormAveraging }
+    self.model = model
     network = try model.makeNetwork(
       optimizer: options.makeOptimizer,
       schedule: options.makeSchedule(totalSteps: schedule.totalSteps),
@@ -93,6 +105,9 @@ final class TrainingRun {
     if step + 1 < schedule.totalSteps { try loader.prefetch(step: step + 1, for: network) }
     let result = try network.update(after: prepared.batch)
     step += 1
+    let rows = schedule.batchRows(ofStep: step)
+    let before = schedule.isFirstOfEpoch(step) ? nil : epochLoss
+    epochLoss = (before ?? EpochLoss()).adding(meanLoss: result.loss, rows: rows)
     return result
   }
 
@@ -103,10 +118,11 @@ final class TrainingRun {
     network.store.markChanged()
   }
 
-  /// Continues after a step whose state has been loaded.
-  func resume(atStep loaded: Int) {
-    step = loaded
-    network.stepsDone = loaded
+  /// Continues after the step of a checkpoint whose tensors have been loaded.
+  func resume(at point: ResumePoint) {
+    step = point.step
+    epochLoss = point.epochLoss
+    network.stepsDone = point.step
   }
 }
 
@@ -132,6 +148,8 @@ struct RunSchedule {
 
   /// The epoch that a step belongs to, 1 for the first; before the first step 1, too.
   func epoch(ofStep step: Int) -> Int { max(step - 1, 0) / stepsPerEpoch + 1 }
+
+  func isFirstOfEpoch(_ step: Int) -> Bool { (step - 1) % stepsPerEpoch == 0 }
 
   /// The rows of the global batch of a step.
   func batchRows(ofStep step: Int) -> Int {

@@ -38,11 +38,25 @@ struct CheckpointMetadataTests {
     #expect(read.seed == .max && read.slices == 4 && read.formatVersion == 1)
     #expect(read.config == written.config && read.model == written.model)
     #expect(read.digest == written.digest && read.extra == written.extra)
+    #expect(read.epochLoss == nil)
     #expect(Set(read.checksums.keys) == Set(sample.names))
     for (name, buffer) in zip(sample.names, sample.buffers) {
       let hash = ContentHash(of: UnsafeRawBufferPointer(buffer.elements))
       #expect(read.checksums[name] == hash)
     }
+  }
+
+  @Test(
+    "the loss of the epoch so far is read back with the same bits", arguments: [0.1, 1e-310, 7])
+  func epochLoss(loss: Double) throws {
+    var written = sample.metadata()
+    written.epochLoss = EpochLoss().adding(meanLoss: loss, rows: 128).adding(
+      meanLoss: 1 / 3, rows: 1)
+    let path = try CheckpointFolder(path: folder.path).write(
+      tensors: sample.tensors, metadata: written)
+    let read = try #require(try Checkpoint(path: path).metadata.epochLoss)
+    #expect(read == written.epochLoss && read.rows == 129)
+    #expect(read.mean == (loss * 128 + 1 / 3) / 129)
   }
 
   @Test("metadata is encoded to JSON as the string map of the file, and decoded again")
@@ -85,6 +99,18 @@ struct CheckpointMetadataTests {
     let path = try write(changing: [key: value])
     let error = #expect(throws: CheckpointError.self) { try Checkpoint(path: path) }
     #expect(error?.exitStatus == .badData)
+    #expect(error?.description.contains(what) == true, "\(String(describing: error))")
+  }
+
+  @Test(
+    "an error names an entry of the epoch's loss that is invalid",
+    arguments: [
+      ("nan", "1", "'epoch_loss_sum' is 'nan'"), ("1", nil, "lacks 'epoch_loss_rows'"),
+      ("1", "-1", "'epoch_loss_rows' is negative"),
+    ] as [(String, String?, String)])
+  func epochLossNonsense(sum: String, rows: String?, what: String) throws {
+    let path = try write(changing: ["epoch_loss_sum": sum, "epoch_loss_rows": rows])
+    let error = #expect(throws: CheckpointError.self) { try Checkpoint(path: path) }
     #expect(error?.description.contains(what) == true, "\(String(describing: error))")
   }
 

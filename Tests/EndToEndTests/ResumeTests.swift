@@ -45,6 +45,17 @@ struct ResumeTests {
     for name in ["metrics.jsonl", Self.last] {
       #expect(try runs.file("cut", name) == runs.file("whole", name), "\(name)")
     }
+    // The run was resumed after step 21, in the middle of an epoch of 12 steps.
+    #expect(try results("cut") == results("whole"))
+  }
+
+  /// The entries of a summary that don't depend on times and ranks.
+  func results(_ name: String) throws -> [Double] {
+    let summary =
+      try JSONSerialization.jsonObject(with: runs.file(name, "summary.json")) as? [String: Any]
+    return try ["final_loss", "test_loss", "test_accuracy", "steps", "epochs"].map {
+      try #require(summary?[$0] as? Double)
+    }
   }
 
   @Test("Resuming skips a damaged checkpoint and reports it")

@@ -24,7 +24,8 @@ package struct GoldenRun {
   private static func makeNetwork(_ golden: GoldenFile.Case) throws -> NeuralNetwork {
     let norm = BatchNormalization(
       backward: golden.mode == "exact" ? .exact : .frozenStatistics,
-      momentum: golden.batchNormMomentum, epsilon: golden.batchNormEpsilon)
+      momentum: golden.batchNormMomentum,
+      averagesFirstBatches: golden.batchNormAveraging ?? false, epsilon: golden.batchNormEpsilon)
     let hidden: any ActivationFunction =
       switch golden.activation {
       case "relu": Relu()
@@ -77,7 +78,10 @@ package struct GoldenRun {
       if step == 0 && compareGradients { mismatches += compareFirstGradients() }
     }
     mismatches += compareParameters()
-    mismatches += try compareInference(inputs[0])
+    guard let rows = file.inputs[golden.inferenceInputs ?? golden.inputs]?.first else {
+      throw GoldenError.missing("inputs for inference")
+    }
+    mismatches += try compareInference(rows)
     return mismatches
   }
 
@@ -192,6 +196,10 @@ package struct GoldenFile: Decodable {
     package let learningRates: [Double]
     package let clip: Double?
     package let batchNormEpsilon, batchNormMomentum: Double
+    /// Absent where false.
+    package let batchNormAveraging: Bool?
+    /// Absent where they are `inputs`.
+    package let inferenceInputs: String?
     package let expected: Expected
   }
 

@@ -126,6 +126,37 @@ def make_tables(seed):
     targets["wideClasses"] = {"classes": steps(
         lambda b: source.classes(b, 10), (37,) * STEPS)}
     initials["wide"] = source.initial([17, 33, 19, 10])
+
+    # Twelve steps: with momentum 0.9 the tenth is the last that averages.
+    source = Numbers(seed * 1000 + 6)
+    inputs["twelve"] = steps(lambda b: source.rows(b, 5), (ROWS,) * 12)
+    targets["twelveClasses"] = {"classes": steps(
+        lambda b: source.classes(b, 3), (ROWS,) * 12)}
+    # Features that are constant in each batch: a large one, and one whose
+    # constant differs from batch to batch.
+    inputs["constants"] = [
+        [[2.0 ** 100 if j == 3 else step if j == 4 else value
+          for j, value in enumerate(row)]
+         for row in source.rows(ROWS, 5)] for step in range(STEPS)]
+    inputs["constantAndLargeMean"] = [
+        [[source.normal(1e6, 1, 16) if j == 2 else -3.0 if j == 4 else value
+          for j, value in enumerate(row)]
+         for row in source.rows(ROWS, 5)] for step in range(STEPS)]
+    # The running mean is a Float32, so that of each batch is exactly 1e6.
+    for batch in inputs["constantAndLargeMean"]:
+        batch[-1][2] = 1e6 - sum(row[2] - 1e6 for row in batch[:-1])
+    # Rows for inference, in which those features have other values.
+    inputs["otherConstants"] = [
+        [[row[0], row[1], row[2],
+          (0.0, -2.0 ** 100, 2.0 ** 126)[i % 3], 1000.0 * i]
+         for i, row in enumerate(source.rows(ROWS, 5))]]
+    inputs["otherConstantAndLargeMean"] = [
+        [[row[0], row[1], source.normal(1e6, 1, 16), row[3], 1000.0 * i]
+         for i, row in enumerate(source.rows(ROWS, 5))]]
+    # Rows for inference so far from those of training that unit 2 of
+    # "deadUnit" is active for some.
+    inputs["far"] = [[[(256, -256)[i % 2] * x for x in row]
+                      for i, row in enumerate(source.rows(ROWS, 5))]]
     return inputs, targets, initials
 
 
@@ -145,12 +176,16 @@ def adam(epsilon, decay=0.0):
 
 def case(name, activation, loss, mode, optimizer, rate, *, inputs="plain",
          targets=None, initial="A", clip=None, epsilon=EPSILON,
-         norm_momentum=NORM_MOMENTUM):
+         norm_momentum=NORM_MOMENTUM, averaging=False, probe=None):
     rates = rate if isinstance(rate, list) else [rate] * STEPS
     if targets is None:
         targets = "values3" if loss == "mse" else "classes"
+    # Keys that only cases with averaging have.
+    more = {"batchNormAveraging": True} if averaging else {}
+    if probe is not None:
+        more["inferenceInputs"] = probe
     return {
-        "name": name, "activation": activation, "loss": loss, "mode": mode,
+        **more, "name": name, "activation": activation, "loss": loss, "mode": mode,
         "optimizer": optimizer, "learningRates": rates, "clip": clip,
         "batchNormEpsilon": epsilon, "batchNormMomentum": norm_momentum,
         "initial": initial, "inputs": inputs, "targets": targets,
@@ -248,4 +283,33 @@ def all_cases():
              0.015625, inputs="wide", targets="wideClasses",
              initial="wide"),
     ]
-    return cases
+    return cases + averaging_cases()
+
+
+def averaging_cases():
+    """Cases whose running statistics average the first batches plainly."""
+    ce = "cross-entropy"
+    cases = []
+    for mode in ("exact", "frozen"):
+        cases += [
+            case(f"averaging twelve steps {mode}", "relu", ce, mode, sgd(0.9),
+                 [0.03125] * 12, inputs="twelve", targets="twelveClasses",
+                 averaging=True),
+            case(f"averaging constants {mode}", "relu", ce, mode, sgd(0.9),
+                 0.03125, inputs="constants", averaging=True,
+                 probe="otherConstants"),
+            case(f"averaging constant and large mean {mode}", "sigmoid", ce,
+                 mode, sgd(0.9), 0.03125, inputs="constantAndLargeMean",
+                 averaging=True, probe="otherConstantAndLargeMean"),
+            case(f"averaging dead unit {mode}", "relu", ce, mode, sgd(0.9),
+                 0.03125, initial="deadUnit", averaging=True, probe="far"),
+        ]
+    return cases + [
+        case("averaging to norm momentum 0.6", "relu", ce, "exact", sgd(0.9),
+             0.03125, averaging=True, norm_momentum=0.6),
+        case("averaging adam", "sigmoid", "mse", "exact", adam(1e-3),
+             0.015625, averaging=True),
+        case("averaging shrinking batches", "sigmoid", ce, "exact", sgd(0.9),
+             0.03125, inputs="shrinking", targets="shrinkingClasses",
+             averaging=True),
+    ]

@@ -20,7 +20,8 @@ def forward(layers, rows, spec, statistics=None, record=None):
     """Outputs of a network; `statistics` None means those of the batch.
 
     If `record` is a list, (mean, variance, pre-activations) per layer are
-    appended to it.
+    appended to it.  With `statistics`, a feature that never varied is taken
+    as normalized to 0, if the statistics average the first batches.
     """
     out = rows
     for index, layer in enumerate(layers):
@@ -33,6 +34,8 @@ def forward(layers, rows, spec, statistics=None, record=None):
                 mean, variance = mean.detach(), variance.detach()
         normalized = ((out - mean)
                       / torch.sqrt(variance + spec["batchNormEpsilon"]))
+        if statistics is not None and spec.get("batchNormAveraging"):
+            normalized = torch.where(variance == 0, 0.0, normalized)
         z = ((normalized * layer["gamma"] + layer["beta"])
              @ layer["weight"].T + layer["bias"])
         if record is not None:
@@ -121,6 +124,24 @@ class TorchOptimizer:
             p.grad = None
 
 
+def weighted_means(history, keep):
+    """Running statistics from those of all batches, without a recurrence.
+
+    The first n = floor(1 / (1 - keep)) batches have equal weights; each
+    later batch has 1 - keep, and takes the factor keep from those before.
+    """
+    count = len(history)
+    plain = min(count, math.floor(1 / (1 - keep) + 1e-9))
+    weights = [keep ** (count - plain) / plain] * plain
+    weights += [(1 - keep) * keep ** (count - 1 - i)
+                for i in range(plain, count)]
+    assert abs(sum(weights) - 1) < 1e-12
+    return [tuple(sum(w * batch[layer][part]
+                      for w, batch in zip(weights, history))
+                  for part in (0, 1))
+            for layer in range(len(history[0]))]
+
+
 def train(spec, tables, dtype=torch.float64, optimizer_type=FormulaOptimizer):
     """Trains `spec` for its steps; returns (results, conditions)."""
     inputs, targets, initials = tables
@@ -138,6 +159,9 @@ def train(spec, tables, dtype=torch.float64, optimizer_type=FormulaOptimizer):
     keep = spec["batchNormMomentum"]
     losses, norms, first_gradients = [], [], None
     kink, smallest = math.inf, math.inf
+
+    averages = spec.get("batchNormAveraging", False)
+    history = []
 
     for step, rate in enumerate(spec["learningRates"]):
         rows = torch.tensor(inputs[spec["inputs"]][step], dtype=dtype)
@@ -161,9 +185,13 @@ def train(spec, tables, dtype=torch.float64, optimizer_type=FormulaOptimizer):
             if nonzero.numel():
                 smallest = min(smallest, nonzero.abs().min().item())
 
-        running = [(keep * m + (1 - keep) * mean,
-                    keep * v + (1 - keep) * variance)
-                   for (m, v), (mean, variance, _) in zip(running, record)]
+        if averages:
+            history.append([(mean, variance) for mean, variance, _ in record])
+            running = weighted_means(history, keep)
+        else:
+            running = [(keep * m + (1 - keep) * mean,
+                        keep * v + (1 - keep) * variance)
+                       for (m, v), (mean, variance, _) in zip(running, record)]
         clip = spec["clip"]
         if clip is not None and norm > clip:
             gradients = [g * (clip / norm) for g in gradients]
@@ -171,7 +199,8 @@ def train(spec, tables, dtype=torch.float64, optimizer_type=FormulaOptimizer):
             optimizer.update(parameters, gradients, rate, decayed)
 
     with torch.no_grad():
-        rows = torch.tensor(inputs[spec["inputs"]][0], dtype=dtype)
+        name = spec.get("inferenceInputs", spec["inputs"])
+        rows = torch.tensor(inputs[name][0], dtype=dtype)
         inference = forward(layers, rows, spec, statistics=running)
     results = {
         "losses": losses,

@@ -35,6 +35,8 @@ Before writing, the script checks the following and stops if a check fails:
 
 - gradients agree with central differences of the loss, in both modes;
 - the optimizers' formulas agree with torch.optim;
+- running statistics that average the first batches agree with
+  torch.nn.BatchNorm1d, with momentum None while they average;
 - no pre-activation of a ReLU is so close to zero that Float32 rounding could
   change its sign;
 - with Adam and epsilon 1e-8, every gradient is exactly zero or large enough
@@ -148,6 +150,30 @@ def check_gradients(spec, tables):
     print(f"central differences, {spec['name']}: within {worst:.1e}")
 
 
+def check_running_statistics(spec, tables, results):
+    """Compares the first layer's with those of torch.nn.BatchNorm1d."""
+    batches = tables[0][spec["inputs"]]
+    rows = {len(batch) for batch in batches}
+    if len(rows) > 1:
+        return  # The factor below would differ from batch to batch.
+    norm = torch.nn.BatchNorm1d(len(batches[0][0]), momentum=None,
+                                dtype=torch.float64)
+    keep = spec["batchNormMomentum"]
+    for step, batch in enumerate(batches, 1):
+        if 1 / step < 1 - keep:
+            norm.momentum = 1 - keep
+        norm(torch.tensor(batch, dtype=torch.float64))
+    count = rows.pop()
+    found = {"mean": norm.running_mean.tolist(),
+             # PyTorch keeps the unbiased variance.
+             "variance": (norm.running_var * (count - 1) / count).tolist()}
+    expected = results["runningStatistics"][0]
+    for key in found:
+        for a, b in zip(found[key], expected[key]):
+            assert abs(a - b) <= 1e-9 * max(abs(b), 1), (spec["name"], key)
+    print(f"torch.nn.BatchNorm1d, {spec['name']}: the same statistics")
+
+
 def run_all(tables, verbose):
     """Results of all cases, which must satisfy the conditions of the docstring."""
     finished = []
@@ -170,6 +196,8 @@ def run_all(tables, verbose):
         again, _ = train(spec, tables, optimizer_type=TorchOptimizer)
         off, where = distance(again, results)
         assert off < 1e-10, f"{name}: torch.optim differs by {off} in {where}"
+        if spec.get("batchNormAveraging"):
+            check_running_statistics(spec, tables, results)
         single, _ = train(spec, tables, dtype=torch.float32)
         off, where = distance(single, results)
         if verbose:

@@ -77,10 +77,11 @@ DERIVATIVES = {  # by z, given z and the activation's value there
 }
 
 
-def forward(layers, columns, options):
+def forward(layers, columns, step, options):
     """(outputs, intermediate values per layer); updates running statistics."""
     saved = []
-    keep = options.batch_norm_momentum
+    # Up to step 1 / (1 - momentum), the mean over the steps so far.
+    keep = min(options.batch_norm_momentum, (step - 1) / step)
     for position, layer in enumerate(layers):
         count = len(columns[0])
         normalized, scaled, deviations, roots = [], [], [], []
@@ -198,7 +199,7 @@ def train(layers, columns, classes, options):
     states = [{} for _ in layers]
     losses = []
     for step in range(1, options.steps + 1):
-        outputs, saved = forward(layers, columns, options)
+        outputs, saved = forward(layers, columns, step, options)
         loss, derivative = loss_and_derivative(outputs, classes, options.loss)
         losses.append(loss)
         gradients = backward(layers, saved, derivative, options)

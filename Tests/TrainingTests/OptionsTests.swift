@@ -60,6 +60,14 @@ struct OptionsTests {
     ("--keep 0", { $0.keep = 0 }),
     ("--trace-steps: requires --trace", { $0.traceSteps = 5 }),
     ("--resume: requires --run", { $0.resume = .newest }),
+    ("--batch 1: batch norm needs at least two rows; use --batch 2 or more", { $0.batch = 1 }),
+    (
+      "--batch 1: batch norm",
+      {
+        $0.batch = 1
+        $0.batchNorm = .local
+      }
+    ),
     (
       "--resume and --overwrite are mutually exclusive",
       {

@@ -119,10 +119,103 @@ struct TrainerTests {
       try train(
         options("b") {
           $0.batch = 1
+          $0.batchNorm = .off
           $0.slices = 5
         }
       ).steps == 234)
     #expect(try train(options("c") { $0.validationSplit = 0 }).testLoss == nil)
+  }
+
+  @Test("Batch norm with a single row for training is refused before training")
+  func singleRow() throws {
+    let single = { (options: inout TrainingOptions) in
+      options.data = "synthetic:1x6x3"
+      options.validationSplit = 0
+    }
+    let found = try #require(failure(options("a", single)))
+    #expect(found.status.rawValue == 65)
+    #expect(found.message.contains("batch norm needs at least two rows for training"))
+    #expect(!FileManager.default.fileExists(atPath: "\(folder.path)/a"))
+    let plain = try train(
+      options("b") {
+        single(&$0)
+        $0.batchNorm = .off
+      })
+    #expect(plain.completed)
+  }
+
+  @Test("The training loss of summary and progress is the mean over the epoch's rows so far")
+  func epochLoss() throws {
+    // 78 rows are trained on: batches of 20, 20, 20 and 18.
+    let rows = [20.0, 20, 20, 18]
+    for steps in [12, 10] {
+      var shown: [Double] = []
+      let summary = try TrainingLoop(
+        options("\(steps)") {
+          $0.epochs = nil
+          $0.steps = steps
+        }, group: SingleProcessGroup(), version: "test",
+        observe: { if case .progress(let progress) = $0 { shown.append(progress.loss) } }
+      ).run()
+      let losses = try MetricsLog(path: "\(folder.path)/\(steps)/metrics.jsonl").steps
+        .compactMap(\.loss)
+      #expect(losses.count == steps)
+      let expected = losses.indices.map { step in
+        let epoch = step - step % 4...step
+        return epoch.map { losses[$0] * rows[$0 % 4] }.reduce(0, +)
+          / epoch.map { rows[$0 % 4] }.reduce(0, +)
+      }
+      #expect(shown == expected)
+      #expect(summary.finalLoss == expected.last)
+    }
+  }
+
+  @Test("A run that is resumed within an epoch has the summary of an uninterrupted one")
+  func resumedEpochLoss() throws {
+    let whole = try train(options("whole") { $0.checkpointEvery = 5 })
+    let file = "\(folder.path)/whole/checkpoints/step-000000010.safetensors"
+    let rest = try train(options("rest") { $0.resume = .file(file) })
+    #expect(rest.finalLoss == whole.finalLoss && rest.digest == whole.digest)
+    let last = "\(folder.path)/whole/checkpoints/step-000000012.safetensors"
+    let nothing = try train(options("nothing") { $0.resume = .file(last) })
+    #expect(nothing.finalLoss == whole.finalLoss)
+  }
+
+  @Test(
+    "A checkpoint from before running statistics averaged the first batches keeps to its own rule")
+  func plainMomentum() throws {
+    // Tests/Reference/plain-momentum/README.md has the program's version and options.
+    let digest = "119798146537968092e9b94a0ff15db4"
+    let old = packagePath("Tests/Reference/plain-momentum/step-000000010.safetensors")
+    let change = { (checkpoint: String) in
+      { (options: inout TrainingOptions) in
+        options.data = "digits"
+        options.layers = [4]
+        options.batch = 128
+        options.slices = 4
+        options.seed = 5
+        options.learningRate = 0.005
+        options.checkpointEvery = 10
+        options.resume = .file(checkpoint)
+      }
+    }
+    let resumed = try train(options("a", change(old)))
+    #expect(resumed.digest == digest)
+    let model = try LoadedModel(path: "\(folder.path)/a")
+    #expect(!model.description.batchNormAveraging)
+    let later = "\(folder.path)/a/checkpoints/step-000000020.safetensors"
+    #expect(try train(options("b", change(later))).digest == digest)
+    #expect(
+      try train(
+        options("c") {
+          change(old)(&$0); $0.resume = nil
+        }
+      ).digest != digest)
+    #expect(try LoadedModel(path: "\(folder.path)/c").description.batchNormAveraging)
+    // The mean is that of the epoch, which began after the old checkpoint.
+    let losses = try MetricsLog(path: "\(folder.path)/a/metrics.jsonl").steps.suffix(12)
+    let sum = losses.reduce(0) { $0 + ($1.loss ?? .nan) * ($1.step < 36 ? 128 : 30) }
+    #expect(resumed.finalLoss == sum / 1438)
   }
 
   @Test("The mse loss fits numeric targets, and classes as one-hot rows")

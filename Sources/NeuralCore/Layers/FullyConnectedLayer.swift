@@ -168,10 +168,13 @@ public final class FullyConnectedLayer: Layer {
     _ input: MatrixView, _ normalization: BatchNormalization, _ pass: LayerPass
   ) throws {
     if !pass.isPrepared { try prepare(input, pass) }
-    NormalizationScales.updateRunning(
-      mean: pass.memory.tensor(Tensor.runningMean),
-      variance: pass.memory.tensor(Tensor.runningVariance), from: statistics,
-      rows: Double(pass.slices.batchRows), momentum: normalization.momentum)
+    if normalization.updatesStatistics(rows: pass.slices.batchRows) {
+      NormalizationScales.updateRunning(
+        mean: pass.memory.tensor(Tensor.runningMean),
+        variance: pass.memory.tensor(Tensor.runningVariance), from: statistics,
+        rows: Double(pass.slices.batchRows),
+        momentum: normalization.momentum(ofUpdate: pass.updateNumber))
+    }
     scales.set(
       replicaStatistics ?? statistics, rows: Double(normalization.rows(of: pass.slices)),
       epsilon: normalization.epsilon)

@@ -93,6 +93,8 @@ public struct LayerPass {
   /// The group of replicas, for operations over the whole batch.
   public let replicas: any Replicas
   let accumulator: GradientAccumulator
+  /// The number of the update that this step of training ends in, 1 for the first.
+  public let updateNumber: Int
   /// Whether ``Layer/prepare(_:_:)`` has been called for this batch.
   public let isPrepared: Bool
 

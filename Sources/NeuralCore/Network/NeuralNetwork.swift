@@ -238,7 +238,7 @@ public final class NeuralNetwork {
   ) -> LayerPass {
     LayerPass(
       memory: memories[layer], slices: slices, replicas: replicas, accumulator: accumulator,
-      isPrepared: isPrepared)
+      updateNumber: stepsDone + 1, isPrepared: isPrepared)
   }
 
   private func notFinite(_ quantity: NotFiniteFinding.Quantity, _ batch: Batch) -> NeuralCoreError {

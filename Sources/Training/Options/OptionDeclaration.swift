@@ -295,6 +295,10 @@ extension TrainingOptions {
     if resume == .newest && overwrite {
       throw .usage("--resume and --overwrite are mutually exclusive")
     }
+    if batch == 1 && batchNorm != .off {
+      throw .usage(
+        "--batch 1: batch norm needs at least two rows; use --batch 2 or more, or --batch-norm off")
+    }
     if traceSteps != 100 && !trace { throw .usage("--trace-steps: requires --trace") }
   }
 }

@@ -57,7 +57,7 @@ public struct TrainingOptions: Equatable, Sendable {
   public var batchNorm = BatchNormName.synchronized
   /// Gradient through batch normalization.
   public var batchNormBackward = BatchNormBackwardName.exact
-  /// Fraction of the running statistics that a step keeps.
+  /// Fraction of the running statistics that a step keeps; step k keeps at most 1 - 1/k.
   public var batchNormMomentum = 0.9
   /// Added to variances in batch normalization.
   public var epsilon = 1e-5
@@ -235,8 +235,8 @@ package struct OptionSection: Sendable {
         affectsResult: .when(\.hasBatchNorm)),
       OptionDeclaration(
         "batch-norm-momentum", \.batchNormMomentum,
-        "Fraction of the running statistics that each step keeps.", .openFraction,
-        affectsResult: .when(\.hasBatchNorm)),
+        "Fraction of the running statistics that each step keeps; step k at most 1 - 1/k.",
+        .openFraction, affectsResult: .when(\.hasBatchNorm)),
       OptionDeclaration(
         "epsilon", \.epsilon,
         "Added to variances in batch normalization for numerical stability.", .positive,
