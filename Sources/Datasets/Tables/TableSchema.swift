@@ -20,6 +20,12 @@ public struct TableSchema: Codable, Hashable, Sendable {
   /// What is done about missing cells of features.
   public var missing: MissingPolicy
 
+  private enum CodingKeys: String, CodingKey {
+    case separator, columns, target, missing
+    case hasHeader = "has_header"
+    case targetColumns = "target_columns"
+  }
+
   /// A column of a text.
   public struct Column: Codable, Hashable, Sendable {
     /// The name from the header; empty without one.
@@ -28,6 +34,11 @@ public struct TableSchema: Codable, Hashable, Sendable {
     public var role: Role
     /// The number of cells of the training rows that are missing.
     public var missingCells: Int
+
+    private enum CodingKeys: String, CodingKey {
+      case name, role
+      case missingCells = "missing_cells"
+    }
   }
 
   /// What a column is used as.
@@ -42,6 +53,11 @@ public struct TableSchema: Codable, Hashable, Sendable {
     case target
     /// Not used; `reason` says why.
     case ignored(reason: String)
+
+    private enum CategoryCodingKeys: String, CodingKey {
+      case levels, rare
+      case hasMissing = "has_missing"
+    }
 
     /// The number of inputs that the column gives.
     public var width: Int {
