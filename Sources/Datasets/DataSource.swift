@@ -124,6 +124,8 @@ public struct LoadedData: Sendable {
 
   /// What they were understood as; nil without targets.
   public var schema: TableSchema?
+  /// The split of the training set by the options, if it was made already.
+  public var split: (training: [Int32], heldOut: [Int32])?
   /// What a person should know about how they were understood.
   public var notices: [String]
 

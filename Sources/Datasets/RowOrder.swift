@@ -16,7 +16,9 @@ public enum DataSplit {
     var shuffled = all
     var stream = PhiloxStream(seed: seed, purpose: .validationSplit)
     shuffled.withUnsafeMutableBufferPointer { shuffle($0, &stream) }
-    return (shuffled[count...].sorted(), shuffled[..<count].sorted())
+    var isHeldOut = [Bool](repeating: false, count: rows)
+    for row in shuffled[..<count] { isHeldOut[Int(row)] = true }
+    return (all.filter { !isHeldOut[Int($0)] }, all.filter { isHeldOut[Int($0)] })
   }
 
   /// The Fisher-Yates shuffle.

@@ -53,8 +53,10 @@ struct TrainingData {
       heldOutRows = Array(0..<Int32(held.rows))
     } else {
       heldOut = training
-      (trainingRows, heldOutRows) = DataSplit.split(
-        rows: training.rows, fraction: options.loadOptions.heldOutFraction, seed: options.seed)
+      (trainingRows, heldOutRows) =
+        loaded.split
+        ?? DataSplit.split(
+          rows: training.rows, fraction: options.loadOptions.heldOutFraction, seed: options.seed)
     }
     if let path = options.validation {
       guard heldOut.columns == training.columns, heldOut.outputs == training.outputs else {

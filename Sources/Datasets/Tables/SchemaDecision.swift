@@ -68,14 +68,14 @@ struct SchemaDecision {
     self.counts = counts
     self.options = options
     let numbers = layout.uses.indices.filter { layout.uses[$0] == .number }
-    let fills = Dictionary(uniqueKeysWithValues: zip(numbers, sums.features))
+    let sumOf = Dictionary(uniqueKeysWithValues: zip(numbers, sums.features))
     let indexColumn = Self.indexColumn(layout, found, options)
     columns = layout.uses.indices.map { column in
       TableSchema.Column(
         name: layout.hasHeader ? layout.names[column] : "",
         role: column == indexColumn
           ? .ignored(reason: "counts up by 1: an index")
-          : Self.role(column, layout, fills[column], counts, options.table),
+          : Self.role(column, layout, sum: sumOf[column] ?? 0, counts, options.table),
         missingCells: counts.missing[column])
     }
     let areIgnored = columns.allSatisfy { $0.role.width == 0 }
@@ -101,15 +101,16 @@ struct SchemaDecision {
   }
 
   private static func role(
-    _ column: Int, _ layout: TableLayout, _ sum: TableSums.Sum?, _ counts: TableCounts,
+    _ column: Int, _ layout: TableLayout, sum: Double, _ counts: TableCounts,
     _ options: TableOptions
   ) -> TableSchema.Role {
     switch layout.uses[column] {
     case .target, .targetWord: return .target
     case .ignored(let reason): return .ignored(reason: reason)
     case .number:
-      guard let sum, sum.count > 0 else { return .ignored(reason: "no values") }
-      return .number(fill: sum.mean)
+      let count = counts.rows - counts.missing[column]
+      guard count > 0 else { return .ignored(reason: "no values") }
+      return .number(fill: sum / Double(count))
     case .word:
       let levels = counts.levels[column].filter { $0.value > 0 }
       guard !levels.isEmpty else { return .ignored(reason: "no values") }

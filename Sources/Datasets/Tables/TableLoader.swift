@@ -34,10 +34,9 @@ struct TableLoader {
     let before = findings.prefix(readers.index)
     let firstRow = before.reduce(0) { $0 + $1.rows }
     let found = TableFindings(merging: findings)
-    let trainingRows =
-      DataSplit.split(rows: found.rows, fraction: options.heldOutFraction, seed: options.seed)
-      .training
-    let own = OwnTrainingRows(part, trainingRows, firstRow: firstRow)
+    let split = DataSplit.split(
+      rows: found.rows, fraction: options.heldOutFraction, seed: options.seed)
+    let own = OwnTrainingRows(part, split.training, firstRow: firstRow)
     try readers.agree {
       try TableProblems(part.layout, found, options).check()
     }
@@ -58,9 +57,10 @@ struct TableLoader {
       // Where memory can't be shared, every process reads and keeps all rows.
       return try TableLoader(path, options, SingleTableReader()).load()
     }
-    return LoadedData(
-      training: Dataset(shape, in: memory, from: 0), heldOut: nil, schema: schema,
-      notices: decision.notices)
+    var data = LoadedData(
+      training: Dataset(shape, in: memory, from: 0), schema: schema, notices: decision.notices)
+    data.split = split
+    return data
   }
 
   // MARK: - Reading
@@ -272,18 +272,32 @@ struct OwnTrainingRows {
     }
   }
 
-  /// Adds the numbers of features with missing cells, and of targets.
+  /// Adds the numbers of features and targets.
   func add(to sums: TableSums) -> TableSums {
     var sums = sums
     let places = sums.places
     let targets = part.layout.targets.count
-    forEach { features, values in
-      for (index, place) in places.enumerated() where features[place] != MissingCell.bits {
-        sums.features[index].add(Double(Float(bitPattern: features[place])))
+    sums.features.withUnsafeMutableBufferPointer { features in
+      guard let base = features.baseAddress else { return }
+      let isWhole = places.count == part.features.count
+      forEach { row, values in
+        if isWhole {
+          for place in 0..<places.count { base[place] += Self.number(row[place]) }
+        } else {
+          for (index, place) in places.enumerated() { base[index] += Self.number(row[place]) }
+        }
       }
+    }
+    forEach { _, values in
       for target in 0..<targets { sums.targets[target].add(values[target]) }
     }
     return sums
+  }
+
+  /// The number of a cell, 0 if it is missing.
+  @inline(__always)
+  private static func number(_ bits: UInt32) -> Double {
+    bits == MissingCell.bits ? 0 : Double(Float(bitPattern: bits))
   }
 
   /// Adds the squared distances of targets from their means.
@@ -309,8 +323,9 @@ struct OwnTrainingRows {
     let target = layout.targets[0]
     let isWord = layout.uses[target] == .targetWord
     var labels = [Int](repeating: 0, count: part.words[target].count)
+    let gaps = part.features.indices.filter { part.tallies[part.features[$0]].missing.count > 0 }
     forEach { features, values in
-      for place in missing.indices where features[place] == MissingCell.bits { missing[place] += 1 }
+      for place in gaps where features[place] == MissingCell.bits { missing[place] += 1 }
       for (index, place) in wordPlaces.enumerated() where features[place] != MissingCell.bits {
         levels[index][Int(features[place])] += 1
       }
@@ -375,13 +390,13 @@ struct TableSums: Codable {
 
   /// The places in a row of the features that are summed.
   let places: [Int]
-  var features: [Sum]
+  var features: [Double]
   var targets: [Sum]
 
   /// Nothing yet.
   init(_ part: TablePart) {
     places = part.features.indices.filter { part.layout.uses[part.features[$0]] == .number }
-    features = Array(repeating: Sum(), count: places.count)
+    features = Array(repeating: 0, count: places.count)
     targets = Array(repeating: Sum(), count: part.layout.targets.count)
   }
 }

@@ -166,9 +166,13 @@ final class TablePart {
     self.layout = layout
     self.dropsMissing = dropsMissing
     features = layout.uses.indices.filter { [.number, .word].contains(layout.uses[$0]) }
-    var places = [CellPlace](repeating: .skipped, count: layout.width)
-    for (place, column) in features.enumerated() { places[column] = .feature(place) }
-    for (place, column) in layout.targets.enumerated() { places[column] = .target(place) }
+    var places = [CellPlace](repeating: CellPlace(), count: layout.width)
+    for (place, column) in features.enumerated() {
+      places[column] = CellPlace(kind: .feature, index: place)
+    }
+    for (place, column) in layout.targets.enumerated() {
+      places[column] = CellPlace(kind: .target, index: place)
+    }
     self.places = places
     words = Array(repeating: WordTable(), count: layout.width)
     wordCells = Array(repeating: [], count: layout.width)
@@ -192,9 +196,9 @@ final class TablePart {
   private func read(_ records: TableRecords) throws(DatasetError) {
     let (featureCount, targetCount) = (features.count, layout.targets.count)
     let isNumeric = layout.uses.allSatisfy { $0 != .word && $0 != .targetWord }
-    let firstPlace: CellPlace = places[0]
+    let countsFirst = layout.uses[0] == .number
     var block = RowBlock(features: featureCount, targets: targetCount)
-    var countsUp = true
+    var countsUp = countsFirst
     try places.withUnsafeBufferPointer { places throws(DatasetError) in
       while true {
         if block.rows == block.capacity {
@@ -212,7 +216,7 @@ final class TablePart {
           guard try records.next() else { break }
           hasMissing = try readCells(records, features, targets)
         }
-        if countsUp, case .feature(0) = firstPlace {
+        if countsUp {
           countsUp = count(Double(Float(bitPattern: features[0])), features[0])
         }
         if hasMissing && dropsMissing {
@@ -246,7 +250,7 @@ final class TablePart {
 
   /// Whether the first column still counts up by 1 with this number.
   private func count(_ number: Double, _ bits: UInt32) -> Bool {
-    guard bits != MissingCell.bits, layout.uses[0] == .number else { return false }
+    guard bits != MissingCell.bits else { return false }
     guard var counting else {
       self.counting = Counting(first: number, last: number)
       return number == number.rounded()
@@ -272,16 +276,17 @@ final class TablePart {
     }
     var hasMissing = false
     for column in 0..<layout.width {
-      switch places[column] {
+      let place = places[column].index
+      switch places[column].kind {
       case .skipped: continue
-      case .feature(let place):
+      case .feature:
         let bits =
           layout.uses[column] == .word
           ? word(records, column).map { UInt32(truncatingIfNeeded: $0) }
           : number(records, column)
         features[place] = bits ?? MissingCell.bits
         if bits == nil { hasMissing = true }
-      case .target(let place):
+      case .target:
         targets[place] =
           (layout.uses[column] == .targetWord
             ? word(records, column).map { Double($0) } : target(records, column)) ?? .nan
