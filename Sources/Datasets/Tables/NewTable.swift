@@ -170,7 +170,8 @@ extension NewTable {
     var rows = 0
     while true {
       if blocks.last.map({ $0.rows == $0.capacity }) ?? true {
-        blocks.append(RowBlock(features: width, targets: max(outputs, 1)))
+        blocks.append(
+          try RowBlock(features: width, targets: max(outputs, 1), path: path))
       }
       guard let block = blocks.last else { break }
       // The bits of Float32 numbers, as they are.

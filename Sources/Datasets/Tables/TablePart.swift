@@ -104,22 +104,26 @@ struct WordTable {
 
 /// Rows as they were read: a Float32 or the code of a word per feature, a Float64 or a code per target.
 final class RowBlock {
-  static let bytes = 4 << 20
+  private static let bytes = 4 << 20
 
   let capacity: Int
   let features: UnsafeMutablePointer<UInt32>
   let targets: UnsafeMutablePointer<Double>
   var rows = 0
+  /// Mapped, since what the allocator frees may stay with the process.
+  private let memory: MappedMemory
 
-  init(features width: Int, targets count: Int) {
-    capacity = max(Self.bytes / (4 * max(width, 1) + 8 * count), 16)
-    features = .allocate(capacity: max(capacity * width, 1))
-    targets = .allocate(capacity: max(capacity * count, 1))
-  }
-
-  deinit {
-    features.deallocate()
-    targets.deallocate()
+  /// - Throws: ``DatasetError`` if there is no memory.
+  init(features width: Int, targets count: Int, path: String) throws(DatasetError) {
+    let rowBytes = MemoryLayout<UInt32>.stride * width + MemoryLayout<Double>.stride * count
+    capacity = max(Self.bytes / max(rowBytes, 1), 16)
+    guard let memory = MappedMemory(bytes: capacity * rowBytes) else {
+      throw .unreadable(path: path, reason: "needs more memory than is free")
+    }
+    self.memory = memory
+    targets = memory.base.assumingMemoryBound(to: Double.self)
+    features = (memory.base + capacity * MemoryLayout<Double>.stride * count)
+      .assumingMemoryBound(to: UInt32.self)
   }
 }
 
@@ -197,13 +201,14 @@ final class TablePart {
     let (featureCount, targetCount) = (features.count, layout.targets.count)
     let isNumeric = layout.uses.allSatisfy { $0 != .word && $0 != .targetWord }
     let countsFirst = layout.uses[0] == .number
-    var block = RowBlock(features: featureCount, targets: targetCount)
+    var block = try RowBlock(features: featureCount, targets: targetCount, path: layout.path)
     var countsUp = countsFirst
     try places.withUnsafeBufferPointer { places throws(DatasetError) in
       while true {
         if block.rows == block.capacity {
           blocks.append(block)
-          block = RowBlock(features: featureCount, targets: targetCount)
+          block = try RowBlock(
+            features: featureCount, targets: targetCount, path: layout.path)
         }
         let features = block.features + block.rows * featureCount
         let targets = block.targets + block.rows * targetCount

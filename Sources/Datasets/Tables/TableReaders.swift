@@ -53,7 +53,7 @@ public struct SingleTableReader: TableReaders {
   public static func allocate(
     bytes: Int, _ fill: (UnsafeMutableRawPointer) -> Void
   ) -> AlignedBuffer<UInt8>? {
-    guard let memory = MappedMemory(bytes: bytes) else { return nil }
+    guard let memory = MappedMemory(bytes: bytes, inHugePages: true) else { return nil }
     fill(memory.base)
     return AlignedBuffer(
       memory.base.bindMemory(to: UInt8.self, capacity: bytes), count: bytes, ownedBy: memory)
@@ -61,19 +61,19 @@ public struct SingleTableReader: TableReaders {
 }
 
 /// Memory of zeros that takes room only once it is written to.
-private final class MappedMemory {
+final class MappedMemory {
   let base: UnsafeMutableRawPointer
   private let bytes: Int
 
-  init?(bytes: Int) {
+  /// - Parameter inHugePages: whether it is read all over, as batches are gathered from it.
+  init?(bytes: Int, inHugePages: Bool = false) {
     self.bytes = max(bytes, 64)
     guard
       let base = mmap(nil, self.bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0),
       base != MAP_FAILED
     else { return nil }
     self.base = base
-    // Batches are gathered from rows all over it.
-    madvise(base, self.bytes, MADV_HUGEPAGE)
+    if inHugePages { madvise(base, self.bytes, MADV_HUGEPAGE) }
   }
 
   deinit { munmap(base, bytes) }

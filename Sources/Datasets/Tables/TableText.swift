@@ -376,11 +376,17 @@ enum TableCell {
 
   /// Whether a text is a date, with or without a time: `2024-03-01`, `01.03.2024 10:00`, `3/1/24`.
   static func isDate(_ text: String) -> Bool {
-    text.wholeMatch(of: /(\d{4}([-\/.])\d{1,2}\2\d{1,2}|\d{1,2}([-\/.])\d{1,2}\3\d{2,4})([T ].*)?/) != nil
+    guard let first = text.utf8.first, first &- 48 < 10 else { return false }
+    return text.wholeMatch(of: /(\d{4}([-\/.])\d{1,2}\2\d{1,2}|\d{1,2}([-\/.])\d{1,2}\3\d{2,4})([T ].*)?/) != nil
   }
 
   /// How a text that is no number looks like one in another notation; nil if it doesn't.
   static func foreignNumber(_ text: String) -> String? {
+    // Most texts are none at first sight.
+    let isLikely = text.unicodeScalars.allSatisfy { scalar in
+      ("0"..."9").contains(scalar) || "+-.,% $€£¥".unicodeScalars.contains(scalar)
+    }
+    guard isLikely else { return nil }
     var rest = Substring(text)
     if rest.hasPrefix("-") || rest.hasPrefix("+") { rest = rest.dropFirst() }
     if rest.wholeMatch(of: /[0-9]{1,3}(,[0-9]{3})+(\.[0-9]+)?/) != nil {
