@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Foundation
+internal import Machine
 internal import NeuralCore
 
 /// Loads a table to train on: reads it, decides its schema from the training rows, and encodes the rows
@@ -30,6 +31,9 @@ struct TableLoader {
 
   /// - Throws: ``DatasetError``, and what `readers` throw.
   func load() throws -> LoadedData {
+    guard path != TextSource.standardInput else {
+      throw DatasetError.usage("-: only predict reads standard input; name a file")
+    }
     let (part, findings) = try read()
     let before = findings.prefix(readers.index)
     let firstRow = before.reduce(0) { $0 + $1.rows }
@@ -49,18 +53,32 @@ struct TableLoader {
     let schema = decision.schema(spreads)
     let shape = decision.shape(schema)
     let encoder = RowEncoder(part, schema)
+    try readers.agree { try requireMemory(for: shape, part) }
     let memory = try readers.share(bytes: shape.byteCount) { memory in
       encoder.encode(
         into: DatasetMemory(shape, memory), firstRow: firstRow)
     }
-    guard let memory else {
+    return try readers.agree {
       // Where memory can't be shared, every process reads and keeps all rows.
-      return try TableLoader(path, options, SingleTableReader()).load()
+      guard let memory else {
+        return try TableLoader(path, options, SingleTableReader()).load()
+      }
+      var data = LoadedData(
+        training: Dataset(shape, in: memory, from: 0), schema: schema, notices: decision.notices)
+      data.split = split
+      return data
     }
-    var data = LoadedData(
-      training: Dataset(shape, in: memory, from: 0), schema: schema, notices: decision.notices)
-    data.split = split
-    return data
+  }
+
+  /// Refuses what does not fit into memory once all rows are encoded; what was read is given back
+  /// meanwhile.
+  private func requireMemory(for shape: DatasetShape, _ part: TablePart) throws(DatasetError) {
+    let available = Memory.availableBytes
+    guard shape.byteCount - part.byteCount > max(available, 1 << 26) else { return }
+    throw .unreadable(
+      path: path,
+      reason: "\(shape.rows) rows of \(shape.columns) inputs need \(shape.byteCount >> 20) MiB, and "
+        + "\(available >> 20) MiB are free; lower --max-levels, or leave columns out with --ignore")
   }
 
   // MARK: - Reading

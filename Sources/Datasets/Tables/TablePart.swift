@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Foundation
-internal import NeuralCore
+internal import Machine
 
 /// What was found in the cells of a column; of a part of the rows, or of all.
 struct ColumnTally: Codable, Hashable {
@@ -105,6 +105,8 @@ struct WordTable {
 /// Rows as they were read: a Float32 or the code of a word per feature, a Float64 or a code per target.
 final class RowBlock {
   private static let bytes = 4 << 20
+  /// What is left to others.
+  private static let reserve = 64 << 20
 
   let capacity: Int
   let features: UnsafeMutablePointer<UInt32>
@@ -117,9 +119,9 @@ final class RowBlock {
   init(features width: Int, targets count: Int, path: String) throws(DatasetError) {
     let rowBytes = MemoryLayout<UInt32>.stride * width + MemoryLayout<Double>.stride * count
     capacity = max(Self.bytes / max(rowBytes, 1), 16)
-    guard let memory = MappedMemory(bytes: capacity * rowBytes) else {
-      throw .unreadable(path: path, reason: "needs more memory than is free")
-    }
+    guard Memory.availableBytes > Self.reserve,
+      let memory = MappedMemory(bytes: capacity * rowBytes)
+    else { throw .unreadable(path: path, reason: "its rows need more memory than is free") }
     self.memory = memory
     targets = memory.base.assumingMemoryBound(to: Double.self)
     features = (memory.base + capacity * MemoryLayout<Double>.stride * count)
@@ -189,6 +191,12 @@ final class TablePart {
       for code in cells.indices { tallies[column].levels[table.text(code)] = cells[code] }
     }
     wordCells = []
+  }
+
+  /// The bytes of all rows in memory.
+  var byteCount: Int {
+    rows * (features.count * MemoryLayout<UInt32>.stride
+      + layout.targets.count * MemoryLayout<Double>.stride)
   }
 
   /// Hands over a block, whose memory is free once nobody holds it.

@@ -115,6 +115,8 @@ final class TableRecords {
     memory = .allocate(capacity: capacity)
     while filled < capacity, !isAtEnd { try fill() }
     try skipByteOrderMark()
+    // The first records decide how all are read; a line may be longer than the first piece.
+    while !isAtEnd, filled < Self.largestRecord, !hasTwoLines { try fill() }
   }
 
   deinit { memory.deallocate() }
@@ -156,6 +158,9 @@ final class TableRecords {
         throw .malformed(
           path: path, place: "line \(scanner.nextLine)",
           problem: "a quoted field has no closing quote, or is followed by text")
+      case .tooManyFields:
+        throw .malformed(
+          path: path, place: "line \(scanner.nextLine)", problem: "more than a million fields")
       case .incomplete: try fill()
       }
     }
@@ -223,6 +228,12 @@ final class TableRecords {
     if looksForQuotes, memchr(memory + filled, 0x22, count) != nil { hasAmbiguousQuotes = true }
     filled += count
     isAtEnd = count == 0
+  }
+
+  private var hasTwoLines: Bool {
+    let text = UnsafeBufferPointer(start: memory, count: filled)
+    guard let first = text.firstIndex(where: { $0 == 10 || $0 == 13 }) else { return false }
+    return text[(first + 1)...].dropFirst().contains { $0 == 10 || $0 == 13 }
   }
 
   private func grow() throws(DatasetError) {
@@ -326,7 +337,7 @@ extension TableRecords {
     scan: while widths.count < 100 {
       switch probe.next(text, &place, isLast: isAtEnd) {
       case .record: break
-      case .badQuotes: return .none
+      case .badQuotes, .tooManyFields: return .none
       case .incomplete, .end: break scan
       }
       widths.append(probe.fields.count)

@@ -63,6 +63,8 @@ struct TableScanner {
     case end
     /// A quoted field is followed by text, or not closed at the end.
     case badQuotes
+    /// The record has more fields than any table that could be trained on.
+    case tooManyFields
   }
 
   let separator: TableSeparator
@@ -75,6 +77,7 @@ struct TableScanner {
   /// The place at which the last record starts, behind blank lines.
   private(set) var start = 0
 
+  private static let mostFields = 1 << 20
   private static let quote = UInt8(ascii: "\"")
   private static let newline = UInt8(ascii: "\n")
   private static let carriageReturn = UInt8(ascii: "\r")
@@ -105,6 +108,7 @@ struct TableScanner {
     fields.removeAll(keepingCapacity: true)
     let separatorByte = separator.byte
     while true {
+      guard fields.count < Self.mostFields else { return .tooManyFields }
       skipBlanks(base, count, &here, keepingTabs: separator == .tab)
       if here < count, base[here] == Self.quote {
         guard let field = quotedField(base, count, &here, &newlines) else {

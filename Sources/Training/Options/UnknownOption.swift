@@ -9,6 +9,23 @@ package enum UnknownOption {
   /// Case does not matter, nor do `-` and `_`.
   package static let synonyms: [(option: String, names: [String])] = [
     ("target", ["label", "labels", "label_column", "target_column", "class_column", "y"]),
+    ("features", ["feature_columns", "feature_names", "x", "usecols"]),
+    (
+      "ignore", ["drop", "drop_columns", "exclude", "ignore_columns", "skip_columns", "ignored"]
+    ),
+    ("categorical", ["cat_features", "categorical_features", "categorical_columns", "categories"]),
+    ("max-levels", ["max_categories", "max_cat_to_onehot"]),
+    ("missing", ["impute", "imputer", "fillna", "na", "na_action", "handle_missing"]),
+    ("header", ["has_header"]),
+    ("separator", ["sep", "delimiter", "delim", "field_separator"]),
+    ("target-scale", ["scale_target", "standardize_target", "normalize_target"]),
+    (
+      "validation",
+      [
+        "validation_data", "val_data", "val", "valid", "test_data", "eval_data", "validation_file",
+        "test",
+      ]
+    ),
     (
       "validation-split",
       ["val_split", "valid_split", "test_size", "test_split", "validation_fraction", "holdout"]
