@@ -45,60 +45,94 @@ struct ColumnTally: Codable, Hashable {
 }
 
 /// Distinct words, each with a code: 0 for the first, 1 for the second and so on.
-struct WordTable {
+final class WordTable {
+  private struct Word {
+    var start: Int
+    var length: Int
+    var cells: Int
+    var firstLine: Int
+  }
+
   private var bytes: [UInt8] = []
-  private var ends: [Int] = [0]
+  private var words: [Word] = []
   /// Open addressing: the code of the word in each place, plus 1; 0 in free places.
   private var places = [UInt32](repeating: 0, count: 16)
 
   /// The number of words.
-  var count: Int { ends.count - 1 }
+  var count: Int { words.count }
 
   /// The text of a word.
   func text(_ code: Int) -> String {
-    String(decoding: bytes[ends[code]..<ends[code + 1]], as: UTF8.self)
+    let word = words[code]
+    return String(decoding: bytes[word.start..<word.start + word.length], as: UTF8.self)
   }
 
-  /// The code of a word, which is added if it is new.
-  mutating func code(of word: UnsafeBufferPointer<UInt8>) -> Int {
-    var place = hash(word) & (places.count - 1)
-    while places[place] != 0 {
-      let code = Int(places[place]) - 1
-      if isWord(code, word) { return code }
-      place = (place + 1) & (places.count - 1)
+  /// How often each word was added, and the line where it was first.
+  var tallies: [String: ColumnTally.Cells] {
+    var tallies: [String: ColumnTally.Cells] = [:]
+    for (code, word) in words.enumerated() {
+      tallies[text(code)] = ColumnTally.Cells(count: word.cells, firstLine: word.firstLine)
     }
+    return tallies
+  }
+
+  /// Adds a cell with a word, and returns the word's code.
+  func add(_ word: UnsafeBufferPointer<UInt8>, line: Int) -> Int {
+    let hash = Self.hash(word)
+    let code = find(word, hash) ?? insert(word, hash, line: line)
+    words[code].cells += 1
+    return code
+  }
+
+  private func find(_ word: UnsafeBufferPointer<UInt8>, _ hash: Int) -> Int? {
+    places.withUnsafeBufferPointer { places in
+      words.withUnsafeBufferPointer { words in
+        bytes.withUnsafeBufferPointer { bytes in
+          var place = hash & (places.count - 1)
+          while places[place] != 0 {
+            let code = Int(places[place]) - 1
+            let (start, length) = (words[code].start, words[code].length)
+            if length == word.count, bytes[start..<start + length].elementsEqual(word) {
+              return code
+            }
+            place = (place + 1) & (places.count - 1)
+          }
+          return nil
+        }
+      }
+    }
+  }
+
+  private func insert(_ word: UnsafeBufferPointer<UInt8>, _ hash: Int, line: Int) -> Int {
+    words.append(Word(start: bytes.count, length: word.count, cells: 0, firstLine: line))
     bytes.append(contentsOf: word)
-    ends.append(bytes.count)
-    places[place] = UInt32(count)
+    place(code: count - 1, hash)
     if count * 2 > places.count { grow() }
     return count - 1
   }
 
-  private func isWord(_ code: Int, _ word: UnsafeBufferPointer<UInt8>) -> Bool {
-    let start = ends[code]
-    guard ends[code + 1] - start == word.count else { return false }
-    return bytes.withUnsafeBufferPointer { bytes in
-      (0..<word.count).allSatisfy { bytes[start + $0] == word[$0] }
+  private func place(code: Int, _ hash: Int) {
+    var place = hash & (places.count - 1)
+    while places[place] != 0 { place = (place + 1) & (places.count - 1) }
+    places[place] = UInt32(code + 1)
+  }
+
+  private func grow() {
+    places = [UInt32](repeating: 0, count: places.count * 2)
+    bytes.withUnsafeBufferPointer { bytes in
+      for (code, word) in words.enumerated() {
+        place(
+          code: code,
+          Self.hash(UnsafeBufferPointer(rebasing: bytes[word.start..<word.start + word.length])))
+      }
     }
   }
 
   /// FNV-1a (http://www.isthe.com/chongo/tech/comp/fnv).
-  private func hash(_ word: UnsafeBufferPointer<UInt8>) -> Int {
+  private static func hash(_ word: UnsafeBufferPointer<UInt8>) -> Int {
     var hash: UInt64 = 0xCBF2_9CE4_8422_2325
     for byte in word { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01B3 }
     return Int(truncatingIfNeeded: hash ^ hash >> 32)
-  }
-
-  private mutating func grow() {
-    places = [UInt32](repeating: 0, count: places.count * 2)
-    bytes.withUnsafeBufferPointer { bytes in
-      for code in 0..<count {
-        let word = UnsafeBufferPointer(rebasing: bytes[ends[code]..<ends[code + 1]])
-        var place = hash(word) & (places.count - 1)
-        while places[place] != 0 { place = (place + 1) & (places.count - 1) }
-        places[place] = UInt32(code + 1)
-      }
-    }
   }
 }
 
@@ -135,7 +169,7 @@ final class TablePart {
   /// The columns that have a place in the blocks' features, in order.
   let features: [Int]
   /// The words of each column that has some.
-  private(set) var words: [WordTable]
+  let words: [WordTable]
   /// What was found in each column.
   private(set) var tallies: [ColumnTally]
   /// The number of rows kept.
@@ -161,8 +195,10 @@ final class TablePart {
   }
 
   private let places: [CellPlace]
-  /// The line of each distinct word's first cell, and how many there are.
-  private var wordCells: [[ColumnTally.Cells]]
+  /// The columns with words, in order.
+  private let wordColumns: [Int]
+  /// The place of each column in the row of features or targets.
+  private let wordPlaces: [Int]
   private let dropsMissing: Bool
 
   /// Reads records to the end of what `records` are limited to.
@@ -179,18 +215,21 @@ final class TablePart {
     for (place, column) in layout.targets.enumerated() {
       places[column] = CellPlace(kind: .target, index: place)
     }
+    wordColumns = layout.uses.indices.filter { [.word, .targetWord].contains(layout.uses[$0]) }
+    for (index, column) in wordColumns.enumerated() {
+      places[column] = CellPlace(kind: .word, index: index)
+    }
+    var wordPlaces = [Int](repeating: 0, count: layout.width)
+    for (place, column) in features.enumerated() { wordPlaces[column] = place }
+    for (place, column) in layout.targets.enumerated() { wordPlaces[column] = place }
+    self.wordPlaces = wordPlaces
     self.places = places
-    words = Array(repeating: WordTable(), count: layout.width)
-    wordCells = Array(repeating: [], count: layout.width)
+    words = (0..<layout.width).map { _ in WordTable() }
     tallies = Array(repeating: ColumnTally(), count: layout.width)
     try read(records)
     lines = records.lines
     hasAmbiguousQuotes = records.hasAmbiguousQuotes
-    for column in layout.uses.indices {
-      let (table, cells) = (words[column], wordCells[column])
-      for code in cells.indices { tallies[column].levels[table.text(code)] = cells[code] }
-    }
-    wordCells = []
+    for column in wordColumns { tallies[column].levels = words[column].tallies }
   }
 
   /// The bytes of all rows in memory.
@@ -207,7 +246,8 @@ final class TablePart {
 
   private func read(_ records: TableRecords) throws(DatasetError) {
     let (featureCount, targetCount) = (features.count, layout.targets.count)
-    let isNumeric = layout.uses.allSatisfy { $0 != .word && $0 != .targetWord }
+    let words = UnsafeMutablePointer<TableField>.allocate(capacity: max(wordColumns.count, 1))
+    defer { words.deallocate() }
     let countsFirst = layout.uses[0] == .number
     var block = try RowBlock(features: featureCount, targets: targetCount, path: layout.path)
     var countsUp = countsFirst
@@ -221,10 +261,13 @@ final class TablePart {
         let features = block.features + block.rows * featureCount
         let targets = block.targets + block.rows * targetCount
         var hasMissing = false
-        if isNumeric,
-          let empty = records.nextNumbers(places: places, features: features, targets: targets)
+        if let empty = records.nextPlain(
+          places: places, features: features, targets: targets, words: words)
         {
-          hasMissing = empty > 0 && countEmpty(features, targets, line: records.line)
+          for (index, column) in wordColumns.enumerated() {
+            setWord(column, word(records, column, words[index]), features, targets, &hasMissing)
+          }
+          if empty > 0, countEmpty(features, targets, line: records.line) { hasMissing = true }
         } else {
           guard try records.next() else { break }
           hasMissing = try readCells(records, features, targets)
@@ -251,14 +294,30 @@ final class TablePart {
     _ features: UnsafeMutablePointer<UInt32>, _ targets: UnsafeMutablePointer<Double>, line: Int
   ) -> Bool {
     var hasMissing = false
-    for (place, column) in self.features.enumerated() where features[place] == MissingCell.bits {
+    for (place, column) in self.features.enumerated()
+    where features[place] == MissingCell.bits && layout.uses[column] == .number {
       tallies[column].missing.add(line: line)
       hasMissing = true
     }
-    for (place, column) in layout.targets.enumerated() where targets[place].isNaN {
+    for (place, column) in layout.targets.enumerated()
+    where targets[place].isNaN && layout.uses[column] == .target {
       tallies[column].missing.add(line: line)
     }
     return hasMissing
+  }
+
+  /// Keeps the code of a word, or that it is missing.
+  private func setWord(
+    _ column: Int, _ code: Int?, _ features: UnsafeMutablePointer<UInt32>,
+    _ targets: UnsafeMutablePointer<Double>, _ hasMissing: inout Bool
+  ) {
+    let place = wordPlaces[column]
+    if layout.uses[column] == .targetWord {
+      targets[place] = code.map { Double($0) } ?? .nan
+    } else {
+      features[place] = code.map { UInt32(truncatingIfNeeded: $0) } ?? MissingCell.bits
+      if code == nil { hasMissing = true }
+    }
   }
 
   /// Whether the first column still counts up by 1 with this number.
@@ -293,38 +352,28 @@ final class TablePart {
       switch places[column].kind {
       case .skipped: continue
       case .feature:
-        let bits =
-          layout.uses[column] == .word
-          ? word(records, column).map { UInt32(truncatingIfNeeded: $0) }
-          : number(records, column)
+        let bits = number(records, column)
         features[place] = bits ?? MissingCell.bits
         if bits == nil { hasMissing = true }
-      case .target:
-        targets[place] =
-          (layout.uses[column] == .targetWord
-            ? word(records, column).map { Double($0) } : target(records, column)) ?? .nan
+      case .target: targets[place] = target(records, column) ?? .nan
+      case .word:
+        setWord(
+          column, word(records, column, records.fields[column]), features, targets, &hasMissing)
       }
     }
     return hasMissing
   }
 
-  private func word(_ records: TableRecords, _ column: Int) -> Int? {
-    let field = records.fields[column]
+  /// The code of a word; nil if it is missing.
+  private func word(_ records: TableRecords, _ column: Int, _ field: TableField) -> Int? {
     let bytes = records.bytes(field)
     if TableCell.isMissing(bytes) {
       tallies[column].missing.add(line: records.line)
       return nil
     }
-    let code: Int
-    if field.hasDoubledQuotes {
-      var text = records.text(field)
-      code = text.withUTF8 { words[column].code(of: $0) }
-    } else {
-      code = words[column].code(of: bytes)
-    }
-    if code == wordCells[column].count { wordCells[column].append(ColumnTally.Cells()) }
-    wordCells[column][code].add(line: records.line)
-    return code
+    guard field.hasDoubledQuotes else { return words[column].add(bytes, line: records.line) }
+    var text = records.text(field)
+    return text.withUTF8 { words[column].add($0, line: records.line) }
   }
 
   /// The bits of a feature's number.

@@ -166,16 +166,16 @@ final class TableRecords {
     }
   }
 
-  /// Reads the next record if it consists of plain numbers; see ``TableScanner``.
+  /// Reads the next record if it consists of plain fields; see ``TableScanner``.
   @inline(__always)
-  func nextNumbers(
+  func nextPlain(
     places: UnsafeBufferPointer<CellPlace>, features: UnsafeMutablePointer<UInt32>,
-    targets: UnsafeMutablePointer<Double>
+    targets: UnsafeMutablePointer<Double>, words: UnsafeMutablePointer<TableField>
   ) -> Int? {
     guard nextOffset < end else { return nil }
-    return scanner.numbers(
+    return scanner.plain(
       UnsafeBufferPointer(start: base, count: filled), &position, places: places,
-      features: features, targets: targets)
+      features: features, targets: targets, words: words)
   }
 
   /// The text of a field of the last record.

@@ -216,7 +216,7 @@ struct TableScanner {
   }
 }
 
-// MARK: - Records of plain numbers
+// MARK: - Plain records
 
 /// Where the cells of a column go while a table is read.
 struct CellPlace {
@@ -227,6 +227,8 @@ struct CellPlace {
     case feature
     /// To a place in the row of targets.
     case target
+    /// To a place among the words.
+    case word
   }
 
   var kind = Kind.skipped
@@ -234,7 +236,8 @@ struct CellPlace {
 }
 
 extension TableScanner {
-  /// Reads the record at `position` if all its fields are plain decimal numbers or empty.
+  /// Reads the record at `position` if its fields are decimal numbers, words in ASCII without quotes,
+  /// or empty.
   ///
   /// Does in one pass over the bytes what ``next(_:_:isLast:)`` and ``TableCell`` do in several, for
   /// the records that make up most large tables.
@@ -243,13 +246,14 @@ extension TableScanner {
   ///   - places: where the cell of each column goes.
   ///   - features: receives the bits of a Float32 per feature, ``MissingCell/bits`` for an empty cell.
   ///   - targets: receives a Float64 per target, NaN for an empty cell.
-  /// - Returns: the number of empty cells that go somewhere; nil, with nothing moved, for all other
+  ///   - words: receives the field of each word, empty ones too.
+  /// - Returns: the number of empty cells among the numbers; nil, with nothing moved, for all other
   ///   records.
   @inline(__always)
-  mutating func numbers(
+  mutating func plain(
     _ bytes: UnsafeBufferPointer<UInt8>, _ position: inout Int,
     places: UnsafeBufferPointer<CellPlace>, features: UnsafeMutablePointer<UInt32>,
-    targets: UnsafeMutablePointer<Double>
+    targets: UnsafeMutablePointer<Double>, words: UnsafeMutablePointer<TableField>
   ) -> Int? {
     guard separator != .blanks, let base = bytes.baseAddress else { return nil }
     var emptyCells = 0
@@ -263,12 +267,22 @@ extension TableScanner {
       var value = 0.0
       var isExact = true
       var isEmpty = false
-      if place.kind == .skipped {
+      if place.kind == .skipped || place.kind == .word {
         guard here < count, base[here] != Self.quote else { return nil }
-        while here < count, base[here] != separatorByte, base[here] != Self.newline { here += 1 }
+        var high: UInt8 = 0
+        while here < count, base[here] != separatorByte, base[here] != Self.newline {
+          high |= base[here]
+          here += 1
+        }
+        guard high < 0x80 else { return nil }
         if here > start, base[here - 1] == Self.carriageReturn { here -= 1 }
+        if place.kind == .word {
+          var end = here
+          while end > start, base[end - 1] == Self.space || base[end - 1] == Self.tab { end -= 1 }
+          words[place.index] = TableField(start: start, end: end)
+        }
       } else if let number = DecimalNumber.short(base, &here, count, powers) {
-        value = number
+        (value, isExact) = number
       } else if let number = DecimalNumber.prefix(base, &here, count) {
         (value, isExact) = number
       } else {
@@ -424,17 +438,17 @@ enum DecimalNumber {
   }()
 
   /// The number that the bytes from `here` on begin with, and moves `here` behind it; nil, with nothing
-  /// moved, if it has other than a few digits, or an exponent, or is near the end of the bytes.
+  /// moved, if it has very many digits, or an exponent, or is near the end of the bytes.
   ///
   /// Digits are found and put together 8 at a time within a 64-bit word (D. Lemire, "Number Parsing at
-  /// a Gigabyte per Second", Software: Practice and Experience 51, 2021), and the result is exact as
-  /// in ``prefix(_:_:_:)``.
+  /// a Gigabyte per Second", Software: Practice and Experience 51, 2021), and the result is as exact
+  /// as that of ``prefix(_:_:_:)``.
   @inline(__always)
   static func short(
     _ base: UnsafePointer<UInt8>, _ here: inout Int, _ count: Int,
     _ powers: UnsafePointer<Double>
-  ) -> Double? {
-    guard here + 32 <= count else { return nil }
+  ) -> (value: Double, isExact: Bool)? {
+    guard here + 40 <= count else { return nil }
     let isNegative = base[here] == UInt8(ascii: "-")
     var at = here + (isNegative ? 1 : 0)
     var (mantissa, digits) = digits8(base + at)
@@ -442,18 +456,23 @@ enum DecimalNumber {
     at += digits
     var exponent = 0
     if base[at] == UInt8(ascii: ".") {
-      let (fraction, length) = digits8(base + at + 1)
-      guard length < 8 else { return nil }
-      // Below 10^7 times 10^7: exact.
-      mantissa = mantissa * UInt64(powers[length]) + fraction
-      digits += length
-      exponent = length
-      at += 1 + length
+      at += 1
+      // At most 7 digits and 16 more: those above 19 may not fit into the mantissa.
+      for _ in 0..<3 {
+        let (fraction, length) = digits8(base + at)
+        mantissa = mantissa &* UInt64(powers[length]) &+ fraction
+        exponent += length
+        at += length
+        if length < 8 { break }
+      }
+      digits += exponent
     }
-    guard digits > 0, base[at] | 0x20 != UInt8(ascii: "e") else { return nil }
+    guard digits > 0, digits <= 19, exponent <= 22, base[at] | 0x20 != UInt8(ascii: "e"),
+      base[at] &- 48 > 9
+    else { return nil }
     here = at
     let value = Double(mantissa) / powers[exponent]
-    return isNegative ? -value : value
+    return (isNegative ? -value : value, mantissa < 1 << 53)
   }
 
   /// The number of digits, at most 8, that the next 8 bytes begin with, and the integer that they are.
