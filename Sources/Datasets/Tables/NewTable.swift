@@ -269,6 +269,7 @@ struct ColumnMapping {
         // A table of one column has no separator.
         (try? records.findSeparator()) ?? schema.separator ?? .comma
       }
+    _ = try records.skipCountsLine()
     let sample = records.firstRecords(1000)
     guard let first = sample.first else {
       _ = try records.next()

@@ -198,6 +198,9 @@ struct SchemaDecision {
 
   private func makeNotices(indexColumn: Int?) -> [String] {
     var notices: [String] = []
+    if let line = layout.countsLine {
+      notices.append("line 1 (\(line.prefix(60))) holds the numbers of rows and features: it is passed over")
+    }
     if let indexColumn {
       notices.append(
         "\(layout.name(of: indexColumn)) counts up by 1 and has no name: it is left out as an index; to use "

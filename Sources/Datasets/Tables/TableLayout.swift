@@ -45,6 +45,8 @@ struct TableLayout {
   let isHeaderNamed: Bool
   /// The header's names without blanks around them; empty if there is no header.
   let names: [String]
+  /// A first line that is passed over, since it holds counts of rows and features and no record.
+  let countsLine: String?
   /// The texts of the first record.
   let first: [String]
   /// What each column is used for.
@@ -71,6 +73,7 @@ struct TableLayout {
     separator =
       if let known = options.separator { known } else { try records.findSeparator() }
     records.separator = separator
+    countsLine = try records.skipCountsLine()
     let sample = records.firstRecords(Self.sampleRecords)
     guard let firstRecord = sample.first else {
       // The records themselves know what is wrong with the first one.

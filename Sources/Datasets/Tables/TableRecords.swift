@@ -290,7 +290,6 @@ extension TableRecords {
     var probe = TableScanner(separator)
     var place = position
     var records: [[(String, TableCell)]] = []
-    let text = UnsafeBufferPointer(start: base, count: filled)
     while records.count < count, probe.next(text, &place, isLast: isAtEnd) == .record {
       records.append(probe.fields.map { (self.text($0), TableCell(base, $0)) })
     }
@@ -331,9 +330,9 @@ extension TableRecords {
   private func fit(_ separator: TableSeparator) -> Fit {
     var probe = TableScanner(separator)
     var place = position
+    if countsLine(separator) != nil { _ = probe.next(text, &place, isLast: isAtEnd) }
     var (widths, lines): ([Int], [Int]) = ([], [])
     var (cells, numbers) = (0, 0)
-    let text = UnsafeBufferPointer(start: base, count: filled)
     scan: while widths.count < 100 {
       switch probe.next(text, &place, isLast: isAtEnd) {
       case .record: break
@@ -356,6 +355,34 @@ extension TableRecords {
       problem: Self.unevenRecord(
         path, line: lines[odd], fields: widths[odd], expected: usual.key, separator),
       share: Double(usual.value.count) / Double(widths.count))
+  }
+
+  /// The text of memory that is filled.
+  private var text: UnsafeBufferPointer<UInt8> { UnsafeBufferPointer(start: base, count: filled) }
+
+  /// The first line's text if it is that of scikit-learn's own files: the numbers of rows and of
+  /// features and the names of the classes.
+  private func countsLine(_ separator: TableSeparator) -> String? {
+    var probe = TableScanner(separator)
+    var place = position
+    guard probe.next(text, &place, isLast: isAtEnd) == .record, probe.fields.count >= 4 else {
+      return nil
+    }
+    let first = probe.fields.map { self.text($0) }
+    guard let rows = Int(first[0]), let features = Int(first[1]), rows > 0, features > 0,
+      first.dropFirst(2).allSatisfy({ TableCell($0).isWord }),
+      probe.next(text, &place, isLast: isAtEnd) == .record, probe.fields.count == features + 1
+    else { return nil }
+    return first.joined(separator: ",")
+  }
+
+  /// Passes over a first line of scikit-learn's own files, which is no record of the table.
+  ///
+  /// - Returns: the line; nil if there is none.
+  func skipCountsLine() throws(DatasetError) -> String? {
+    guard let line = countsLine(separator) else { return nil }
+    _ = try next()
+    return line
   }
 
   private func isNumberLike(_ field: TableField) -> Bool {
