@@ -87,6 +87,7 @@ public final class Dataset: @unchecked Sendable {
     _ source: DataSource, _ options: LoadOptions = LoadOptions(),
     readers: (any TableReaders)? = nil
   ) throws -> LoadedData {
+    if case .table = source {} else { try options.table.requireNoColumns() }
     switch source {
     case .table(let path):
       guard let schema = options.schema else {
@@ -148,7 +149,7 @@ enum ArraySchema {
     case .values(let values, let names):
       return TableSchema(
         target: .values(
-          names.indices.map { index in
+          scales: names.indices.map { index in
             scale(names[index], options) { body in
               for row in rows { body(Double(values[Int(row) * names.count + index])) }
             }

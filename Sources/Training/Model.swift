@@ -119,7 +119,7 @@ public struct ModelDescription: Codable, Equatable, Sendable {
     let outputs = widths.last ?? 1
     return TableSchema(
       target: labels.isEmpty
-        ? .values((1...outputs).map { TableSchema.Scale(unscaled: "target \($0)") })
+        ? .values(scales: (1...outputs).map { TableSchema.Scale(unscaled: "target \($0)") })
         : .classes(labels: labels, counts: labels.map { _ in 0 }))
   }
 

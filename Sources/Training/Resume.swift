@@ -97,7 +97,8 @@ struct ResumePoint: Codable {
     }
     guard config["data-hash"] == dataHash else {
       throw TrainingError.unsuitableData(
-        "\(options.data): its rows are not those that \(path) was trained on")
+        "\(options.data): its rows are not those that \(path) was trained on, or are read with "
+          + "other options")
     }
     guard step <= totalSteps else {
       throw TrainingError.usage(

@@ -121,7 +121,7 @@ no_connection='failed to TCP connect to a peer MPI process'
 # start_job COMMAND ...: runs a command until it ends. Sets status, and cause: signal, host, launcher or peer for what a
 # restart may recover from, otherwise error.
 start_job() {
-  local file messages result=''
+  local file messages input word result=''
   # Unlinked at once, so that it disappears however this script ends.
   file=$(mktemp -t lockstep-messages-XXXXXX)
   exec {messages}<>"$file"
@@ -129,8 +129,12 @@ start_job() {
   # Up to here signals have their default action.
   catch_signals
   # mpirun's own messages go to the file; interpret_exit prints the relevant part.
-  OPAL_OUTPUT_STDERR_FD=9 "${wrapper[@]}" "$@" </dev/null 9>&"$messages" &
+  # Only a program that is told to (-) reads the standard input.
+  exec {input}</dev/null
+  for word in "$@"; do [ "$word" != - ] || exec {input}<&0; done
+  OPAL_OUTPUT_STDERR_FD=9 "${wrapper[@]}" "$@" <&"$input" 9>&"$messages" &
   mpirun_pid=$!
+  exec {input}<&-
   # A signal arrived before there was a process to forward it to.
   [ "$stop_signal" -eq 0 ] || kill_mpirun
   watch_mpirun "$mpirun_pid" "/proc/$$/fd/$messages" </dev/null >/dev/null 2>&1 &

@@ -50,14 +50,14 @@ public final class NewTable {
     classes = ClassNames(schema.labels)
     values = Array(repeating: 0, count: schema.scales.count)
     passes = try mapping.selection.columns(passing, "--columns")
-    problems = NewTableProblems(path, mapping, schema)
+    problems = NewTableProblems(
+      records.path, mapping, schema, dropsIncomplete: schema.missing == .drop && readsTargets)
     if readsTargets, mapping.targets.isEmpty {
       throw .malformed(
         path,
         "it has no target"
           + (schema.hasHeader
-            ? ": no column is named \(schema.targetColumns.map(schema.name(of:)).joined(separator: ", "))"
-            : "") + "; name the column with --target")
+            ? ": no column is named \(mapping.missingTargets(schema).joined(separator: " or "))" : "") + "; name the column with --target")
     }
   }
 
@@ -91,7 +91,7 @@ public final class NewTable {
       passed = passes.map { records.text(records.fields[$0]) }
       if !problems.areFatal { return true }
     }
-    try problems.check(dropsIncomplete: dropsIncomplete)
+    try problems.check()
     return false
   }
 
@@ -112,7 +112,7 @@ public final class NewTable {
         case .number(let number):
           features[place] = DecimalNumber.float(
             number, isExact: true, records.base + field.start, field.end - field.start)
-          if number == 0 || number == 1 { features[place] = Float(number) }
+          if number == 0 || number == 1 || !number.isFinite { features[place] = Float(number) }
           if !features[place].isFinite {
             problems.add(.infinite, column, records.line, records.text(field))
           }
@@ -162,6 +162,9 @@ extension NewTable {
   static func load(
     _ path: String, _ schema: TableSchema, _ options: LoadOptions
   ) throws(DatasetError) -> LoadedData {
+    guard path != TextSource.standardInput else {
+      throw .usage("-: only predict reads standard input; name a file")
+    }
     let table = try NewTable(
       path, schema, inputs: options.inputs ?? schema.width, options.table,
       readsTargets: options.readsTargets)
@@ -258,6 +261,8 @@ struct ColumnMapping {
   /// The target columns; empty if the table has none.
   private(set) var targets: [Int] = []
   private(set) var notices: [String] = []
+  /// The columns that the model's table did not have.
+  private var extra: [Int] = []
 
   init(
     _ records: TableRecords, _ schema: TableSchema, inputs: Int, _ options: TableOptions
@@ -290,9 +295,17 @@ struct ColumnMapping {
       try mapByPlace(schema, inputs: inputs, options)
     }
     if !options.target.isEmpty { targets = try selection.columns(options.target, "--target") }
-    guard targets.isEmpty || targets.count == max(schema.scales.count, 1) else {
+    let count = max(schema.scales.count, 1)
+    guard targets.isEmpty || targets.count == count else {
       throw .usage(
-        "--target: \(targets.count) columns, but the model has \(max(schema.scales.count, 1))")
+        "--target: \(targets.count == 1 ? "1 column" : "\(targets.count) columns"), but the model has "
+          + "\(count == 1 ? "1 target" : "\(count) targets")")
+    }
+    extra.removeAll { targets.contains($0) }
+    if !extra.isEmpty {
+      notices.append(
+        "columns that the model's table did not have are passed over: "
+          + ColumnSelection.list(extra.map(selection.name(of:))))
     }
   }
 
@@ -323,12 +336,12 @@ struct ColumnMapping {
     let columns = schema.targetColumns.compactMap { found[$0] }
     if columns.count == schema.targetColumns.count { targets = columns }
     let used = Set(found.values)
-    let extra = selection.names.indices.filter { !used.contains($0) }
-    if !extra.isEmpty {
-      notices.append(
-        "columns that the model doesn't know are passed over: "
-          + ColumnSelection.list(extra.map(selection.name(of:))))
-    }
+    extra = selection.names.indices.filter { !used.contains($0) }
+  }
+
+  /// The names of targets that the table does not have.
+  func missingTargets(_ schema: TableSchema) -> [String] {
+    schema.targetColumns.map(schema.name(of:)).filter { !selection.names.contains($0) }
   }
 
   private mutating func mapByPlace(
@@ -373,12 +386,15 @@ private struct NewTableProblems {
   private let path: String
   private let mapping: ColumnMapping
   private let schema: TableSchema
+  /// Whether rows with missing cells are left out.
+  private let dropsIncomplete: Bool
   private var cells: [Kind: [Int: ColumnTally.Cells]] = [:]
   /// Whether a cell was met with which the table can't be used.
   private(set) var areFatal = false
 
-  init(_ path: String, _ mapping: ColumnMapping, _ schema: TableSchema) {
+  init(_ path: String, _ mapping: ColumnMapping, _ schema: TableSchema, dropsIncomplete: Bool) {
     self.path = path
+    self.dropsIncomplete = dropsIncomplete
     self.mapping = mapping
     self.schema = schema
   }
@@ -387,23 +403,26 @@ private struct NewTableProblems {
     cells[kind, default: [:]][column, default: .init()].add(line: line, text())
     switch kind {
     case .word, .infinite, .noTarget, .unknownLabel: areFatal = true
-    case .missing, .unseen: break
+    case .missing: if schema.missing != .mean, !dropsIncomplete { areFatal = true }
+    case .unseen: break
     }
   }
 
   var notices: [String] {
     [
       list(.missing, "missing").map {
-        "cells filled in: \($0)"
+        dropsIncomplete ? "rows with missing cells are left out: \($0)" : "\($0): filled in"
       },
-      list(.unseen, "that no training row has").map { "categories that are taken for none: \($0)" },
+      list(.unseen, "with a level that was not in the training data").map {
+        "\($0): taken for no level"
+      },
     ].compactMap { $0 }
   }
 
   /// - Throws: ``DatasetError`` that lists all cells that can't be used.
-  func check(dropsIncomplete: Bool) throws(DatasetError) {
+  func check() throws(DatasetError) {
     var problems = [
-      list(.word, "that are no numbers").map { "\($0): correct them" },
+      list(.word, "without a number").map { "\($0): correct them" },
       list(.infinite, "too large for a Float32").map { "\($0): correct them" },
       list(.noTarget, "without a target").map { "\($0): remove these rows" },
       list(.unknownLabel, "with a label").map {

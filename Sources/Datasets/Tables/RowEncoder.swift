@@ -135,7 +135,9 @@ private struct TargetEncoder {
           (Double(code), indices[part.words[target].text(code)] ?? 0)
         })
       : Dictionary(
-        indices.compactMap { label, index in Double(label).map { ($0, index) } },
+        indices.compactMap { label, index in
+          if case .number(let number) = TableCell(label) { (number, index) } else { nil }
+        },
         uniquingKeysWith: { first, _ in first })
   }
 

@@ -31,9 +31,9 @@ enum TargetRule {
   /// What is said about a choice that nobody asked for.
   static func notice(_ target: String, isOfClasses: Bool) -> String {
     isOfClasses
-      ? "\(target) holds few distinct integers: they are taken for classes; for a number to be "
-        + "predicted, use --loss mse"
-      : "\(target) is taken for a number to be predicted, with --loss mse; for classes, use --loss "
+      ? "the values of \(target) are taken for classes (--loss cross-entropy); to predict numbers, use "
+        + "--loss mse"
+      : "the values of \(target) are taken for numbers (--loss mse); if they are classes, use --loss "
         + "cross-entropy"
   }
 
@@ -84,6 +84,12 @@ struct SchemaDecision {
         layout.path, "no column with values is left for features: at least one is required")
     }
     classes = try Self.classes(layout, found, counts, options)
+    for (index, sum) in sums.targets.enumerated() where classes == nil && sum.minimum == sum.maximum {
+      throw .malformed(
+        layout.path,
+        "\(layout.name(of: layout.targets[index])) is \(sum.minimum) in all training rows: there is "
+          + "nothing to predict; name another column with --target")
+    }
     notices = makeNotices(indexColumn: indexColumn)
   }
 
@@ -147,8 +153,12 @@ struct SchemaDecision {
         (label: $0, count: counts.levels[target][$0] ?? 0)
       }
     } else if TargetRule.areClasses(counts.numbers?.keys, rows: found.rows, options.targets) {
+      let areBooleans = found.tallies[target].booleans == found.rows + found.dropped
       classes = (counts.numbers ?? [:]).sorted { $0.key < $1.key }.map {
-        (label: TargetRule.label($0.key), count: $0.value)
+        (
+          label: areBooleans ? ($0.key == 0 ? "False" : "True") : TargetRule.label($0.key),
+          count: $0.value
+        )
       }
     } else {
       return nil
@@ -176,7 +186,7 @@ struct SchemaDecision {
       targetColumns: layout.targets,
       target: classes.map {
         .classes(labels: $0.map(\.label), counts: $0.map(\.count))
-      } ?? .values(scales(spreads)), missing: options.table.missing)
+      } ?? .values(scales: scales(spreads)), missing: options.table.missing)
   }
 
   private func scales(_ spreads: [Double]) -> [TableSchema.Scale] {
@@ -222,8 +232,13 @@ struct SchemaDecision {
     if found.dropped > 0 {
       notices.append("\(found.dropped) rows with missing cells are left out (--missing drop)")
     }
+    let empty = classes?.filter { $0.count == 0 }.map(\.label) ?? []
+    if !empty.isEmpty {
+      notices.append(
+        "no training row is of class \(ColumnSelection.list(empty)): all of them are held out")
+    }
     let isGuess = options.targets == .automatic && layout.targets.count == 1
-    if isGuess, layout.uses[layout.targets[0]] == .target {
+    if isGuess, layout.uses[layout.targets[0]] == .target, classes?.first?.label != "False" {
       let name = layout.name(of: layout.targets[0])
       notices.append(TargetRule.notice(name, isOfClasses: classes != nil))
     }

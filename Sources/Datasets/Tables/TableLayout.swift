@@ -21,6 +21,19 @@ public struct TableOptions: Hashable, Sendable {
 
   /// Everything is found out.
   public init() {}
+
+  /// Refuses options about columns where data have none.
+  func requireNoColumns() throws(DatasetError) {
+    let options = [
+      ("--target", target), ("--features", features), ("--ignore", ignored),
+      ("--categorical", categorical),
+    ]
+    for (option, columns) in options where !columns.isEmpty {
+      throw .usage(
+        "\(option) \(columns.joined(separator: ",")): only the columns of a table can be named; arrays, "
+          + "images and built-in data have targets of their own")
+    }
+  }
 }
 
 /// How a table is read: what the fields of its records are, decided from the first of them.
@@ -75,6 +88,10 @@ struct TableLayout {
     records.separator = separator
     countsLine = try records.skipCountsLine()
     let sample = records.firstRecords(Self.sampleRecords)
+    if let width = sample.first?.count, width < 2 {
+      throw .malformed(
+        path, "only 1 column where \(separator.name) separates them: name another separator")
+    }
     guard let firstRecord = sample.first else {
       // The records themselves know what is wrong with the first one.
       _ = try records.next()
@@ -97,6 +114,11 @@ struct TableLayout {
     let named = try selection.columns(options.target, "--target")
     targets =
       if named.isEmpty { [try Self.last(first.count, ignored.union(empty), path)] } else { named }
+    for column in categorical where ignored.contains(column) || targets.contains(column) {
+      throw .usage(
+        "--categorical: \(selection.name(of: column)) is no feature, but "
+          + (ignored.contains(column) ? "left out by --ignore" : "the target"))
+    }
     for (column, name) in zip(named, options.target) where ignored.contains(column) {
       throw .usage("--target \(name): the column is ignored by --ignore, too; leave out one of them")
     }
@@ -195,7 +217,8 @@ struct ColumnSelection {
       "\(option) \(name): no such column in \(path); it has "
         + (names.isEmpty
           ? "\(width) columns without names: use numbers from 1"
-          : Self.list(names.indices.map { self.name(of: $0) })))
+          : Self.list(names.indices.map { CSVField.quoted(self.name(of: $0)) }))
+        + (names.contains { $0.contains(",") } ? "; a name with a comma must be in double quotes" : ""))
   }
 
   /// The first names of a list.
@@ -209,6 +232,8 @@ struct ColumnSelection {
 struct HeaderRule {
   private let first: [(text: String, cell: TableCell)]
   private let columns: [Column]
+  /// Whether there is no other record.
+  private var isAlone = false
 
   /// What the other records have in a column.
   struct Column {
@@ -239,6 +264,7 @@ struct HeaderRule {
       }
     }
     self.init(first, columns: columns)
+    isAlone = others.isEmpty
   }
 
   /// Whether the first record is a header: in a column it is text while all others are numbers; or
@@ -248,6 +274,7 @@ struct HeaderRule {
       cell.cell.isWord && column.hasNumbers && !column.hasWords
     }
     if isAboveNumbers || countsUp { return true }
+    if isAlone { return first.allSatisfy(\.cell.isWord) }
     let isOfWords =
       columns.contains(where: \.hasWords) && !columns.contains { $0.hasNumbers && !$0.hasWords }
     return isOfWords && first.dropFirst().allSatisfy(\.cell.isWord)

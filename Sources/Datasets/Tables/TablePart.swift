@@ -30,14 +30,20 @@ struct ColumnTally: Codable, Hashable {
   var words = Cells()
   /// Numbers that no Float32 can hold.
   var infinite = Cells()
-  /// The distinct texts where words are read.
+  /// The number of cells that are `True` or `False`; of targets only.
+  var booleans = 0
+  /// The distinct texts where words are read; the first of them if ``hasTooManyLevels``.
   var levels: [String: Cells] = [:]
+  /// Whether the distinct texts are too many to be counted.
+  var hasTooManyLevels = false
 
   /// Adds the tally of the part of the rows that follows.
   mutating func add(_ more: ColumnTally, linesBefore: Int) {
     missing.add(more.missing, linesBefore: linesBefore)
     words.add(more.words, linesBefore: linesBefore)
     infinite.add(more.infinite, linesBefore: linesBefore)
+    booleans += more.booleans
+    hasTooManyLevels = hasTooManyLevels || more.hasTooManyLevels
     for (text, cells) in more.levels {
       levels[text, default: Cells()].add(cells, linesBefore: linesBefore)
     }
@@ -53,10 +59,23 @@ final class WordTable {
     var firstLine: Int
   }
 
+  /// Whether there are so many words, most of which occur once, that no more are added.
+  private(set) var isFull = false
+
+  private let isLimited: Bool
+  private var cells = 0
   private var bytes: [UInt8] = []
   private var words: [Word] = []
   /// Open addressing: the code of the word in each place, plus 1; 0 in free places.
   private var places = [UInt32](repeating: 0, count: 16)
+
+  /// More words than this are too many if they are more than half of the cells.
+  static let limit = 50_000
+
+  /// - Parameter isLimited: whether adding ends where there are too many words for categories.
+  init(isLimited: Bool) {
+    self.isLimited = isLimited
+  }
 
   /// The number of words.
   var count: Int { words.count }
@@ -70,7 +89,7 @@ final class WordTable {
   /// How often each word was added, and the line where it was first.
   var tallies: [String: ColumnTally.Cells] {
     var tallies: [String: ColumnTally.Cells] = [:]
-    for (code, word) in words.enumerated() {
+    for (code, word) in words.prefix(isFull ? 100 : words.count).enumerated() {
       tallies[text(code)] = ColumnTally.Cells(count: word.cells, firstLine: word.firstLine)
     }
     return tallies
@@ -78,10 +97,14 @@ final class WordTable {
 
   /// Adds a cell with a word, and returns the word's code.
   func add(_ word: UnsafeBufferPointer<UInt8>, line: Int) -> Int {
+    cells += 1
     let hash = Self.hash(word)
-    let code = find(word, hash) ?? insert(word, hash, line: line)
-    words[code].cells += 1
-    return code
+    if let code = find(word, hash) {
+      words[code].cells += 1
+      return code
+    }
+    if isLimited, count >= Self.limit, count * 2 > cells { isFull = true }
+    return isFull ? 0 : insert(word, hash, line: line)
   }
 
   private func find(_ word: UnsafeBufferPointer<UInt8>, _ hash: Int) -> Int? {
@@ -104,7 +127,7 @@ final class WordTable {
   }
 
   private func insert(_ word: UnsafeBufferPointer<UInt8>, _ hash: Int, line: Int) -> Int {
-    words.append(Word(start: bytes.count, length: word.count, cells: 0, firstLine: line))
+    words.append(Word(start: bytes.count, length: word.count, cells: 1, firstLine: line))
     bytes.append(contentsOf: word)
     place(code: count - 1, hash)
     if count * 2 > places.count { grow() }
@@ -224,12 +247,15 @@ final class TablePart {
     for (place, column) in layout.targets.enumerated() { wordPlaces[column] = place }
     self.wordPlaces = wordPlaces
     self.places = places
-    words = (0..<layout.width).map { _ in WordTable() }
+    words = (0..<layout.width).map { WordTable(isLimited: !layout.categorical.contains($0)) }
     tallies = Array(repeating: ColumnTally(), count: layout.width)
     try read(records)
     lines = records.lines
     hasAmbiguousQuotes = records.hasAmbiguousQuotes
-    for column in wordColumns { tallies[column].levels = words[column].tallies }
+    for column in wordColumns {
+      tallies[column].levels = words[column].tallies
+      tallies[column].hasTooManyLevels = words[column].isFull
+    }
   }
 
   /// The bytes of all rows in memory.
@@ -382,7 +408,7 @@ final class TablePart {
     let field = records.fields[column]
     // Words are 1 and 0, too.
     let float =
-      number == 0 || number == 1
+      number == 0 || number == 1 || !number.isFinite
       ? Float(number)
       : DecimalNumber.float(
         number, isExact: true, records.base + field.start, field.end - field.start)
@@ -395,6 +421,9 @@ final class TablePart {
 
   private func target(_ records: TableRecords, _ column: Int) -> Double? {
     guard let number = cell(records, column) else { return nil }
+    if number == 0 || number == 1, TableCell.isBoolean(records.bytes(records.fields[column])) {
+      tallies[column].booleans += 1
+    }
     guard Float(number).isFinite else {
       tallies[column].infinite.add(line: records.line, records.text(records.fields[column]))
       return nil

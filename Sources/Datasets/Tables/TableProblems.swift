@@ -42,8 +42,8 @@ struct TableProblems {
   private var infinite: String? {
     list(layout.uses.indices) { tally, _ in
       tally.infinite.count == 0
-        ? nil : cells(tally.infinite.count, "too large for a Float32", tally.infinite)
-    }.map { "\($0.text): correct them, or leave the columns out with --ignore \($0.option)" }
+        ? nil : cells(tally.infinite.count, "not finite in Float32", tally.infinite)
+    }.map { "\($0.text): correct them\(advice("--ignore", $0.features, ", or leave out the column"))" }
   }
 
   /// Numbers in another notation than that of programs.
@@ -55,51 +55,46 @@ struct TableProblems {
       }
       return cells(kinds.foreign, "with \(first.kind)", first.cells)
     }.map {
-      "\($0.text): write numbers with a decimal point and without separators or signs of units, or "
-        + "leave the columns out with --ignore \($0.option)"
+      "\($0.text): write numbers with a decimal point, without separators or units"
+        + advice("--categorical", $0.features, ", take the texts for categories")
+        + advice("--ignore", $0.features, ", or leave out the column")
     }
   }
 
-  /// Words among numbers that are too many different ones to be categories.
+  /// Words among numbers where the numbers are no categories.
   private var mixed: String? {
     list(featureWordColumns) { tally, _ in
       let kinds = WordKinds(tally)
-      guard kinds.firstForeign == nil, let word = kinds.firstWord, kinds.numbers > kinds.words,
-        kinds.distinctNumbers > Self.mostNumbersAsLevels
-      else { return nil }
-      return cells(kinds.words, "that are no numbers", word)
+      guard kinds.areWordsAmongNumbers, let word = kinds.firstWord else { return nil }
+      return cells(kinds.words, "without a number", word)
     }.map {
-      "\($0.text): correct them, leave the columns out with --ignore \($0.option), or take each "
-        + "distinct text for a category with --categorical \($0.option)"
+      "\($0.text): correct them\(advice("--categorical", $0.features, ", take the texts for categories"))"
+        + advice("--ignore", $0.features, ", or leave out the column")
     }
   }
-
-  private static let mostNumbersAsLevels = 50
 
   /// Words that are nearly all distinct, such as names, and dates.
   private var distinct: String? {
     list(featureWordColumns) { tally, _ in
       let kinds = WordKinds(tally)
       let areDates = kinds.dates * 2 > kinds.words
-      guard areDates || tally.levels.count > max(found.rows / 2, 10), kinds.firstForeign == nil,
-        !(kinds.numbers > kinds.words && kinds.distinctNumbers > Self.mostNumbersAsLevels)
+      guard areDates || hasNearlyDistinctTexts(tally), kinds.firstForeign == nil,
+        !kinds.areWordsAmongNumbers
       else { return nil }
       let example = kinds.firstWord ?? kinds.firstNumber ?? .init()
-      return "\(tally.levels.count) distinct \(areDates ? "dates" : "texts") in \(found.rows) rows (first "
+      return "\(count(tally)) distinct \(areDates ? "dates" : "texts") in \(found.rows) rows (first "
         + "\(quoted(example.example)) in line \(example.firstLine))"
     }.map {
-      "\($0.text): neither numbers nor categories; leave \($0.count == 1 ? "the column" : "the columns") "
-        + "out with --ignore \($0.option)"
+      "\($0.text): neither numbers nor categories"
+        + advice("--ignore", $0.features, "; leave out the column")
     }
   }
 
   private var distinctLabels: String? {
     guard let target = layout.targets.first, layout.uses[target] == .targetWord else { return nil }
     let tally = found.tallies[target]
-    guard tally.levels.count > max(found.rows / 2, 10), WordKinds(tally).firstForeign == nil else {
-      return nil
-    }
-    return "the target \(name(target)) has \(tally.levels.count) distinct labels in \(found.rows) rows; "
+    guard hasNearlyDistinctTexts(tally), WordKinds(tally).firstForeign == nil else { return nil }
+    return "the target \(name(target)) has \(count(tally)) distinct labels in \(found.rows) rows; "
       + "if it is another column, name it with --target"
   }
 
@@ -120,7 +115,16 @@ struct TableProblems {
     }.map { "\($0.text): remove these rows, or name another column with --target" }
   }
 
+  /// Whether more than half of the rows have a text of their own.
+  private func hasNearlyDistinctTexts(_ tally: ColumnTally) -> Bool {
+    tally.hasTooManyLevels || tally.levels.count > max(found.rows / 2, 10)
+  }
+
   // MARK: - Text
+
+  private func count(_ tally: ColumnTally) -> String {
+    tally.hasTooManyLevels ? "more than \(WordTable.limit)" : "\(tally.levels.count)"
+  }
 
   private var wordColumns: [Int] {
     layout.uses.indices.filter { [.word, .targetWord].contains(layout.uses[$0]) }.filter {
@@ -132,10 +136,18 @@ struct TableProblems {
 
   private func name(_ column: Int) -> String { layout.name(of: column) }
 
-  /// The columns that have a problem with what it is, and as the value of an option.
+  /// What an option can do about columns; nothing if there are none.
+  private func advice(_ option: String, _ columns: [Int], _ what: String) -> String {
+    guard !columns.isEmpty else { return "" }
+    let selection = ColumnSelection(path: layout.path, names: layout.names, width: layout.width)
+    return "\(what)\(columns.count == 1 || !what.hasSuffix("column") ? "" : "s") with \(option) "
+      + selection.argument(columns)
+  }
+
+  /// The columns that have a problem with what it is, and those of them that are no targets.
   private func list(
     _ columns: some Sequence<Int>, _ problem: (ColumnTally, Int) -> String?
-  ) -> (text: String, option: String, count: Int)? {
+  ) -> (text: String, features: [Int])? {
     let found = columns.compactMap { column in
       problem(self.found.tallies[column], column).map { (column: column, text: $0) }
     }
@@ -143,8 +155,7 @@ struct TableProblems {
     let texts = found.prefix(8).map { "\(name($0.column)): \($0.text)" }
     return (
       texts.joined(separator: ", ") + (found.count > 8 ? " and \(found.count - 8) more columns" : ""),
-      ColumnSelection(path: layout.path, names: layout.names, width: layout.width)
-        .argument(found.map(\.column)), found.count
+      found.map(\.column).filter { !layout.targets.contains($0) }
     )
   }
 
@@ -168,7 +179,20 @@ private struct WordKinds {
   private(set) var firstNumber: ColumnTally.Cells?
   private(set) var firstForeign: (kind: String, cells: ColumnTally.Cells)?
 
+  /// Numbers with more distinct values are no categories.
+  private static let mostNumbersAsLevels = 50
+
+  /// Whether the column holds numbers, and some words by mistake.
+  var areWordsAmongNumbers: Bool {
+    firstForeign == nil && words > 0
+      && (numbers > words && distinctNumbers > Self.mostNumbersAsLevels || numbers >= 9 * words)
+  }
+
   init(_ tally: ColumnTally) {
+    let texts = tally.levels.keys.filter { !TableCell.isNumber($0) }
+    let units = Set(texts.map { TableCell.unit($0) })
+    // Fewer may be categories, as `5more` among numbers of doors.
+    let hasUnit = texts.count >= 3 && units.count == 1 && units != [nil]
     for (text, cells) in tally.levels {
       var cells = cells
       cells.example = text
@@ -176,7 +200,7 @@ private struct WordKinds {
         numbers += cells.count
         distinctNumbers += 1
         if cells.firstLine < firstNumber?.firstLine ?? .max { firstNumber = cells }
-      } else if let kind = TableCell.foreignNumber(text) {
+      } else if let kind = hasUnit ? "a unit" : TableCell.foreignNumber(text) {
         foreign += cells.count
         if cells.firstLine < firstForeign?.cells.firstLine ?? .max { firstForeign = (kind, cells) }
       } else {

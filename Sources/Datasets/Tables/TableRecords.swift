@@ -13,14 +13,16 @@ final class TextSource {
   /// The file's path, for error messages.
   let path: String
   private let file: gzFile?
+  private let isSeekableFile: Bool
   private var memory: ArraySlice<UInt8> = []
 
   /// Opens a file, or standard input.
   ///
   /// - Throws: ``DatasetError/unreadable(path:reason:)``.
   init(_ path: String) throws(DatasetError) {
-    self.path = path
     let isInput = path == Self.standardInput
+    self.path = isInput ? "standard input" : path
+    isSeekableFile = !isInput
     if !isInput { try Self.requireFile(path) }
     guard let file = isInput ? gzdopen(dup(0), "rb") : gzopen(path, "rb") else {
       throw .unreadable(path: path, reason: SystemError.lastText)
@@ -32,6 +34,7 @@ final class TextSource {
   /// Reads from memory.
   init(_ bytes: [UInt8], path: String) {
     self.path = path
+    isSeekableFile = false
     file = nil
     memory = bytes[...]
   }
@@ -51,7 +54,7 @@ final class TextSource {
   }
 
   /// Whether the text is a file's own bytes, so that reading can start anywhere.
-  var isSeekable: Bool { file.map { path != Self.standardInput && gzdirect($0) == 1 } ?? false }
+  var isSeekable: Bool { file.map { isSeekableFile && gzdirect($0) == 1 } ?? false }
 
   /// Continues at byte `offset` of a seekable text.
   func seek(to offset: Int) throws(DatasetError) {
@@ -155,15 +158,19 @@ final class TableRecords {
         return true
       case .end: return false
       case .badQuotes:
-        throw .malformed(
-          path: path, place: "line \(scanner.nextLine)",
-          problem: "a quoted field has no closing quote, or is followed by text")
+        throw badQuotes(line: scanner.nextLine)
       case .tooManyFields:
         throw .malformed(
           path: path, place: "line \(scanner.nextLine)", problem: "more than a million fields")
       case .incomplete: try fill()
       }
     }
+  }
+
+  private func badQuotes(line: Int) -> DatasetError {
+    .malformed(
+      path: path, place: "line \(line)",
+      problem: "a quoted field has no closing quote, or is followed by text")
   }
 
   /// Reads the next record if it consists of plain fields; see ``TableScanner``.
@@ -262,11 +269,18 @@ extension TableRecords {
         && (start[3] == 0) == (start[1] == 0)
     guard !isUTF16 else {
       throw .malformed(
-        path, "is in UTF-16: convert it with iconv -f UTF-16 -t UTF-8 \(path) > FILE.csv")
+        path, "it is in UTF-16: convert it with iconv -f UTF-16 -t UTF-8 \(path) > FILE.csv")
     }
-    guard !(0..<min(filled, 512)).contains(where: { memory[$0] == 0 }) else {
-      throw .malformed(path, "is no text: it is neither gzip, NumPy or IDX nor a table")
-    }
+    guard (0..<min(filled, 512)).contains(where: { memory[$0] == 0 }) else { return }
+    let isIDX = start.starts(with: [0, 0]) && start.count == 4 && (0x08...0x0E).contains(start[2])
+    let isNumPy = start.starts(with: NPYArray.magic.prefix(4))
+    throw .malformed(
+      path,
+      isIDX
+        ? "it is an IDX file: name the folder that it is in"
+        : isNumPy
+          ? "it is a NumPy file that gzip has compressed: decompress it with gunzip"
+          : "it is neither a text nor a NumPy file")
   }
 
   private func requireUTF8(_ range: Range<Int>) throws(DatasetError) {
@@ -276,7 +290,7 @@ extension TableRecords {
     guard high >= 0x80, String(validating: bytes, as: UTF8.self) == nil else { return }
     throw .malformed(
       path: path, place: "line \(line)",
-      problem: "is not in UTF-8, but most likely in Latin-1 or Windows-1252: convert it with "
+      problem: "it is not in UTF-8, but most likely in Latin-1 or Windows-1252: convert it with "
         + "iconv -f WINDOWS-1252 -t UTF-8 \(path) > FILE.csv")
   }
 }
@@ -302,15 +316,18 @@ extension TableRecords {
   func findSeparator() throws(DatasetError) -> TableSeparator {
     var best: (separator: TableSeparator, score: Double)?
     var uneven: (problem: DatasetError, share: Double)?
+    var badQuotes: DatasetError?
     for separator in TableSeparator.allCases {
       switch fit(separator) {
       case .even(let score): if score > (best?.score ?? -1) { best = (separator, score) }
       case .uneven(let problem, let share): if share > (uneven?.share ?? 0.8) { uneven = (problem, share) }
+      case .badQuotes(let problem): if badQuotes == nil { badQuotes = problem }
       case .none: break
       }
     }
     if let best { return best.separator }
     if let uneven { throw uneven.problem }
+    if let badQuotes { throw badQuotes }
     throw .malformed(
       path,
       filled == position
@@ -322,6 +339,8 @@ extension TableRecords {
   private enum Fit {
     /// All records have the same number of fields; the share of numbers among the cells.
     case even(score: Double)
+    /// Quotes can't be read where the separator has divided the records before.
+    case badQuotes(problem: DatasetError)
     /// Some records have another number of fields; the share of those that have the usual one.
     case uneven(problem: DatasetError, share: Double)
     case none
@@ -336,7 +355,9 @@ extension TableRecords {
     scan: while widths.count < 100 {
       switch probe.next(text, &place, isLast: isAtEnd) {
       case .record: break
-      case .badQuotes, .tooManyFields: return .none
+      case .badQuotes:
+        return widths.last ?? 0 < 2 ? .none : .badQuotes(problem: badQuotes(line: probe.nextLine))
+      case .tooManyFields: return .none
       case .incomplete, .end: break scan
       }
       widths.append(probe.fields.count)
@@ -398,7 +419,7 @@ extension TableRecords {
   ) -> DatasetError {
     .malformed(
       path: path, place: "line \(line)",
-      problem: "\(fields) fields separated by \(separator.name), expected \(expected): correct the "
+      problem: "\(fields) \(fields == 1 ? "field" : "fields") separated by \(separator.name), expected \(expected): correct the "
         + "line, or put fields with a \(separator.name) inside in double quotes")
   }
 }

@@ -75,7 +75,7 @@ public struct TableSchema: Codable, Hashable, Sendable {
     /// One of some classes, in the order of the outputs; `counts` are those of the training rows.
     case classes(labels: [String], counts: [Int])
     /// A number per output.
-    case values([Scale])
+    case values(scales: [Scale])
   }
 
   /// How a target that is a number is standardized.
@@ -232,8 +232,11 @@ extension TableSchema {
     let filled = featureColumns.filter { columns[$0].missingCells > 0 }
     if !filled.isEmpty {
       lines.append(
-        ("missing", Self.list(filled.map { "\(columns[$0].missingCells) in \(name(of: $0))" })
-          + (missing == .drop ? " (rows left out)" : " (filled in)")))
+        (
+          "missing",
+          Self.list(filled.map { "\(columns[$0].missingCells) in \(name(of: $0))" })
+            + " of the training rows (filled in)"
+        ))
     }
     let ignored = columns.indices.compactMap { index -> String? in
       guard case .ignored(let reason) = columns[index].role else { return nil }
@@ -249,7 +252,7 @@ extension TableSchema {
     switch target {
     case .classes(let labels, let counts):
       let classes = zip(labels, counts).map { "\($0) (\($1))" }
-      return "\(prefix)\(labels.count) classes: \(Self.list(classes))"
+      return "\(prefix)\(labels.count) classes, \(Self.list(classes))"
     case .values(let scales):
       let ranges = scales.map {
         "\(Self.short($0.minimum)) to \(Self.short($0.maximum))"
@@ -264,16 +267,20 @@ extension TableSchema {
   private func featuresText(inputs: Int) -> String {
     guard !columns.isEmpty else { return "\(inputs)" }
     let categories = featureColumns.compactMap { index -> String? in
-      guard case .category(let levels, let rare, _) = columns[index].role else { return nil }
+      guard case .category(let levels, let rare, let hasMissing) = columns[index].role else {
+        return nil
+      }
       let count = levels.count + rare.count
-      return "\(name(of: index)) (\(count) \(count == 1 ? "level" : "levels"))"
+      return "\(name(of: index)) (\(count) \(count == 1 ? "level" : "levels")"
+        + (rare.isEmpty ? "" : ", the \(rare.count) rarest share an input")
+        + (hasMissing ? ", and missing" : "") + ")"
     }
     let numbers = featureColumns.count - categories.count
     return [
       numbers == 0 ? nil : "\(numbers) numeric",
       categories.isEmpty ? nil : "\(categories.count) categorical: \(Self.list(categories))",
-    ].compactMap { $0 }.joined(separator: ", ") + "; \(width) inputs, \(outputs) "
-      + (outputs == 1 ? "output" : "outputs")
+    ].compactMap { $0 }.joined(separator: ", ") + "; \(width) \(width == 1 ? "input" : "inputs"), "
+      + "\(outputs) \(outputs == 1 ? "output" : "outputs")"
   }
 
   private static func list(_ texts: [String]) -> String {
@@ -283,7 +290,7 @@ extension TableSchema {
 
   /// A number with at most 6 significant digits.
   private static func short(_ number: Double) -> String {
-    guard number != 0, number.isFinite else { return "\(number == 0 ? 0 : number)" }
+    guard number != 0, number.isFinite else { return number == 0 ? "0" : "\(number)" }
     let digits = 6 - Int(log10(abs(number)).rounded(.down)) - 1
     guard (-9...12).contains(digits) else { return "\(number)" }
     let scale = pow(10, Double(abs(digits)))

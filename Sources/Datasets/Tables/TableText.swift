@@ -373,6 +373,8 @@ enum TableCell {
     switch count <= 5 ? String(decoding: text, as: UTF8.self) : "" {
     case "True", "true", "TRUE": self = .number(1)
     case "False", "false", "FALSE": self = .number(0)
+    case "inf", "Inf", "INF", "+inf", "+Inf": self = .number(.infinity)
+    case "-inf", "-Inf", "-INF": self = .number(-.infinity)
     default: self = .word
     }
   }
@@ -392,35 +394,94 @@ enum TableCell {
     return false
   }
 
+  /// Whether a text is `True` or `False`, in small or capital letters too.
+  static func isBoolean(_ text: UnsafeBufferPointer<UInt8>) -> Bool {
+    text.count >= 4 && text.count <= 5 && text[0] | 0x20 >= UInt8(ascii: "f")
+      && ["true", "false"].contains(String(decoding: text, as: UTF8.self).lowercased())
+  }
+}
+
+// MARK: - Texts that are nearly numbers
+
+extension TableCell {
+  /// The unit that follows a number, as in `3 kg`; nil if the text is something else.
+  static func unit(_ text: String) -> String? {
+    var rest = text.unicodeScalars[...]
+    if let sign = rest.first, "+-".unicodeScalars.contains(sign) { rest = rest.dropFirst() }
+    guard takeDigits(&rest) > 0 else { return nil }
+    if rest.first == "." {
+      rest = rest.dropFirst()
+      guard takeDigits(&rest) > 0 else { return nil }
+    }
+    if rest.first == " " { rest = rest.dropFirst() }
+    guard let first = rest.first, !"+-., ".unicodeScalars.contains(first) else { return nil }
+    return String(rest)
+  }
+
   /// Whether a text is a date, with or without a time: `2024-03-01`, `01.03.2024 10:00`, `3/1/24`.
   static func isDate(_ text: String) -> Bool {
-    guard let first = text.utf8.first, first &- 48 < 10 else { return false }
-    return text.wholeMatch(of: /(\d{4}([-\/.])\d{1,2}\2\d{1,2}|\d{1,2}([-\/.])\d{1,2}\3\d{2,4})([T ].*)?/) != nil
+    var rest = text.unicodeScalars[...]
+    let first = takeDigits(&rest)
+    guard [1, 2, 4].contains(first), let separator = rest.first,
+      "-/.".unicodeScalars.contains(separator)
+    else { return false }
+    rest = rest.dropFirst()
+    guard (1...2).contains(takeDigits(&rest)), rest.first == separator else { return false }
+    rest = rest.dropFirst()
+    guard (first == 4 ? 1...2 : 2...4).contains(takeDigits(&rest)) else { return false }
+    return rest.first.map { "T ".unicodeScalars.contains($0) } ?? true
   }
 
   /// How a text that is no number looks like one in another notation; nil if it doesn't.
   static func foreignNumber(_ text: String) -> String? {
-    // Most texts are none at first sight.
-    let isLikely = text.unicodeScalars.allSatisfy { scalar in
-      ("0"..."9").contains(scalar) || "+-.,% $€£¥".unicodeScalars.contains(scalar)
+    var rest = text.unicodeScalars[...]
+    if let sign = rest.first, "+-".unicodeScalars.contains(sign) { rest = rest.dropFirst() }
+    let currencies = "$€£¥".unicodeScalars
+    if rest.last == "%" { return isOfDigits(rest.dropLast()) ? "a percent sign" : nil }
+    if let first = rest.first, currencies.contains(first) {
+      return isOfDigits(rest.dropFirst()) ? "a currency sign" : nil
     }
-    guard isLikely else { return nil }
-    var rest = Substring(text)
-    if rest.hasPrefix("-") || rest.hasPrefix("+") { rest = rest.dropFirst() }
-    if rest.wholeMatch(of: /[0-9]{1,3}(,[0-9]{3})+(\.[0-9]+)?/) != nil {
-      return "a thousands separator"
+    if let last = rest.last, currencies.contains(last) {
+      return isOfDigits(rest.dropLast()) ? "a currency sign" : nil
     }
-    if rest.wholeMatch(of: /[0-9]{1,3}(\.[0-9]{3})+,[0-9]+/) != nil {
-      return "a decimal comma and thousands separators"
+    return groupedNumber(rest)
+  }
+
+  /// How digits are grouped in a number; nil if the text is none, or has no groups.
+  private static func groupedNumber(_ text: Substring.UnicodeScalarView) -> String? {
+    var rest = text
+    var lengths = [takeDigits(&rest)]
+    var separators: [Unicode.Scalar] = []
+    while let separator = rest.popFirst() {
+      guard ",.'_ \u{A0}\u{202F}".unicodeScalars.contains(separator) else { return nil }
+      separators.append(separator)
+      lengths.append(takeDigits(&rest))
     }
-    if rest.wholeMatch(of: /[0-9]*,[0-9]+/) != nil { return "a decimal comma" }
-    if rest.wholeMatch(of: /[0-9.,]+ ?%/) != nil { return "a percent sign" }
-    if rest.wholeMatch(of: /[$€£¥] ?-?[0-9][0-9.,]*/) != nil
-      || rest.wholeMatch(of: /[0-9][0-9.,]* ?[$€£¥]/) != nil
-    {
-      return "a currency sign"
+    guard let first = separators.first, let last = separators.last, lengths[lengths.count - 1] > 0
+    else { return nil }
+    /// Whether the first `count` separators are all `first`, between groups of three digits.
+    func areGroups(_ count: Int) -> Bool {
+      count > 0 && (1...3).contains(lengths[0]) && lengths[1...count].allSatisfy { $0 == 3 }
+        && separators.prefix(count).allSatisfy { $0 == first }
     }
-    return nil
+    if first != ".", areGroups(separators.count) { return "a thousands separator" }
+    if first != last, areGroups(separators.count - 1), last == "." || last == "," {
+      return first == "." ? "a decimal comma and thousands separators" : "a thousands separator"
+    }
+    return separators == [","] ? "a decimal comma" : nil
+  }
+
+  /// Takes digits from the front of a text, and returns how many.
+  private static func takeDigits(_ text: inout Substring.UnicodeScalarView) -> Int {
+    let digits = text.prefix { ("0"..."9").contains($0) }
+    text = text.dropFirst(digits.count)
+    return digits.count
+  }
+
+  /// Whether a text has digits, and nothing else but points, commas, signs and blanks.
+  private static func isOfDigits(_ text: Substring.UnicodeScalarView) -> Bool {
+    text.contains { ("0"..."9").contains($0) }
+      && text.allSatisfy { ("0"..."9").contains($0) || "., -".unicodeScalars.contains($0) }
   }
 }
 

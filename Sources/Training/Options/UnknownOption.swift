@@ -84,6 +84,14 @@ package enum UnknownOption {
       "training runs on CPUs only",
       ["device", "gpu", "cuda", "no_cuda", "use_cuda", "use_gpu", "accelerator"]
     ),
+    (
+      "batch norm normalizes the inputs of each layer",
+      ["normalize", "standardize", "scale", "scaler", "normalization", "standardization"]
+    ),
+    (
+      "an index column without a name is left out by itself; others with --ignore",
+      ["index_col", "index", "id_column", "id"]
+    ),
     ("dropout is not supported yet", ["dropout", "dropout_rate", "p_dropout"]),
     (
       "early stopping is not supported yet",
