@@ -100,7 +100,8 @@ public final class Dataset: @unchecked Sendable {
       return try withSchema(IDXFolder.load(folder, options), options)
     case .npy(let features, let targets):
       return try withNotice(
-        withSchema(LoadedData(training: NPYPair.load(features, targets, options)), options), options)
+        withSchema(LoadedData(training: NPYPair.load(features, targets, options)), options), options
+      )
     case .npz(let path):
       return try withNotice(withSchema(NPZFile.load(path, options), options), options)
     case .synthetic(let rows, let features, let classes, let seed):
@@ -219,7 +220,9 @@ extension Dataset.Targets {
 
   /// The same classes in another order, that of a model.
   func relabeled(as known: [String]?, path: String) throws(DatasetError) -> Dataset.Targets {
-    guard let known, case .classes(let indices, let labels) = self, known != labels else { return self }
+    guard let known, case .classes(let indices, let labels) = self, known != labels else {
+      return self
+    }
     return try .classes(
       of: indices.elements.map { labels[Int($0)] }, known: known, path: path
     ) { "row \($0)" }

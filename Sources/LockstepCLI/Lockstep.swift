@@ -15,7 +15,8 @@ struct Lockstep: ParsableCommand {
     version: Version.current,
     subcommands: [
       TrainCommand.self, EvaluateCommand.self, PredictCommand.self, DescribeCommand.self,
-      InspectCommand.self, CompareCommand.self, ReportCommand.self, BenchCommand.self, DoctorCommand.self,
+      InspectCommand.self, CompareCommand.self, ReportCommand.self, BenchCommand.self,
+      DoctorCommand.self,
       PlanCommand.self,
     ]
   )

@@ -49,7 +49,9 @@ public final class Evaluator {
       try add(schedule.range(ofStep: step), to: first)
     }
     try network.replicas.sumOverBatch(totals)
-    let sums = scales.indices.map { RegressionSums(totals.whole.base + 2 + $0 * RegressionSums.count) }
+    let sums = scales.indices.map {
+      RegressionSums(totals.whole.base + 2 + $0 * RegressionSums.count)
+    }
     return EvaluationTotals(
       rows: rows.count, loss: totals.whole[0] / Double(rows.count),
       accuracy: totals.whole[1].rounded() / Double(rows.count),

@@ -78,7 +78,8 @@ struct ResumePoint: Codable {
     let depends =
       options.schedule == .cosine || options.schedule == .step && options.decayEvery == nil
     let changed = own.filter { name, value in
-      config[name] ?? Self.earlierMeanings[name] != value && (depends || !Self.lengths.contains(name))
+      config[name] ?? Self.earlierMeanings[name] != value
+        && (depends || !Self.lengths.contains(name))
     }
     if changed.map(\.name) == ["ranks"] {
       throw TrainingError.usage(

@@ -25,7 +25,8 @@ struct TrainingData {
   ) throws {
     let load = options.loadOptions
     let source = try group.agree { try DataSource.parse(options.data) }
-    var loaded = try HostData.load(source, load, on: group, transport: options.transport, warn: warn)
+    var loaded = try HostData.load(
+      source, load, on: group, transport: options.transport, warn: warn)
     if let path = options.validation {
       let source = try group.agree { try DataSource.parse(path) }
       var own = LoadOptions(targets: load.targets)

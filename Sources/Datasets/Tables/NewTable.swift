@@ -57,7 +57,8 @@ public final class NewTable {
         path,
         "it has no target"
           + (schema.hasHeader
-            ? ": no column is named \(mapping.missingTargets(schema).joined(separator: " or "))" : "") + "; name the column with --target")
+            ? ": no column is named \(mapping.missingTargets(schema).joined(separator: " or "))"
+            : "") + "; name the column with --target")
     }
   }
 
@@ -282,9 +283,11 @@ struct ColumnMapping {
     }
     width = first.count
     let known = Set(schema.columns.map(\.name).filter { !$0.isEmpty })
-    let hasKnownName = schema.hasHeader && first.contains {
-      known.contains($0.text) && !TableCell.isNumber($0.text)
-    }
+    let hasKnownName =
+      schema.hasHeader
+      && first.contains {
+        known.contains($0.text) && !TableCell.isNumber($0.text)
+      }
     hasHeader =
       options.header ?? (hasKnownName || HeaderRule(first, sample.dropFirst()).isHeader)
     selection = ColumnSelection(

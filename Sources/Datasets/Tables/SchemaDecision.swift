@@ -84,7 +84,8 @@ struct SchemaDecision {
         layout.path, "no column with values is left for features: at least one is required")
     }
     classes = try Self.classes(layout, found, counts, options)
-    for (index, sum) in sums.targets.enumerated() where classes == nil && sum.minimum == sum.maximum {
+    for (index, sum) in sums.targets.enumerated() where classes == nil && sum.minimum == sum.maximum
+    {
       throw .malformed(
         layout.path,
         "\(layout.name(of: layout.targets[index])) is \(sum.minimum) in all training rows: there is "
@@ -209,7 +210,8 @@ struct SchemaDecision {
   private func makeNotices(indexColumn: Int?) -> [String] {
     var notices: [String] = []
     if let line = layout.countsLine {
-      notices.append("line 1 (\(line.prefix(60))) holds the numbers of rows and features: it is passed over")
+      notices.append(
+        "line 1 (\(line.prefix(60))) holds the numbers of rows and features: it is passed over")
     }
     if let indexColumn {
       notices.append(

@@ -103,7 +103,8 @@ struct TableLayout {
       Int(name) == nil && firstRecord.contains { $0.text == name.trimmed }
     }
     hasHeader =
-      header ?? options.header ?? (isHeaderNamed || HeaderRule(firstRecord, sample.dropFirst()).isHeader)
+      header ?? options.header
+      ?? (isHeaderNamed || HeaderRule(firstRecord, sample.dropFirst()).isHeader)
     names = hasHeader ? first : []
     let selection = ColumnSelection(path: path, names: names, width: first.count)
     let rows = hasHeader ? sample[1...] : sample[...]
@@ -120,7 +121,8 @@ struct TableLayout {
           + (ignored.contains(column) ? "left out by --ignore" : "the target"))
     }
     for (column, name) in zip(named, options.target) where ignored.contains(column) {
-      throw .usage("--target \(name): the column is ignored by --ignore, too; leave out one of them")
+      throw .usage(
+        "--target \(name): the column is ignored by --ignore, too; leave out one of them")
     }
     for column in targets where features.contains(column) {
       throw .usage(
@@ -131,10 +133,13 @@ struct TableLayout {
     let categorical = categorical
     uses = firstRecord.indices.map { column in
       let hasWords =
-        words.contains(column) || rows.contains { $0.indices.contains(column) && $0[column].cell.isWord }
+        words.contains(column)
+        || rows.contains { $0.indices.contains(column) && $0[column].cell.isWord }
       if targets.contains(column) { return hasWords ? .targetWord : .target }
       if ignored.contains(column) { return .ignored(reason: "--ignore") }
-      if !features.isEmpty, !features.contains(column) { return .ignored(reason: "not in --features") }
+      if !features.isEmpty, !features.contains(column) {
+        return .ignored(reason: "not in --features")
+      }
       if empty.contains(column), !features.contains(column) {
         return .ignored(reason: Self.emptyReason)
       }
@@ -163,7 +168,8 @@ struct TableLayout {
     _ width: Int, _ left: Set<Int>, _ path: String
   ) throws(DatasetError) -> Int {
     guard let last = (0..<width).last(where: { !left.contains($0) }) else {
-      throw .malformed(path, "all columns are ignored: at least one feature and one target are required")
+      throw .malformed(
+        path, "all columns are ignored: at least one feature and one target are required")
     }
     return last
   }
@@ -218,7 +224,8 @@ struct ColumnSelection {
         + (names.isEmpty
           ? "\(width) columns without names: use numbers from 1"
           : Self.list(names.indices.map { CSVField.quoted(self.name(of: $0)) }))
-        + (names.contains { $0.contains(",") } ? "; a name with a comma must be in double quotes" : ""))
+        + (names.contains { $0.contains(",") }
+          ? "; a name with a comma must be in double quotes" : ""))
   }
 
   /// The first names of a list.
@@ -250,7 +257,8 @@ struct HeaderRule {
 
   /// Judges by the records after the first.
   init(
-    _ first: [(text: String, cell: TableCell)], _ others: ArraySlice<[(text: String, cell: TableCell)]>
+    _ first: [(text: String, cell: TableCell)],
+    _ others: ArraySlice<[(text: String, cell: TableCell)]>
   ) {
     var columns = first.map { _ in Column() }
     for record in others {

@@ -77,7 +77,8 @@ struct TableLoader {
     guard shape.byteCount - part.byteCount > max(available, 1 << 26) else { return }
     throw .unreadable(
       path: path,
-      reason: "\(shape.rows) rows of \(shape.columns) inputs need \(shape.byteCount >> 20) MiB, and "
+      reason:
+        "\(shape.rows) rows of \(shape.columns) inputs need \(shape.byteCount >> 20) MiB, and "
         + "\(available >> 20) MiB are free; lower --max-levels, or leave columns out with --ignore")
   }
 
@@ -92,10 +93,20 @@ struct TableLoader {
     var words: Set<Int> = []
     var inParts = true
     while true {
-      let part = try readers.agree { try readPart(header: header, words: words, inParts: inParts) }
+      let read = Result { () throws(DatasetError) in
+        try readPart(header: header, words: words, inParts: inParts)
+      }
+      var isPartRefused = false
+      if case .failure = read { isPartRefused = inParts && readers.count > 1 }
+      // A reader of the whole table knows the line, and whether the cause is a quote before the part.
+      if try readers.any(isPartRefused) {
+        inParts = false
+        continue
+      }
+      let part = try readers.agree { try read.get() }
       let findings = try readers.gather(PartFindings(part))
       let found = TableFindings(merging: findings)
-      let isAmbiguous = found.hasAmbiguousQuotes && inParts && readers.count > 1
+      let isAmbiguous = found.isAmbiguous && inParts && readers.count > 1
       let moreWords = Set(
         part.layout.uses.indices.filter {
           found.tallies[$0].words.count > 0 && [.number, .target].contains(part.layout.uses[$0])
@@ -117,9 +128,7 @@ struct TableLoader {
     let layout = try TableLayout(records, options.table, header: header, words: words)
     if layout.hasHeader { _ = try records.next() }
     if readers.count > 1 { try limit(records, inParts: inParts) }
-    let part = try TablePart(
-      records, layout, dropsMissing: options.table.missing == .drop)
-    return part
+    return try TablePart(records, layout, dropsMissing: options.table.missing == .drop)
   }
 
   /// Limits records to this process's part of them.
@@ -144,7 +153,7 @@ struct PartFindings: Codable {
   var rows: Int
   var dropped: Int
   var lines: Int
-  var hasAmbiguousQuotes: Bool
+  var isAmbiguous: Bool
   var counting: TablePart.Counting?
   var tallies: [ColumnTally]
   /// Columns whose first numbers look like ids.
@@ -154,7 +163,7 @@ struct PartFindings: Codable {
     rows = part.rows
     dropped = part.dropped
     lines = part.lines
-    hasAmbiguousQuotes = part.hasAmbiguousQuotes
+    isAmbiguous = part.isAmbiguous
     counting = part.counting
     tallies = part.tallies
     ids = part.columnsLikeIDs
@@ -165,7 +174,7 @@ struct PartFindings: Codable {
 struct TableFindings {
   private(set) var rows = 0
   private(set) var dropped = 0
-  private(set) var hasAmbiguousQuotes = false
+  private(set) var isAmbiguous = false
   /// Whether the first column counts up by 1.
   private(set) var countsUp = true
   private(set) var tallies: [ColumnTally] = []
@@ -193,14 +202,14 @@ struct TableFindings {
       rows += part.rows
       dropped += part.dropped
       lines += part.lines
-      hasAmbiguousQuotes = hasAmbiguousQuotes || part.hasAmbiguousQuotes
+      isAmbiguous = isAmbiguous || part.isAmbiguous
     }
     countsUp = countsUp && rows > 1
   }
 
   /// Whether all records allow that the first one, which was taken for a header, is one.
   func confirmsHeader(_ layout: TableLayout, _ options: TableOptions) -> Bool {
-    if options.header != nil || layout.isHeaderNamed { return true }
+    if options.header != nil || layout.isHeaderNamed || rows + dropped == 0 { return true }
     let columns = layout.uses.indices.map { column -> HeaderRule.Column in
       let (tally, use) = (tallies[column], layout.uses[column])
       let isText = use == .word || use == .targetWord

@@ -201,8 +201,9 @@ final class TablePart {
   private(set) var dropped = 0
   /// The number of lines of the part.
   private(set) var lines = 0
-  /// Whether quotes were met where it isn't known whether the text before them is quoted.
-  private(set) var hasAmbiguousQuotes = false
+  /// Whether quotes were met where it isn't known whether the text before them is quoted, or records
+  /// may start where no part does.
+  private(set) var isAmbiguous = false
   /// Whether the first column's numbers count up by 1, and the first and the last of them.
   private(set) var counting: Counting?
   /// The rows; nil for blocks that were taken.
@@ -251,7 +252,7 @@ final class TablePart {
     tallies = Array(repeating: ColumnTally(), count: layout.width)
     try read(records)
     lines = records.lines
-    hasAmbiguousQuotes = records.hasAmbiguousQuotes
+    isAmbiguous = records.hasAmbiguousQuotes || records.hasAmbiguousLineEnds
     for column in wordColumns {
       tallies[column].levels = words[column].tallies
       tallies[column].hasTooManyLevels = words[column].isFull
@@ -260,8 +261,9 @@ final class TablePart {
 
   /// The bytes of all rows in memory.
   var byteCount: Int {
-    rows * (features.count * MemoryLayout<UInt32>.stride
-      + layout.targets.count * MemoryLayout<Double>.stride)
+    rows
+      * (features.count * MemoryLayout<UInt32>.stride
+        + layout.targets.count * MemoryLayout<Double>.stride)
   }
 
   /// Hands over a block, whose memory is free once nobody holds it.
@@ -354,7 +356,9 @@ final class TablePart {
       return number == number.rounded()
     }
     // Beyond 2^24, Float32 no longer counts by 1.
-    guard number == counting.last + 1 || number == Double(Float(counting.last + 1)) else { return false }
+    guard number == counting.last + 1 || number == Double(Float(counting.last + 1)) else {
+      return false
+    }
     counting.last += 1
     self.counting = counting
     return true

@@ -5,11 +5,18 @@ struct TableProblems {
   private let layout: TableLayout
   private let found: TableFindings
   private let options: LoadOptions
+  /// What the texts of each column of words are, but for columns that somebody says are categories.
+  private let kinds: [Int: WordKinds]
 
   init(_ layout: TableLayout, _ found: TableFindings, _ options: LoadOptions) {
     self.layout = layout
     self.found = found
     self.options = options
+    let columns = layout.uses.indices.filter {
+      [.word, .targetWord].contains(layout.uses[$0]) && !layout.categorical.contains($0)
+    }
+    kinds = Dictionary(
+      uniqueKeysWithValues: columns.map { ($0, WordKinds(found.tallies[$0])) })
   }
 
   /// - Throws: ``DatasetError/malformed(path:place:problem:)`` that lists the columns concerned, how
@@ -43,14 +50,17 @@ struct TableProblems {
     list(layout.uses.indices) { tally, _ in
       tally.infinite.count == 0
         ? nil : cells(tally.infinite.count, "not finite in Float32", tally.infinite)
-    }.map { "\($0.text): correct them\(advice("--ignore", $0.features, ", or leave out the column"))" }
+    }.map {
+      "\($0.text): correct them\(advice("--ignore", $0.features, ", or leave out the column"))"
+    }
   }
 
   /// Numbers in another notation than that of programs.
   private var foreign: String? {
-    list(wordColumns) { tally, _ in
-      let kinds = WordKinds(tally)
-      guard let first = kinds.firstForeign, kinds.numbers + kinds.foreign >= kinds.words else {
+    list(wordColumns) { _, column in
+      guard let kinds = kinds[column], let first = kinds.firstForeign,
+        kinds.numbers + kinds.foreign >= kinds.words
+      else {
         return nil
       }
       return cells(kinds.foreign, "with \(first.kind)", first.cells)
@@ -63,9 +73,10 @@ struct TableProblems {
 
   /// Words among numbers where the numbers are no categories.
   private var mixed: String? {
-    list(featureWordColumns) { tally, _ in
-      let kinds = WordKinds(tally)
-      guard kinds.areWordsAmongNumbers, let word = kinds.firstWord else { return nil }
+    list(featureWordColumns) { _, column in
+      guard let kinds = kinds[column], kinds.areWordsAmongNumbers, let word = kinds.firstWord else {
+        return nil
+      }
       return cells(kinds.words, "without a number", word)
     }.map {
       "\($0.text): correct them\(advice("--categorical", $0.features, ", take the texts for categories"))"
@@ -75,14 +86,15 @@ struct TableProblems {
 
   /// Words that are nearly all distinct, such as names, and dates.
   private var distinct: String? {
-    list(featureWordColumns) { tally, _ in
-      let kinds = WordKinds(tally)
+    list(featureWordColumns) { tally, column in
+      guard let kinds = kinds[column] else { return nil }
       let areDates = kinds.dates * 2 > kinds.words
       guard areDates || hasNearlyDistinctTexts(tally), kinds.firstForeign == nil,
         !kinds.areWordsAmongNumbers
       else { return nil }
       let example = kinds.firstWord ?? kinds.firstNumber ?? .init()
-      return "\(count(tally)) distinct \(areDates ? "dates" : "texts") in \(found.rows) rows (first "
+      return
+        "\(count(tally)) distinct \(areDates ? "dates" : "texts") in \(found.rows) rows (first "
         + "\(quoted(example.example)) in line \(example.firstLine))"
     }.map {
       "\($0.text): neither numbers nor categories"
@@ -93,7 +105,7 @@ struct TableProblems {
   private var distinctLabels: String? {
     guard let target = layout.targets.first, layout.uses[target] == .targetWord else { return nil }
     let tally = found.tallies[target]
-    guard hasNearlyDistinctTexts(tally), WordKinds(tally).firstForeign == nil else { return nil }
+    guard hasNearlyDistinctTexts(tally), kinds[target]?.firstForeign == nil else { return nil }
     return "the target \(name(target)) has \(count(tally)) distinct labels in \(found.rows) rows; "
       + "if it is another column, name it with --target"
   }
@@ -103,7 +115,9 @@ struct TableProblems {
     return list(layout.uses.indices.filter { !layout.targets.contains($0) }) { tally, _ in
       tally.missing.count == 0
         ? nil : "\(tally.missing.count) missing (first in line \(tally.missing.firstLine))"
-    }.map { "\($0.text): --missing refuse takes no missing cells; fill them in, or use mean or drop" }
+    }.map {
+      "\($0.text): --missing refuse takes no missing cells; fill them in, or use mean or drop"
+    }
   }
 
   private var missingTargets: String? {
@@ -126,11 +140,7 @@ struct TableProblems {
     tally.hasTooManyLevels ? "more than \(WordTable.limit)" : "\(tally.levels.count)"
   }
 
-  private var wordColumns: [Int] {
-    layout.uses.indices.filter { [.word, .targetWord].contains(layout.uses[$0]) }.filter {
-      !layout.categorical.contains($0)
-    }
-  }
+  private var wordColumns: [Int] { kinds.keys.sorted() }
 
   private var featureWordColumns: [Int] { wordColumns.filter { layout.uses[$0] == .word } }
 
@@ -154,7 +164,8 @@ struct TableProblems {
     guard !found.isEmpty else { return nil }
     let texts = found.prefix(8).map { "\(name($0.column)): \($0.text)" }
     return (
-      texts.joined(separator: ", ") + (found.count > 8 ? " and \(found.count - 8) more columns" : ""),
+      texts.joined(separator: ", ")
+        + (found.count > 8 ? " and \(found.count - 8) more columns" : ""),
       found.map(\.column).filter { !layout.targets.contains($0) }
     )
   }

@@ -45,7 +45,9 @@ public struct SingleTableReader: TableReaders {
     try body(start)
   }
 
-  public func share(bytes: Int, fill: (UnsafeMutableRawPointer) -> Void) throws -> AlignedBuffer<UInt8>? {
+  public func share(bytes: Int, fill: (UnsafeMutableRawPointer) -> Void) throws -> AlignedBuffer<
+    UInt8
+  >? {
     Self.allocate(bytes: bytes, fill)
   }
 

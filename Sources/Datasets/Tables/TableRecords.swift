@@ -92,6 +92,8 @@ final class TableRecords {
   /// Whether a quote has been met in a text that starts in the middle of a file, where it can't be
   /// known whether the text before it is quoted.
   private(set) var hasAmbiguousQuotes = false
+  /// Whether records start before the first line feed of a text that starts in the middle of a file.
+  private(set) var hasAmbiguousLineEnds = false
 
   private let source: TextSource
   private var memory: UnsafeMutablePointer<UInt8>
@@ -210,14 +212,23 @@ final class TableRecords {
     try source.seek(to: range.lowerBound - 1)
     (filled, position, offset, isAtEnd) = (0, 0, range.lowerBound - 1, false)
     (end, looksForQuotes) = (range.upperBound, true)
+    scanner = TableScanner(separator)
+    var previous: UInt8 = 0
     while true {
       try fill()
-      if let feed = memchr(memory + position, 10, filled - position) {
-        position = UnsafeRawPointer(feed) - UnsafeRawPointer(memory) + 1
+      for place in position..<filled {
+        // Where lines end in CR alone, a record starts before the line feed.
+        if previous == 13, memory[place] != 10 { hasAmbiguousLineEnds = true }
+        previous = memory[place]
+        guard previous == 10 else { continue }
+        position = place + 1
         return
       }
       position = filled
-      if isAtEnd { return }
+      if isAtEnd {
+        if previous == 13 { hasAmbiguousLineEnds = true }
+        return
+      }
     }
   }
 
@@ -265,7 +276,8 @@ extension TableRecords {
     if start.starts(with: [0xEF, 0xBB, 0xBF]) { position = 3 }
     let isUTF16 =
       start.starts(with: [0xFF, 0xFE]) || start.starts(with: [0xFE, 0xFF])
-      || start.count == 4 && (start[0] == 0) != (start[1] == 0) && (start[2] == 0) == (start[0] == 0)
+      || start.count == 4 && (start[0] == 0) != (start[1] == 0)
+        && (start[2] == 0) == (start[0] == 0)
         && (start[3] == 0) == (start[1] == 0)
     guard !isUTF16 else {
       throw .malformed(
@@ -320,7 +332,8 @@ extension TableRecords {
     for separator in TableSeparator.allCases {
       switch fit(separator) {
       case .even(let score): if score > (best?.score ?? -1) { best = (separator, score) }
-      case .uneven(let problem, let share): if share > (uneven?.share ?? 0.8) { uneven = (problem, share) }
+      case .uneven(let problem, let share):
+        if share > (uneven?.share ?? 0.5) { uneven = (problem, share) }
       case .badQuotes(let problem): if badQuotes == nil { badQuotes = problem }
       case .none: break
       }
@@ -330,7 +343,7 @@ extension TableRecords {
     if let badQuotes { throw badQuotes }
     throw .malformed(
       path,
-      filled == position
+      firstRecords(1).isEmpty
         ? "it has no rows"
         : "no separator found: none of , ; tab | or blanks gives the first records the same number "
           + "of fields, at least 2; name it with --separator, or correct the lines")
@@ -366,9 +379,11 @@ extension TableRecords {
       cells += probe.fields.count
       numbers += probe.fields.count { isNumberLike($0) }
     }
-    guard let usual = Dictionary(grouping: widths, by: { $0 }).max(by: {
-      ($0.value.count, $0.key) < ($1.value.count, $1.key)
-    }), usual.key >= 2 else { return .none }
+    guard
+      let usual = Dictionary(grouping: widths, by: { $0 }).max(by: {
+        ($0.value.count, $0.key) < ($1.value.count, $1.key)
+      }), usual.key >= 2
+    else { return .none }
     guard let odd = widths.firstIndex(where: { $0 != usual.key }) else {
       return .even(score: cells == 0 ? 0 : Double(numbers) / Double(cells))
     }
@@ -419,7 +434,8 @@ extension TableRecords {
   ) -> DatasetError {
     .malformed(
       path: path, place: "line \(line)",
-      problem: "\(fields) \(fields == 1 ? "field" : "fields") separated by \(separator.name), expected \(expected): correct the "
+      problem:
+        "\(fields) \(fields == 1 ? "field" : "fields") separated by \(separator.name), expected \(expected): correct the "
         + "line, or put fields with a \(separator.name) inside in double quotes")
   }
 }

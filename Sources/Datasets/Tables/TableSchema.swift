@@ -223,7 +223,8 @@ extension TableSchema {
       lines.append(
         (
           "table",
-          (rows.map { "\($0) rows, " } ?? "") + "\(columns.count) columns, separated by \(separator.name), "
+          (rows.map { "\($0) rows, " } ?? "")
+            + "\(columns.count) columns, separated by \(separator.name), "
             + (hasHeader ? "with a header" : "without a header")
         ))
     }

@@ -335,7 +335,8 @@ enum TableCell {
   /// `NULL`, `None` or `?`.
   static func isMissing(_ text: UnsafeBufferPointer<UInt8>) -> Bool {
     func equals(_ marker: StaticString) -> Bool {
-      text.elementsEqual(UnsafeBufferPointer(start: marker.utf8Start, count: marker.utf8CodeUnitCount))
+      text.elementsEqual(
+        UnsafeBufferPointer(start: marker.utf8Start, count: marker.utf8CodeUnitCount))
     }
     return switch text.count {
     case 0: true

@@ -42,7 +42,9 @@ struct InspectCommand: ParsableCommand {
     ])
     let model = try? ModelDescription(json: data.model, path: checkpoint.path)
     let schema = model.flatMap { model in
-      model.schema.map { "\nTraining data\n" + TextTable($0.summary(rows: nil, inputs: model.widths[0])).text }
+      model.schema.map {
+        "\nTraining data\n" + TextTable($0.summary(rows: nil, inputs: model.widths[0])).text
+      }
     }
     let tensors = checkpoint.tensors.map { tensor in
       (

@@ -154,7 +154,9 @@ private final class CSVPredictions: PredictionWriter {
     let hasNames = model.schema?.hasHeader == true
     names =
       model.labels.isEmpty
-      ? (0..<(model.widths.last ?? 1)).map { hasNames ? "predicted_\(scales[$0].name)" : "value_\($0 + 1)" }
+      ? (0..<(model.widths.last ?? 1)).map {
+        hasNames ? "predicted_\(scales[$0].name)" : "value_\($0 + 1)"
+      }
       : ["class"] + model.labels.map { "p_\($0)" }
     self.sink = sink
   }
