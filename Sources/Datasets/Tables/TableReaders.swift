@@ -55,7 +55,7 @@ public struct SingleTableReader: TableReaders {
   public static func allocate(
     bytes: Int, _ fill: (UnsafeMutableRawPointer) -> Void
   ) -> AlignedBuffer<UInt8>? {
-    guard let memory = MappedMemory(bytes: bytes, inHugePages: true) else { return nil }
+    guard let memory = MappedMemory(bytes: bytes) else { return nil }
     fill(memory.base)
     return AlignedBuffer(
       memory.base.bindMemory(to: UInt8.self, capacity: bytes), count: bytes, ownedBy: memory)
@@ -67,15 +67,13 @@ final class MappedMemory {
   let base: UnsafeMutableRawPointer
   private let bytes: Int
 
-  /// - Parameter inHugePages: whether it is read all over, as batches are gathered from it.
-  init?(bytes: Int, inHugePages: Bool = false) {
+  init?(bytes: Int) {
     self.bytes = max(bytes, 64)
     guard
       let base = mmap(nil, self.bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0),
       base != MAP_FAILED
     else { return nil }
     self.base = base
-    if inHugePages { madvise(base, self.bytes, MADV_HUGEPAGE) }
   }
 
   deinit { munmap(base, bytes) }
