@@ -5,11 +5,17 @@ struct TableProblems {
   private let layout: TableLayout
   private let found: TableFindings
   private let options: LoadOptions
+  /// What the texts of each column of words are.
+  private let kinds: [Int: WordKinds]
 
   init(_ layout: TableLayout, _ found: TableFindings, _ options: LoadOptions) {
     self.layout = layout
     self.found = found
     self.options = options
+    kinds = Dictionary(
+      uniqueKeysWithValues: layout.uses.indices.filter {
+        [.word, .targetWord].contains(layout.uses[$0]) && !layout.categorical.contains($0)
+      }.map { ($0, WordKinds(found.tallies[$0])) })
   }
 
   /// - Throws: ``DatasetError/malformed(path:place:problem:)`` that lists the columns concerned, how
@@ -48,9 +54,10 @@ struct TableProblems {
 
   /// Numbers in another notation than that of programs.
   private var foreign: String? {
-    list(wordColumns) { tally, _ in
-      let kinds = WordKinds(tally)
-      guard let first = kinds.firstForeign, kinds.numbers + kinds.foreign >= kinds.words else {
+    list(wordColumns) { _, column in
+      guard let kinds = kinds[column], let first = kinds.firstForeign,
+        kinds.numbers + kinds.foreign >= kinds.words
+      else {
         return nil
       }
       return cells(kinds.foreign, "with \(first.kind)", first.cells)
@@ -62,9 +69,9 @@ struct TableProblems {
 
   /// Words among numbers that are too many different ones to be categories.
   private var mixed: String? {
-    list(featureWordColumns) { tally, _ in
-      let kinds = WordKinds(tally)
-      guard kinds.firstForeign == nil, let word = kinds.firstWord, kinds.numbers > kinds.words,
+    list(featureWordColumns) { _, column in
+      guard let kinds = kinds[column], kinds.firstForeign == nil, let word = kinds.firstWord,
+        kinds.numbers > kinds.words,
         kinds.distinctNumbers > Self.mostNumbersAsLevels
       else { return nil }
       return cells(kinds.words, "that are no numbers", word)
@@ -78,14 +85,15 @@ struct TableProblems {
 
   /// Words that are nearly all distinct, such as names, and dates.
   private var distinct: String? {
-    list(featureWordColumns) { tally, _ in
-      let kinds = WordKinds(tally)
+    list(featureWordColumns) { tally, column in
+      guard let kinds = kinds[column] else { return nil }
       let areDates = kinds.dates * 2 > kinds.words
       guard areDates || tally.levels.count > max(found.rows / 2, 10), kinds.firstForeign == nil,
         !(kinds.numbers > kinds.words && kinds.distinctNumbers > Self.mostNumbersAsLevels)
       else { return nil }
       let example = kinds.firstWord ?? kinds.firstNumber ?? .init()
-      return "\(tally.levels.count) distinct \(areDates ? "dates" : "texts") in \(found.rows) rows (first "
+      return
+        "\(tally.levels.count) distinct \(areDates ? "dates" : "texts") in \(found.rows) rows (first "
         + "\(quoted(example.example)) in line \(example.firstLine))"
     }.map {
       "\($0.text): neither numbers nor categories; leave \($0.count == 1 ? "the column" : "the columns") "
@@ -96,10 +104,11 @@ struct TableProblems {
   private var distinctLabels: String? {
     guard let target = layout.targets.first, layout.uses[target] == .targetWord else { return nil }
     let tally = found.tallies[target]
-    guard tally.levels.count > max(found.rows / 2, 10), WordKinds(tally).firstForeign == nil else {
+    guard tally.levels.count > max(found.rows / 2, 10), kinds[target]?.firstForeign == nil else {
       return nil
     }
-    return "the target \(name(target)) has \(tally.levels.count) distinct labels in \(found.rows) rows; "
+    return
+      "the target \(name(target)) has \(tally.levels.count) distinct labels in \(found.rows) rows; "
       + "if it is another column, name it with --target"
   }
 
@@ -108,7 +117,9 @@ struct TableProblems {
     return list(layout.uses.indices.filter { !layout.targets.contains($0) }) { tally, _ in
       tally.missing.count == 0
         ? nil : "\(tally.missing.count) missing (first in line \(tally.missing.firstLine))"
-    }.map { "\($0.text): --missing refuse takes no missing cells; fill them in, or use mean or drop" }
+    }.map {
+      "\($0.text): --missing refuse takes no missing cells; fill them in, or use mean or drop"
+    }
   }
 
   private var missingTargets: String? {
@@ -122,11 +133,7 @@ struct TableProblems {
 
   // MARK: - Text
 
-  private var wordColumns: [Int] {
-    layout.uses.indices.filter { [.word, .targetWord].contains(layout.uses[$0]) }.filter {
-      !layout.categorical.contains($0)
-    }
-  }
+  private var wordColumns: [Int] { kinds.keys.sorted() }
 
   private var featureWordColumns: [Int] { wordColumns.filter { layout.uses[$0] == .word } }
 
@@ -142,7 +149,8 @@ struct TableProblems {
     guard !found.isEmpty else { return nil }
     let texts = found.prefix(8).map { "\(name($0.column)): \($0.text)" }
     return (
-      texts.joined(separator: ", ") + (found.count > 8 ? " and \(found.count - 8) more columns" : ""),
+      texts.joined(separator: ", ")
+        + (found.count > 8 ? " and \(found.count - 8) more columns" : ""),
       ColumnSelection(path: layout.path, names: layout.names, width: layout.width)
         .argument(found.map(\.column)), found.count
     )

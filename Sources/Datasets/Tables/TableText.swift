@@ -370,27 +370,69 @@ enum TableCell {
 
   /// Whether a text is a date, with or without a time: `2024-03-01`, `01.03.2024 10:00`, `3/1/24`.
   static func isDate(_ text: String) -> Bool {
-    text.wholeMatch(of: /(\d{4}([-\/.])\d{1,2}\2\d{1,2}|\d{1,2}([-\/.])\d{1,2}\3\d{2,4})([T ].*)?/) != nil
+    var rest = Substring(text).utf8
+    func digits() -> Int {
+      let count = rest.prefix { $0 &- 48 < 10 }.count
+      rest = rest.dropFirst(count)
+      return count
+    }
+    let first = digits()
+    guard first > 0, let mark = rest.popFirst(), "-/.".utf8.contains(mark) else { return false }
+    guard (1...2).contains(digits()), rest.popFirst() == mark else { return false }
+    let last = digits()
+    guard first == 4 ? last == 1 || last == 2 : first <= 2 && (2...4).contains(last) else {
+      return false
+    }
+    return rest.isEmpty || rest.first == UInt8(ascii: "T") || rest.first == UInt8(ascii: " ")
   }
 
   /// How a text that is no number looks like one in another notation; nil if it doesn't.
   static func foreignNumber(_ text: String) -> String? {
+    // Columns of names have many texts, nearly all of which have letters.
+    guard text.utf8.allSatisfy({ $0 &- 48 < 10 || $0 >= 0x80 || "+-.,% $".utf8.contains($0) })
+    else { return nil }
     var rest = Substring(text)
-    if rest.hasPrefix("-") || rest.hasPrefix("+") { rest = rest.dropFirst() }
-    if rest.wholeMatch(of: /[0-9]{1,3}(,[0-9]{3})+(\.[0-9]+)?/) != nil {
+    if rest.first == "-" || rest.first == "+" { rest = rest.dropFirst() }
+    if let first = rest.first, currencies.contains(first) {
+      rest = rest.dropFirst()
+      if rest.first == " " { rest = rest.dropFirst() }
+      if rest.first == "-" { rest = rest.dropFirst() }
+      return startsWithDigit(rest) && isFigure(rest) ? "a currency sign" : nil
+    }
+    if let last = rest.last, last == "%" || currencies.contains(last) {
+      rest = rest.dropLast()
+      if rest.last == " " { rest = rest.dropLast() }
+      guard isFigure(rest), last == "%" || startsWithDigit(rest) else { return nil }
+      return last == "%" ? "a percent sign" : "a currency sign"
+    }
+    let halves = rest.split(separator: ".", maxSplits: 1, omittingEmptySubsequences: false)
+    if isGrouped(halves[0], by: ","), halves.count == 1 || areDigits(halves[1]) {
       return "a thousands separator"
     }
-    if rest.wholeMatch(of: /[0-9]{1,3}(\.[0-9]{3})+,[0-9]+/) != nil {
-      return "a decimal comma and thousands separators"
-    }
-    if rest.wholeMatch(of: /[0-9]*,[0-9]+/) != nil { return "a decimal comma" }
-    if rest.wholeMatch(of: /[0-9.,]+ ?%/) != nil { return "a percent sign" }
-    if rest.wholeMatch(of: /[$€£¥] ?-?[0-9][0-9.,]*/) != nil
-      || rest.wholeMatch(of: /[0-9][0-9.,]* ?[$€£¥]/) != nil
-    {
-      return "a currency sign"
-    }
-    return nil
+    let parts = rest.split(separator: ",", omittingEmptySubsequences: false)
+    guard parts.count == 2, areDigits(parts[1]) else { return nil }
+    if isGrouped(parts[0], by: ".") { return "a decimal comma and thousands separators" }
+    return parts[0].isEmpty || areDigits(parts[0]) ? "a decimal comma" : nil
+  }
+
+  private static let currencies: Set<Character> = ["$", "€", "£", "¥"]
+
+  private static func areDigits(_ text: Substring) -> Bool {
+    !text.isEmpty && text.utf8.allSatisfy { $0 &- 48 < 10 }
+  }
+
+  private static func startsWithDigit(_ text: Substring) -> Bool { areDigits(text.prefix(1)) }
+
+  /// Whether a text is of digits, points and commas.
+  private static func isFigure(_ text: Substring) -> Bool {
+    !text.isEmpty && text.utf8.allSatisfy { $0 &- 48 < 10 || ".,".utf8.contains($0) }
+  }
+
+  /// Whether digits are in groups of three, but for the first, at least two groups.
+  private static func isGrouped(_ text: Substring, by separator: Character) -> Bool {
+    let groups = text.split(separator: separator, omittingEmptySubsequences: false)
+    return groups.count > 1 && groups[0].utf8.count <= 3 && groups.allSatisfy(areDigits)
+      && groups.dropFirst().allSatisfy { $0.utf8.count == 3 }
   }
 }
 
