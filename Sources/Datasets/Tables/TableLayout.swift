@@ -83,7 +83,9 @@ struct TableLayout {
       Int(name) == nil && firstRecord.contains { $0.text == name.trimmed }
     }
     hasHeader =
-      header ?? options.header ?? (isHeaderNamed || HeaderRule(firstRecord, sample.dropFirst()).isHeader)
+      header ?? options.header
+      ?? (isHeaderNamed || HeaderRule(firstRecord, sample.dropFirst()).isHeader
+        || sample.count == 1 && firstRecord.allSatisfy(\.cell.isWord))
     names = hasHeader ? first : []
     let selection = ColumnSelection(path: path, names: names, width: first.count)
     let rows = hasHeader ? sample[1...] : sample[...]

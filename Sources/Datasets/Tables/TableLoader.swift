@@ -74,7 +74,17 @@ struct TableLoader {
     var words: Set<Int> = []
     var inParts = true
     while true {
-      let part = try readers.agree { try readPart(header: header, words: words, inParts: inParts) }
+      let read = Result { () throws(DatasetError) in
+        try readPart(header: header, words: words, inParts: inParts)
+      }
+      var isPartRefused = false
+      if case .failure = read { isPartRefused = inParts && readers.count > 1 }
+      // A reader of the whole table knows the line, and whether the cause is a quote before the part.
+      if try readers.any(isPartRefused) {
+        inParts = false
+        continue
+      }
+      let part = try readers.agree { try read.get() }
       let findings = try readers.gather(PartFindings(part))
       let found = TableFindings(merging: findings)
       let isAmbiguous = found.hasAmbiguousQuotes && inParts && readers.count > 1
@@ -182,7 +192,7 @@ struct TableFindings {
 
   /// Whether all records allow that the first one, which was taken for a header, is one.
   func confirmsHeader(_ layout: TableLayout, _ options: TableOptions) -> Bool {
-    if options.header != nil || layout.isHeaderNamed { return true }
+    if options.header != nil || layout.isHeaderNamed || rows + dropped == 0 { return true }
     let columns = layout.uses.indices.map { column -> HeaderRule.Column in
       let (tally, use) = (tallies[column], layout.uses[column])
       let isText = use == .word || use == .targetWord

@@ -138,7 +138,8 @@ final class TablePart {
   private(set) var dropped = 0
   /// The number of lines of the part.
   private(set) var lines = 0
-  /// Whether quotes were met where it isn't known whether the text before them is quoted.
+  /// Whether quotes were met where it isn't known whether the text before them is quoted, or records
+  /// may start where no part begins.
   private(set) var hasAmbiguousQuotes = false
   /// Whether the first column's numbers count up by 1, and the first and the last of them.
   private(set) var counting: Counting?
@@ -175,7 +176,7 @@ final class TablePart {
     tallies = Array(repeating: ColumnTally(), count: layout.width)
     try read(records)
     lines = records.lines
-    hasAmbiguousQuotes = records.hasAmbiguousQuotes
+    hasAmbiguousQuotes = records.hasAmbiguousQuotes || records.hasAmbiguousLineEnds
     for column in layout.uses.indices {
       let (table, cells) = (words[column], wordCells[column])
       for code in cells.indices { tallies[column].levels[table.text(code)] = cells[code] }

@@ -89,6 +89,8 @@ final class TableRecords {
   /// Whether a quote has been met in a text that starts in the middle of a file, where it can't be
   /// known whether the text before it is quoted.
   private(set) var hasAmbiguousQuotes = false
+  /// Whether records start before the first line feed of a text that starts in the middle of a file.
+  private(set) var hasAmbiguousLineEnds = false
 
   private let source: TextSource
   private var memory: UnsafeMutablePointer<UInt8>
@@ -152,10 +154,7 @@ final class TableRecords {
         try requireUTF8(start..<position)
         return true
       case .end: return false
-      case .badQuotes:
-        throw .malformed(
-          path: path, place: "line \(scanner.nextLine)",
-          problem: "a quoted field has no closing quote, or is followed by text")
+      case .badQuotes: throw Self.badQuotes(path, line: scanner.nextLine)
       case .incomplete: try fill()
       }
     }
@@ -198,14 +197,23 @@ final class TableRecords {
     try source.seek(to: range.lowerBound - 1)
     (filled, position, offset, isAtEnd) = (0, 0, range.lowerBound - 1, false)
     (end, looksForQuotes) = (range.upperBound, true)
+    scanner = TableScanner(separator)
+    var previous: UInt8 = 0
     while true {
       try fill()
-      if let feed = memchr(memory + position, 10, filled - position) {
-        position = UnsafeRawPointer(feed) - UnsafeRawPointer(memory) + 1
+      for place in position..<filled {
+        // Where lines end in CR alone, a record starts before the line feed.
+        if previous == 13, memory[place] != 10 { hasAmbiguousLineEnds = true }
+        previous = memory[place]
+        guard previous == 10 else { continue }
+        position = place + 1
         return
       }
       position = filled
-      if isAtEnd { return }
+      if isAtEnd {
+        if previous == 13 { hasAmbiguousLineEnds = true }
+        return
+      }
     }
   }
 
@@ -292,18 +300,20 @@ extension TableRecords {
   func findSeparator() throws(DatasetError) -> TableSeparator {
     var best: (separator: TableSeparator, score: Double)?
     var uneven: (problem: DatasetError, share: Double)?
+    var badQuotes: DatasetError?
     for separator in TableSeparator.allCases {
       switch fit(separator) {
       case .even(let score): if score > (best?.score ?? -1) { best = (separator, score) }
-      case .uneven(let problem, let share): if share > (uneven?.share ?? 0.8) { uneven = (problem, share) }
+      case .uneven(let problem, let share): if share > (uneven?.share ?? 0.5) { uneven = (problem, share) }
+      case .badQuotes(let problem): badQuotes = badQuotes ?? problem
       case .none: break
       }
     }
     if let best { return best.separator }
-    if let uneven { throw uneven.problem }
+    if let problem = uneven?.problem ?? badQuotes { throw problem }
     throw .malformed(
       path,
-      filled == position
+      firstRecords(1).isEmpty
         ? "it has no rows"
         : "no separator found: none of , ; tab | or blanks gives the first records the same number "
           + "of fields, at least 2; name it with --separator, or correct the lines")
@@ -314,6 +324,7 @@ extension TableRecords {
     case even(score: Double)
     /// Some records have another number of fields; the share of those that have the usual one.
     case uneven(problem: DatasetError, share: Double)
+    case badQuotes(problem: DatasetError)
     case none
   }
 
@@ -326,7 +337,7 @@ extension TableRecords {
     scan: while widths.count < 100 {
       switch probe.next(text, &place, isLast: isAtEnd) {
       case .record: break
-      case .badQuotes: return .none
+      case .badQuotes: return .badQuotes(problem: Self.badQuotes(path, line: probe.nextLine))
       case .incomplete, .end: break scan
       }
       widths.append(probe.fields.count)
@@ -352,6 +363,12 @@ extension TableRecords {
     case .number, .missing: true
     case .word: TableCell.foreignNumber(text(field)) != nil
     }
+  }
+
+  private static func badQuotes(_ path: String, line: Int) -> DatasetError {
+    .malformed(
+      path: path, place: "line \(line)",
+      problem: "a quoted field has no closing quote, or is followed by text")
   }
 
   /// The error for a record with another number of fields than the others.
