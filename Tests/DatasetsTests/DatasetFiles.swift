@@ -40,7 +40,19 @@ func refusal(
     _ = try Dataset.load(source, options)
     Issue.record("\(source) was accepted", sourceLocation: location)
     return nil
-  } catch {
+  } catch let error as DatasetError {
     return error
+  } catch {
+    Issue.record("\(source): \(error)", sourceLocation: location)
+    return nil
+  }
+}
+
+extension LoadOptions {
+  /// Options that name target columns.
+  static func columns(_ names: [String], _ targets: TargetKind = .classes) -> LoadOptions {
+    var options = LoadOptions(targets: targets)
+    options.table.target = names
+    return options
   }
 }

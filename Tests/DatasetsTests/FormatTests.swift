@@ -53,8 +53,9 @@ struct FormatTests {
       "a.csv",
       "\u{FEFF}\"width, \"\"w\"\"\",height,kind\r\n1.5,-2e3,b\r\n\"3\",0.25,\"a\nc\"\r\n\r\n.5,+7,b\r\n"
     )
-    let data = try Dataset.load(.csv(path: path)).training
-    #expect(data.featureNames == ["width, \"w\"", "height"])
+    let data = try Dataset.load(.table(path: path)).training
+    let schema = try #require(try Dataset.load(.table(path: path)).schema)
+    #expect(schema.columns.map(\.name) == ["width, \"w\"", "height", "kind"])
     #expect(Array(data.features.elements) == [1.5, -2000, 3, 0.25, 0.5, 7])
     #expect(data.labels == ["a\nc", "b"])
     #expect(Self.classes(data) == [1, 0, 1])
@@ -63,24 +64,24 @@ struct FormatTests {
   @Test("classes are sorted as numbers if all are numbers, otherwise as text")
   func classOrder() throws {
     let numbers = try folder.write("n.csv", "1,10\n2,9\n3,-1\n")
-    #expect(try Dataset.load(.csv(path: numbers)).training.labels == ["-1", "9", "10"])
+    #expect(try Dataset.load(.table(path: numbers)).training.labels == ["-1", "9", "10"])
     let words = try folder.write("w.csv", "1,10\n2,9\n3,x\n")
-    #expect(try Dataset.load(.csv(path: words)).training.labels == ["10", "9", "x"])
+    #expect(try Dataset.load(.table(path: words)).training.labels == ["10", "9", "x"])
   }
 
   @Test("targets may be any column, by name or number, or several columns of numbers")
   func targets() throws {
     let path = try folder.write("t.csv", "y,x,z\n1,2,3\n4,5,6\n")
-    let one = try Dataset.load(.csv(path: path), LoadOptions(targetColumns: ["y"])).training
+    let one = try Dataset.load(.table(path: path), .columns(["y"])).training
     #expect(Array(one.features.elements) == [2, 3, 5, 6])
     let two = try Dataset.load(
-      .csv(path: path), LoadOptions(targets: .numeric, targetColumns: ["3", "y"])
+      .table(path: path), .columns(["3", "y"], .numeric)
     ).training
     #expect(Array(two.features.elements) == [2, 5])
     guard case .values(let values, let names) = two.targets else { return #expect(Bool(false)) }
     #expect(Array(values.elements) == [3, 1, 6, 4] && names == ["z", "y"])
     let text = try folder.write("c.csv", "1,a\n2,b\n")
-    let classes = try Dataset.load(.csv(path: text), LoadOptions(targets: .numeric)).training
+    let classes = try Dataset.load(.table(path: text), LoadOptions(targets: .numeric)).training
     #expect(classes.labels == ["a", "b"])
   }
 

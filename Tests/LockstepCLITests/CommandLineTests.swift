@@ -40,7 +40,8 @@ struct CommandLineTests {
   @Test(
     "Every command prints its help",
     arguments: [
-      "train", "evaluate", "predict", "inspect", "compare", "report", "bench", "doctor", "plan",
+      "train", "evaluate", "predict", "describe", "inspect", "compare", "report", "bench", "doctor",
+      "plan",
     ])
   func help(command: String) throws {
     let result = try lockstep(command, "--help")
@@ -97,7 +98,10 @@ struct CommandLineTests {
     try lockstep.write("other.csv", "a,b,kind\n1,2,middle\n3,4,low\n")
     let other = try lockstep("evaluate", "r", "other.csv")
     #expect(other.status == 65)
-    #expect(other.standardError.contains("label middle is none of the classes high, low"))
+    #expect(
+      other.standardError.contains(
+        "kind: 1 cell with a label (first \"middle\" in line 2) that is none of the classes high, low"
+      ))
   }
 
   @Test(
@@ -145,9 +149,17 @@ struct CommandLineTests {
       (["train", "--config", "nodata.yaml"], 64, "no data: name digits"),
       (["train", "no.csv"], 66, "no.csv: no such file"),
       (["train", "nowhere"], 66, "nowhere: no such file or folder"),
-      (["train", "ragged.csv"], 65, "ragged.csv, line 3: 2 fields, expected 3"),
-      (["train", "text.csv"], 65, "text.csv, line 3, b: \"foo\" is not a number"),
-      (["train", "nan.csv"], 65, "nan.csv, line 3, b: nan is not a finite number"),
+      (
+        ["train", "ragged.csv"], 65, "ragged.csv, line 3: 2 fields separated by comma, expected 3"
+      ),
+      (
+        ["train", "text.csv"], 65,
+        "text.csv: b: 1 cell that are no numbers (first \"foo\" in line 62): correct them"
+      ),
+      (
+        ["train", "nan.csv", "--missing", "refuse"], 65,
+        "nan.csv: b: 1 missing (first in line 3): --missing refuse takes no missing cells"
+      ),
       (["train", "one.csv"], 65, "one.csv: all rows are of one class, x"),
       (["train", "none.csv"], 65, "none.csv: it has a header but no rows"),
       (["train", "cut.csv.gz"], 65, "cut.csv.gz: truncated gzip file"),
@@ -159,7 +171,8 @@ struct CommandLineTests {
     ])
   func mistakes(arguments: [String], status: Int32, message: String) throws {
     try lockstep.write("ragged.csv", "a,b,c\n1,2,x\n3,4\n")
-    try lockstep.write("text.csv", "a,b,c\n1,2,x\n3,foo,y\n")
+    try lockstep.write(
+      "text.csv", "a,b,c\n" + (0..<60).map { "1,\($0),x\n" }.joined() + "3,foo,y\n")
     try lockstep.write("nan.csv", "a,b,c\n1,2,x\n3,nan,y\n")
     try lockstep.write("one.csv", "a,b,c\n1,2,x\n3,4,x\n")
     try lockstep.write("none.csv", "a,b,c\n")
@@ -306,7 +319,8 @@ struct CommandLineTests {
     // The help is wrapped to the width of the terminal.
     let text = help.split { $0 == "\n" || $0 == " " }.joined(separator: " ")
     for words in [
-      "NETWORK: --layers <layers>", "OPTIMIZER: --optimizer <optimizer>", "DATA: --target <target>",
+      "NETWORK: --layers <layers>", "OPTIMIZER: --optimizer <optimizer>",
+      "DATA: --target <columns>",
       "--activation <activation> Hidden-layer activation. "
         + "(values: relu, sigmoid, identity; default: relu)",
       "--drop-last/--no-drop-last Drop the last batch",

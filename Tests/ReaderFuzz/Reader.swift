@@ -90,8 +90,8 @@ enum Reader: String, CaseIterable {
         let asImages = try? Dataset.load(.idx(folder: folder.path))
         let asLabels = try? Dataset.load(.idx(folder: folder.path + "/labels"))
         return asImages != nil || asLabels != nil
-      case .csv: _ = try Dataset.load(.csv(path: folder.write("t.csv", input)))
-      case .gzip: _ = try Dataset.load(.csv(path: folder.write("z.csv.gz", input)))
+      case .csv: _ = try Dataset.load(.table(path: folder.write("t.csv", input)))
+      case .gzip: _ = try Dataset.load(.table(path: folder.write("z.csv.gz", input)))
       case .npy:
         let path = folder.write("x.npy", input)
         _ = try Dataset.load(

@@ -35,6 +35,8 @@ package struct WaitTimedOut: Error, CustomStringConvertible {
   /// What was waited for.
   package let condition: String
 
+  package init(condition: String) { self.condition = condition }
+
   package var description: String { "not within \(hangLimit) s: \(condition)" }
 }
 

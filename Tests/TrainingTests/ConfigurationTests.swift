@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Coordination
+import Datasets
 import Failures
 import Foundation
 import NeuralCore
@@ -26,6 +27,15 @@ struct ConfigurationTests {
     var options = TrainingOptions()
     options.data = "/data/a b/& *x: \"é\" #1\n\t.csv"
     options.targetColumns = ["yes", "a,b", "", "1", "null", "-x", "\u{85}"]
+    options.featureColumns = ["No", "\"q\", r"]
+    options.ignoredColumns = ["id", "~"]
+    options.categoricalColumns = ["3"]
+    options.maxLevels = 7
+    options.missing = .drop
+    options.header = .no
+    options.separator = .bar
+    options.targetScale = TargetScaleName.none
+    options.validation = "/data/b: c.csv"
     options.layers = [3, 1, 4]
     options.activation = .sigmoid
     options.loss = .meanSquaredError
@@ -91,6 +101,15 @@ struct ConfigurationTests {
       # All options of this run. lockstep train --config FILE repeats it; flags win.
       data: digits
       target: []
+      features: []
+      ignore: []
+      categorical: []
+      max-levels: 256
+      missing: mean
+      header: auto
+      separator: null
+      target-scale: standard
+      validation: null
       validation-split: 0.2
       batch: 128
       drop-last: false
@@ -100,7 +119,7 @@ struct ConfigurationTests {
       slices: 4
       layers: [256, 128]
       activation: relu
-      loss: cross-entropy
+      loss: null
       batch-norm: synchronized
       batch-norm-backward: exact
       batch-norm-momentum: 0.9
@@ -229,7 +248,7 @@ struct ConfigurationTests {
       ("nesterov: \"true\"", "expected true or false, found \"true\""),
       ("activation: re_lu", "activation: expected one of relu, sigmoid, identity, found \"re_lu\""),
       ("learning-rate: 1_000", "learning-rate: expected a number, or null, found \"1_000\""),
-      ("loss: hinge", "loss: expected one of cross-entropy, mse, found \"hinge\""),
+      ("loss: hinge", "loss: expected one of cross-entropy, mse, or null, found \"hinge\""),
       ("layers: [8, x]", "layers: expected a list such as [a, b], each item an integer"),
       ("layers: {a: 1}", "found a mapping or nested list"),
       ("layers: [[1]]", "found a mapping or nested list"),

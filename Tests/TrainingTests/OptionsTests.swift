@@ -138,7 +138,8 @@ struct OptionsTests {
   func determiningOrder() {
     #expect(
       determining(TrainingOptions()) == [
-        "layers 256,128", "activation relu", "loss cross-entropy", "optimizer adam",
+        "layers 256,128", "activation relu",
+        "loss cross-entropy for classes, mse for numbers", "optimizer adam",
         "learning-rate 0.001", "weight-decay 0.0", "beta1 0.9", "beta2 0.999",
         "schedule constant", "warmup-steps 0", "clip-norm none", "batch 128", "epochs 10",
         "drop-last false", "validation-split 0.2", "seed 0", "slices 4",
@@ -164,16 +165,16 @@ struct OptionsTests {
         "weight-decay 0.0", "momentum 0.9", "nesterov true", "schedule step", "warmup-steps 0",
         "decay-every a third of all steps", "decay-factor 0.1", "clip-norm 1.0", "batch 128",
         "steps 30", "drop-last true", "validation-split 0.2", "seed 0", "slices 8",
-        "batch-norm off",
+        "batch-norm off", "target-scale standard",
       ])
     options.decayEvery = 5
     options.batchNorm = .local
     let rows = determining(options)
     #expect(rows.contains("decay-every 5"))
     #expect(
-      rows.suffix(5) == [
+      rows.suffix(6) == [
         "batch-norm local", "batch-norm-backward exact", "batch-norm-momentum 0.9",
-        "epsilon 1e-05", "ranks 2",
+        "epsilon 1e-05", "target-scale standard", "ranks 2",
       ])
   }
 
