@@ -356,7 +356,6 @@ extension TableRecords {
     case badQuotes(problem: DatasetError)
     /// Some records have another number of fields; the share of those that have the usual one.
     case uneven(problem: DatasetError, share: Double)
-    case badQuotes(problem: DatasetError)
     case none
   }
 
@@ -427,12 +426,6 @@ extension TableRecords {
     case .number, .missing: true
     case .word: TableCell.foreignNumber(text(field)) != nil
     }
-  }
-
-  private static func badQuotes(_ path: String, line: Int) -> DatasetError {
-    .malformed(
-      path: path, place: "line \(line)",
-      problem: "a quoted field has no closing quote, or is followed by text")
   }
 
   /// The error for a record with another number of fields than the others.
