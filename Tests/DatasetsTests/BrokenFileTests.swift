@@ -27,13 +27,13 @@ struct BrokenFileTests {
       ),
       (
         Self.wordsAmongNumbers,
-        "b: 2 cells that are no numbers (first \"foo\" in line 62): correct them, leave the columns "
-          + "out with --ignore b, or take each distinct text for a category with --categorical b"
+        "b: 2 cells without a number (first \"foo\" in line 62): correct them, take the texts for "
+          + "categories with --categorical b, or leave out the column with --ignore b"
       ),
       (
         "1,2,x\n3,1e50,y\n",
-        "column 2: 1 cell too large for a Float32 (first \"1e50\" in line 2): correct them, or leave "
-          + "the columns out with --ignore 2"
+        "column 2: 1 cell not finite in Float32 (first \"1e50\" in line 2): correct them, or leave out "
+          + "the column with --ignore 2"
       ),
       (
         "1,2,x\n3,4,\n",

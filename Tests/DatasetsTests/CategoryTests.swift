@@ -169,13 +169,29 @@ struct CategoryTests {
     #expect(try words.known.category(0)?.levels == ["True", "false", "unknown"])
   }
 
-  @Test("a word among few distinct numbers makes the column a category, wherever it is")
+  @Test("words among few distinct numbers make the column a category, wherever they are")
   func lateWord() throws {
     let rows = (0..<5000).map { "\($0 % 4),\($0 % 2)\n" }.joined()
-    let data = try tables.load("a,y\n" + rows + "many,0\n" + rows)
+    let words = (0..<2000).map { "many,\($0 % 2)\n" }.joined()
+    let data = try tables.load("a,y\n" + rows + words + rows)
     #expect(try data.known.category(0)?.levels == ["0", "1", "2", "3", "many"])
-    #expect(data.training.rows == 10001)
+    #expect(data.training.rows == 12000)
     #expect(data.training.featureRows[5000] == [0, 0, 0, 0, 1])
+  }
+
+  @Test("a word or two among numbers are taken for a mistake, unless an option says otherwise")
+  func mistake() throws {
+    let rows = (0..<5000).map { "\($0 % 4),\($0 % 2)\n" }.joined()
+    let text = "a,y\n" + rows + "many,0\n" + rows
+    #expect(
+      try tables.refusal(text)
+        == "a: 1 cell without a number (first \"many\" in line 5002): correct them, take the texts for "
+        + "categories with --categorical a, or leave out the column with --ignore a")
+    let data = try tables.load(text) { $0.table.categorical = ["a"] }
+    #expect(try data.known.category(0)?.levels == ["0", "1", "2", "3", "many"])
+    let target = try tables.refusal("a,y\n" + (0..<60).map { "1,\($0)\n" }.joined() + "1,many\n")
+    #expect(target.hasPrefix("y: 1 cell without a number (first \"many\" in line 62)"), "\(target)")
+    #expect(target.hasSuffix("with --loss cross-entropy"), "\(target)")
   }
 
   // MARK: Refusals
@@ -187,8 +203,8 @@ struct CategoryTests {
     #expect(
       message
         == "id: 300 distinct texts in 300 rows (first \"n0\" in line 2), car name: 300 distinct texts "
-        + "in 300 rows (first \"model, 0\" in line 2): neither numbers nor categories; leave the "
-        + "columns out with --ignore 'id,car name'", "\(message)")
+        + "in 300 rows (first \"model, 0\" in line 2): neither numbers nor categories; leave out the "
+        + "columns with --ignore 'id,car name'", "\(message)")
     #expect(
       try tables.load("id,car name,a,y\n" + rows) { $0.table.ignored = ["id", "car name"] }
         .training.columns == 1)
@@ -236,8 +252,9 @@ struct CategoryTests {
     let message = try tables.refusal("a;b;y\n" + rows)
     #expect(
       message
-        == "b: 10 cells with \(kind) (first \"\(text)\" in line 2): write numbers with a decimal point "
-        + "and without separators or signs of units, or leave the columns out with --ignore b",
+        == "b: 10 cells with \(kind) (first \"\(text)\" in line 2): write numbers with a decimal "
+        + "point, without separators or units, take the texts for categories with --categorical b, or "
+        + "leave out the column with --ignore b",
       "\(message)")
   }
 
@@ -250,8 +267,8 @@ struct CategoryTests {
     rows[199] = "1e60,z,7%,t199,1"
     let message = try tables.refusal("a,b,c,d,y\n" + rows.joined(separator: "\n"))
     for part in [
-      "a: 3 cells too large for a Float32 (first \"1e99\" in line 12)",
-      "b: 3 cells that are no numbers (first \"x\" in line 12)",
+      "a: 3 cells not finite in Float32 (first \"1e99\" in line 12)",
+      "b: 3 cells without a number (first \"x\" in line 12)",
       "c: 3 cells with a percent sign (first \"5%\" in line 12)",
       "d: 200 distinct texts in 200 rows (first \"t0\" in line 2)",
       "y: 1 row has no target (first in line 22)",

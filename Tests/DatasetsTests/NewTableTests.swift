@@ -50,8 +50,8 @@ struct NewTableTests {
     #expect(rows.classes == [0, 1, 0, 1])
     #expect(
       rows.notices.contains(
-        "cells filled in: size: 1 cell missing (first in line 4), color: 1 cell missing (first in "
-          + "line 5)") || text.hasPrefix("color") || text.hasPrefix("kind")
+        "size: 1 cell missing (first in line 4), color: 1 cell missing (first in line 5): filled in"
+      ) || text.hasPrefix("color") || text.hasPrefix("kind")
         || text.hasPrefix("size"), "\(rows.notices)")
   }
 
@@ -62,7 +62,7 @@ struct NewTableTests {
     )
     #expect(rows.features == [[1, 0, 1, 0], [2, 1, 0, 0]])
     #expect(
-      rows.notices == ["columns that the model doesn't know are passed over: date, note"])
+      rows.notices == ["columns that the model's table did not have are passed over: date, note"])
   }
 
   @Test("the features alone are enough to predict, but not to evaluate")
@@ -101,7 +101,8 @@ struct NewTableTests {
     #expect(try tables.read(text, schema(), options).classes == [1, 0])
     options.target = ["class", "size"]
     #expect(
-      try tables.newRefusal(text, schema(), options) == "--target: 2 columns, but the model has 1")
+      try tables.newRefusal(text, schema(), options)
+        == "--target: 2 columns, but the model has 1 target")
     options.target = ["sort"]
     #expect(
       try tables.newRefusal(text, schema(), options).contains("--target sort: no such column"))
@@ -167,8 +168,8 @@ struct NewTableTests {
     #expect(rows.features == [[1, 0, 0, 0], [2, 0, 1, 0], [3, 0, 0, 0]])
     #expect(
       rows.notices == [
-        "categories that are taken for none: color: 2 cells that no training row has (first \"green\" "
-          + "in line 2)"
+        "color: 2 cells with a level that was not in the training data (first \"green\" in line 2): "
+          + "taken for no level"
       ])
   }
 
@@ -184,7 +185,7 @@ struct NewTableTests {
     let message = try tables.newRefusal(
       "size,color,kind\n1,red,p\nx,red,q\n\"1,5\",blue,q\n1e99,red,r\n3,red,\n", schema())
     for part in [
-      "size: 2 cells that are no numbers (first \"x\" in line 3)",
+      "size: 2 cells without a number (first \"x\" in line 3)",
       "size: 1 cell too large for a Float32 (first \"1e99\" in line 5)",
       "kind: 1 cell without a target (first in line 6)",
       "kind: 1 cell with a label (first \"r\" in line 5) that is none of the classes p, q",
@@ -209,7 +210,8 @@ struct NewTableTests {
     let rows = try tables.read("a,y\n1,0.5\n2,100\n3,-7.25\n", model)
     #expect(rows.values == [0.5, 100, -7.25].map { [Float(($0 - scale.mean) / scale.deviation)] })
     #expect(
-      tables.newRefusal("a,y\n1,x\n2,2\n", model).contains("no numbers (first \"x\" in line 2)"))
+      tables.newRefusal("a,y\n1,x\n2,2\n", model).contains(
+        "without a number (first \"x\" in line 2)"))
   }
 
   @Test("with --missing drop rows are left out where they are evaluated, and refused to predict")

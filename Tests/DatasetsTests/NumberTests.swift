@@ -140,7 +140,7 @@ struct NumberTests {
   func others(text: String) throws {
     let rows = (0..<60).map { "\($0),\($0 % 2)\n" }.joined()
     let message = try tables.refusal(rows + "\(text),1\n")
-    #expect(message.hasPrefix("column 1: 1 cell that "), "\(message)")
+    #expect(message.hasPrefix("column 1: 1 cell "), "\(message)")
     #expect(message.contains("(first \"\(text)\" in line 61)"), "\(message)")
   }
 }

@@ -73,7 +73,7 @@ struct TableLayoutTests {
     #expect(late.training.labels == ["kind", "p", "q"])
     // A word far down makes a column one of words; the other column still says that there is a header.
     let mixed = (0..<3000).map { "\($0 % 9),\($0 % 2)\n" }.joined()
-    let words = try tables.load("a,y\n" + mixed + "x,1\n")
+    let words = try tables.load("a,y\n" + mixed + String(repeating: "x,1\n", count: 400))
     #expect(try words.known.hasHeader)
     #expect(try words.known.category(0)?.levels == (0..<9).map { "\($0)" } + ["x"])
   }

@@ -169,7 +169,8 @@ struct TableTextTests {
       let error = refusal(.table(path: path), TableFixture.options())
       #expect(
         error?.description
-          == "\(path): is in UTF-16: convert it with iconv -f UTF-16 -t UTF-8 \(path) > FILE.csv")
+          == "\(path): it is in UTF-16: convert it with iconv -f UTF-16 -t UTF-8 \(path) > FILE.csv"
+      )
       #expect(error?.exitStatus == .badData)
     }
   }
@@ -182,14 +183,14 @@ struct TableTextTests {
     let path = try tables.folder.write("t.csv", bytes)
     #expect(
       refusal(.table(path: path), TableFixture.options())?.description
-        == "\(path), line 3: is not in UTF-8, but most likely in Latin-1 or Windows-1252: convert it "
+        == "\(path), line 3: it is not in UTF-8, but most likely in Latin-1 or Windows-1252: convert it "
         + "with iconv -f WINDOWS-1252 -t UTF-8 \(path) > FILE.csv")
   }
 
   @Test("a file that is no text is refused as such")
   func binary() throws {
     let message = try tables.refusal(String(repeating: "a\u{0}b,\u{1}", count: 100))
-    #expect(message.contains("is no text"), "\(message)")
+    #expect(message.contains("neither a text nor"), "\(message)")
   }
 
   @Test("compressed tables are read by their content, several members one after another too")

@@ -20,7 +20,7 @@ struct TargetTests {
     let isGuess = targets.allSatisfy { Double($0) != nil }
     let notice =
       data.training.labels.isEmpty
-      ? "y is taken for a number to be predicted" : "y holds few distinct"
+      ? "the values of y are taken for numbers" : "the values of y are taken for classes"
     #expect(data.notices.contains { $0.hasPrefix(notice) } == isGuess, "\(data.notices)")
     return !data.training.labels.isEmpty
   }
@@ -48,12 +48,12 @@ struct TargetTests {
   func notices() throws {
     #expect(
       try tables.load(text(["0", "1", "1", "0"])).notices == [
-        "y holds few distinct integers: they are taken for classes; for a number to be predicted, use "
-          + "--loss mse"
+        "the values of y are taken for classes (--loss cross-entropy); to predict numbers, use --loss "
+          + "mse"
       ])
     #expect(
       try tables.load(text(["0.5", "1", "1", "0"])).notices == [
-        "y is taken for a number to be predicted, with --loss mse; for classes, use --loss "
+        "the values of y are taken for numbers (--loss mse); if they are classes, use --loss "
           + "cross-entropy"
       ])
     for kind in [LoadOptions.TargetKind.classes, .numeric] {
@@ -157,7 +157,7 @@ struct TargetTests {
   func infinite() throws {
     let message = try tables.refusal(text(["0.5", "1e39", "2", "-1e39"]))
     #expect(
-      message.hasPrefix("y: 2 cells too large for a Float32 (first \"1e39\" in line 3)"),
+      message.hasPrefix("y: 2 cells not finite in Float32 (first \"1e39\" in line 3)"),
       "\(message)")
   }
 
@@ -209,14 +209,16 @@ struct TargetTests {
     #expect(!data.notices.contains { $0.contains("--loss") })
   }
 
-  @Test("targets stay as they are with --target-scale none, or if they are all the same")
+  @Test(
+    "targets stay as they are with --target-scale none, and are refused if they are all the same")
   func unscaled() throws {
     let plain = try tables.load(text(["0.5", "2.5", "7"])) { $0.standardizesTargets = false }
     #expect(plain.training.targetValues == [0.5, 2.5, 7])
     #expect(try plain.known.scales[0].isScaled == false)
-    let same = try tables.load(text(["2.5", "2.5", "2.5"]))
-    #expect(try same.known.scales[0].deviation == 1)
-    #expect(same.training.targetValues == [0, 0, 0])
+    #expect(
+      try tables.refusal(text(["2.5", "2.5", "2.5"]))
+        == "y is 2.5 in all training rows: there is nothing to predict; name another column with "
+        + "--target")
   }
 
   @Test("NumPy targets follow the same rule, and are standardized alike")

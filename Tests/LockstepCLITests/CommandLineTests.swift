@@ -154,7 +154,7 @@ struct CommandLineTests {
       ),
       (
         ["train", "text.csv"], 65,
-        "text.csv: b: 1 cell that are no numbers (first \"foo\" in line 62): correct them"
+        "text.csv: b: 1 cell without a number (first \"foo\" in line 62): correct them"
       ),
       (
         ["train", "nan.csv", "--missing", "refuse"], 65,

@@ -109,7 +109,8 @@ struct TableLoader {
       let isAmbiguous = found.isAmbiguous && inParts && readers.count > 1
       let moreWords = Set(
         part.layout.uses.indices.filter {
-          found.tallies[$0].words.count > 0 && [.number, .target].contains(part.layout.uses[$0])
+          found.hasWords($0, part.layout, options)
+            && [.number, .target].contains(part.layout.uses[$0])
         })
       let hasHeader = part.layout.hasHeader && found.confirmsHeader(part.layout, options.table)
       let isContradicted =
@@ -158,6 +159,8 @@ struct PartFindings: Codable {
   var tallies: [ColumnTally]
   /// Columns whose first numbers look like ids.
   var ids: [Int]
+  /// The distinct numbers of a target that holds words, too; none for others; nil if they are many.
+  var targetNumbers: [Double]?
 
   init(_ part: TablePart) {
     rows = part.rows
@@ -167,6 +170,7 @@ struct PartFindings: Codable {
     counting = part.counting
     tallies = part.tallies
     ids = part.columnsLikeIDs
+    targetNumbers = part.fewTargetNumbers
   }
 }
 
@@ -179,6 +183,7 @@ struct TableFindings {
   private(set) var countsUp = true
   private(set) var tallies: [ColumnTally] = []
   private(set) var ids: [Int] = []
+  private var hasFewTargetNumbers = true
 
   init(merging parts: [PartFindings]) {
     var lines = 0
@@ -205,6 +210,21 @@ struct TableFindings {
       isAmbiguous = isAmbiguous || part.isAmbiguous
     }
     countsUp = countsUp && rows > 1
+    let numbers = parts.map(\.targetNumbers)
+    hasFewTargetNumbers =
+      !numbers.contains(nil)
+      && Set(numbers.flatMap { $0 ?? [] }).count <= TargetRule.mostClasses
+    for column in tallies.indices { tallies[column].trimLevels() }
+  }
+
+  /// Whether a column that was read as numbers holds words, and not just some by mistake.
+  func hasWords(_ column: Int, _ layout: TableLayout, _ options: LoadOptions) -> Bool {
+    let tally = tallies[column]
+    if layout.targets.contains(column) {
+      return tally.words.count > 0 && (options.targets == .classes || hasFewTargetNumbers)
+    }
+    let cells = rows + dropped - tally.missing.count
+    return tally.words.count * 10 > cells
   }
 
   /// Whether all records allow that the first one, which was taken for a header, is one.
@@ -236,6 +256,19 @@ extension TablePart {
     features.enumerated().filter { place, column in
       layout.uses[column] == .number && hasNameOfID(column) && hasDistinctIntegers(place)
     }.map(\.element)
+  }
+
+  /// The distinct numbers of the first target, if they are few enough for classes.
+  fileprivate var fewTargetNumbers: [Double]? {
+    guard tallies[layout.targets[0]].words.count > 0 else { return [] }
+    var numbers: Set<Double> = []
+    for case let block? in blocks {
+      for row in 0..<block.rows where !block.targets[row * layout.targets.count].isNaN {
+        numbers.insert(block.targets[row * layout.targets.count])
+        if numbers.count > TargetRule.mostClasses { return nil }
+      }
+    }
+    return numbers.sorted()
   }
 
   private func hasNameOfID(_ column: Int) -> Bool {

@@ -34,7 +34,9 @@ struct ColumnTally: Codable, Hashable {
   var booleans = 0
   /// The distinct texts where words are read; the first of them if ``hasTooManyLevels``.
   var levels: [String: Cells] = [:]
-  /// Whether the distinct texts are too many to be counted.
+  /// The number of distinct texts from which on they are too many; nil if they never are.
+  var levelLimit: Int?
+  /// Whether the distinct texts are too many for categories.
   var hasTooManyLevels = false
 
   /// Adds the tally of the part of the rows that follows.
@@ -48,6 +50,18 @@ struct ColumnTally: Codable, Hashable {
       levels[text, default: Cells()].add(cells, linesBefore: linesBefore)
     }
   }
+
+  /// Keeps no more than the first of too many levels, as examples: the same however the rows are
+  /// divided into parts.
+  mutating func trimLevels() {
+    guard let levelLimit, hasTooManyLevels || levels.count > levelLimit else { return }
+    hasTooManyLevels = true
+    let first = levels.sorted { $0.value.firstLine < $1.value.firstLine }.prefix(Self.examples)
+    levels = Dictionary(
+      uniqueKeysWithValues: first.map { ($0.key, Cells(count: 1, firstLine: $0.value.firstLine)) })
+  }
+
+  static let examples = 100
 }
 
 /// Distinct words, each with a code: 0 for the first, 1 for the second and so on.
@@ -59,22 +73,21 @@ final class WordTable {
     var firstLine: Int
   }
 
-  /// Whether there are so many words, most of which occur once, that no more are added.
+  /// Whether there are so many words that no more are added.
   private(set) var isFull = false
 
-  private let isLimited: Bool
-  private var cells = 0
+  private let limit: Int
   private var bytes: [UInt8] = []
   private var words: [Word] = []
   /// Open addressing: the code of the word in each place, plus 1; 0 in free places.
   private var places = [UInt32](repeating: 0, count: 16)
 
-  /// More words than this are too many if they are more than half of the cells.
+  /// More words than this are too many for categories, unless a person says so.
   static let limit = 50_000
 
-  /// - Parameter isLimited: whether adding ends where there are too many words for categories.
-  init(isLimited: Bool) {
-    self.isLimited = isLimited
+  /// - Parameter limit: the number of words after which none is added.
+  init(limit: Int) {
+    self.limit = limit
   }
 
   /// The number of words.
@@ -89,7 +102,7 @@ final class WordTable {
   /// How often each word was added, and the line where it was first.
   var tallies: [String: ColumnTally.Cells] {
     var tallies: [String: ColumnTally.Cells] = [:]
-    for (code, word) in words.prefix(isFull ? 100 : words.count).enumerated() {
+    for (code, word) in words.prefix(isFull ? ColumnTally.examples : words.count).enumerated() {
       tallies[text(code)] = ColumnTally.Cells(count: word.cells, firstLine: word.firstLine)
     }
     return tallies
@@ -97,13 +110,12 @@ final class WordTable {
 
   /// Adds a cell with a word, and returns the word's code.
   func add(_ word: UnsafeBufferPointer<UInt8>, line: Int) -> Int {
-    cells += 1
     let hash = Self.hash(word)
     if let code = find(word, hash) {
       words[code].cells += 1
       return code
     }
-    if isLimited, count >= Self.limit, count * 2 > cells { isFull = true }
+    if count >= limit { isFull = true }
     return isFull ? 0 : insert(word, hash, line: line)
   }
 
@@ -248,7 +260,9 @@ final class TablePart {
     for (place, column) in layout.targets.enumerated() { wordPlaces[column] = place }
     self.wordPlaces = wordPlaces
     self.places = places
-    words = (0..<layout.width).map { WordTable(isLimited: !layout.categorical.contains($0)) }
+    words = (0..<layout.width).map {
+      WordTable(limit: layout.categorical.contains($0) ? .max : WordTable.limit)
+    }
     tallies = Array(repeating: ColumnTally(), count: layout.width)
     try read(records)
     lines = records.lines
@@ -256,6 +270,7 @@ final class TablePart {
     for column in wordColumns {
       tallies[column].levels = words[column].tallies
       tallies[column].hasTooManyLevels = words[column].isFull
+      if !layout.categorical.contains(column) { tallies[column].levelLimit = WordTable.limit }
     }
   }
 

@@ -73,15 +73,32 @@ struct TableProblems {
 
   /// Words among numbers where the numbers are no categories.
   private var mixed: String? {
-    list(featureWordColumns) { _, column in
-      guard let kinds = kinds[column], kinds.areWordsAmongNumbers, let word = kinds.firstWord else {
+    list(layout.uses.indices) { tally, column in
+      // In a column that is read as numbers the few words are a mistake.
+      if tally.words.count > 0 {
+        let kind = TableCell.foreignNumber(tally.words.example).map { "with \($0)" }
+        return cells(tally.words.count, kind ?? "without a number", tally.words)
+      }
+      guard let kinds = kinds[column], areNumbers(column), let word = kinds.firstWord else {
         return nil
       }
       return cells(kinds.words, "without a number", word)
     }.map {
-      "\($0.text): correct them\(advice("--categorical", $0.features, ", take the texts for categories"))"
+      let isOfTarget = layout.targets.contains {
+        found.tallies[$0].words.count > 0 || areNumbers($0)
+      }
+      return "\($0.text): correct them"
+        + advice("--categorical", $0.features, ", take the texts for categories")
         + advice("--ignore", $0.features, ", or leave out the column")
+        + (isOfTarget ? ", or take all labels for classes with --loss cross-entropy" : "")
     }
+  }
+
+  /// Whether a column of words holds numbers, and some words by mistake.
+  private func areNumbers(_ column: Int) -> Bool {
+    guard let kinds = kinds[column], kinds.areWordsAmongNumbers else { return false }
+    guard layout.targets.contains(column) else { return true }
+    return options.targets != .classes && kinds.distinctNumbers > TargetRule.mostClasses
   }
 
   /// Words that are nearly all distinct, such as names, and dates.
@@ -105,7 +122,8 @@ struct TableProblems {
   private var distinctLabels: String? {
     guard let target = layout.targets.first, layout.uses[target] == .targetWord else { return nil }
     let tally = found.tallies[target]
-    guard hasNearlyDistinctTexts(tally), kinds[target]?.firstForeign == nil else { return nil }
+    guard hasNearlyDistinctTexts(tally), kinds[target]?.firstForeign == nil, !areNumbers(target)
+    else { return nil }
     return "the target \(name(target)) has \(count(tally)) distinct labels in \(found.rows) rows; "
       + "if it is another column, name it with --target"
   }

@@ -369,7 +369,7 @@ extension TableRecords {
       switch probe.next(text, &place, isLast: isAtEnd) {
       case .record: break
       case .badQuotes:
-        return widths.last ?? 0 < 2 ? .none : .badQuotes(problem: badQuotes(line: probe.nextLine))
+        return .badQuotes(problem: badQuotes(line: probe.nextLine))
       case .tooManyFields: return .none
       case .incomplete, .end: break scan
       }

@@ -415,7 +415,7 @@ extension TableCell {
       guard takeDigits(&rest) > 0 else { return nil }
     }
     if rest.first == " " { rest = rest.dropFirst() }
-    guard let first = rest.first, !"+-., ".unicodeScalars.contains(first) else { return nil }
+    guard let first = rest.first, first.properties.isAlphabetic || first == "°" else { return nil }
     return String(rest)
   }
 
