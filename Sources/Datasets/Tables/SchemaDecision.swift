@@ -197,6 +197,11 @@ struct SchemaDecision {
 
   private func makeNotices(indexColumn: Int?) -> [String] {
     var notices: [String] = []
+    if layout.hasCounts {
+      notices.append(
+        "the first line has the numbers of rows and features, as in scikit-learn's own files: it is "
+          + "passed over")
+    }
     if let indexColumn {
       notices.append(
         "\(layout.name(of: indexColumn)) counts up by 1 and has no name: it is left out as an index; to use "

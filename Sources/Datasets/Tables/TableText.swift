@@ -81,8 +81,9 @@ struct TableScanner {
   private static let space = UInt8(ascii: " ")
   private static let tab = UInt8(ascii: "\t")
 
-  init(_ separator: TableSeparator) {
+  init(_ separator: TableSeparator, line: Int = 1) {
     self.separator = separator
+    nextLine = line
     fields.reserveCapacity(64)
   }
 
@@ -311,7 +312,8 @@ enum TableCell {
   /// `NULL`, `None` or `?`.
   static func isMissing(_ text: UnsafeBufferPointer<UInt8>) -> Bool {
     func equals(_ marker: StaticString) -> Bool {
-      text.elementsEqual(UnsafeBufferPointer(start: marker.utf8Start, count: marker.utf8CodeUnitCount))
+      text.elementsEqual(
+        UnsafeBufferPointer(start: marker.utf8Start, count: marker.utf8CodeUnitCount))
     }
     return switch text.count {
     case 0: true
@@ -428,10 +430,11 @@ enum TableCell {
     !text.isEmpty && text.utf8.allSatisfy { $0 &- 48 < 10 || ".,".utf8.contains($0) }
   }
 
-  /// Whether digits are in groups of three, but for the first, at least two groups.
+  /// Whether digits are in groups of three, but for the first, at least two groups; `0,123` is none.
   private static func isGrouped(_ text: Substring, by separator: Character) -> Bool {
     let groups = text.split(separator: separator, omittingEmptySubsequences: false)
-    return groups.count > 1 && groups[0].utf8.count <= 3 && groups.allSatisfy(areDigits)
+    return groups.count > 1 && groups[0].utf8.count <= 3 && !groups[0].hasPrefix("0")
+      && groups.allSatisfy(areDigits)
       && groups.dropFirst().allSatisfy { $0.utf8.count == 3 }
   }
 }
