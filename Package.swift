@@ -141,7 +141,9 @@ let package = Package(
       ]),
     .testTarget(name: "LockstepCLITests", dependencies: ["LockstepCLI", "TestSupport"]),
     .testTarget(
-      name: "EndToEndTests", dependencies: ["LockstepCLI", "Checkpoints", "TestSupport"]),
+      name: "EndToEndTests",
+      dependencies: ["LockstepCLI", "Checkpoints", "NeuralCore", "TestSupport"],
+      exclude: ["Resources"]),
     .testTarget(
       name: "LauncherTests", dependencies: ["LockstepCLI", "TestSupport"], exclude: ["Scripts"]),
     .testTarget(

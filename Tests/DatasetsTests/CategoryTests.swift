@@ -242,7 +242,8 @@ struct CategoryTests {
     "numbers in another notation are named as what they look like",
     arguments: [
       ("1,234", "a thousands separator"), ("1,234,567.5", "a thousands separator"),
-      ("12,5", "a decimal comma"), ("-0,44", "a decimal comma"), (",5", "a decimal comma"),
+      ("0,125", "a decimal comma"), ("12,5", "a decimal comma"), ("-0,44", "a decimal comma"),
+      (",5", "a decimal comma"),
       ("1.234,5", "a decimal comma and thousands separators"), ("13%", "a percent sign"),
       ("13.5 %", "a percent sign"), ("$5", "a currency sign"), ("€ 5.30", "a currency sign"),
       ("5 £", "a currency sign"),

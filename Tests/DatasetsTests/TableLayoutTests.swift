@@ -78,6 +78,21 @@ struct TableLayoutTests {
     #expect(try words.known.category(0)?.levels == (0..<9).map { "\($0)" } + ["x"])
   }
 
+  @Test(
+    "the first line of scikit-learn's own files, with the numbers of rows and features, is no row")
+  func counts() throws {
+    let data = try tables.load("3,2,setosa,virginica\n1,2,0\n3,4,1\n5,6,0\n")
+    #expect(data.training.featureRows == [[1, 2], [3, 4], [5, 6]])
+    #expect(try !data.known.hasHeader)
+    #expect(data.notices.contains { $0.contains("scikit-learn's own files") })
+    let wide = try tables.load("3,3,malignant,benign\n1,2,7,0\n3,4,7,1\n5,6,8,0\n")
+    #expect(wide.training.columns == 3 && wide.training.rows == 3)
+    let message = try tables.refusal("3,2,setosa,virginica\n1,2,0\n3,1e99,1\n5,6,0\n")
+    #expect(message.contains("in line 3"), "\(message)")
+    // Another number of columns, or words below: a row as any other.
+    #expect(try tables.load("3,4,p,q\n1,2,a,q\n3,4,p,b\n5,6,p,b\n").training.rows == 4)
+  }
+
   // MARK: Columns
 
   @Test("columns are named, or numbered from 1; a number is a name only if the header has it")

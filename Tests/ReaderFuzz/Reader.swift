@@ -8,7 +8,8 @@ import Training
 
 /// A reader of untrusted files, with its seed inputs.
 enum Reader: String, CaseIterable {
-  case safetensors, checkpoint, idx, csv, gzip, npy, npz, yaml
+  case safetensors, checkpoint, idx, table, gzip, npy, npz, yaml, schema
+  case newTable = "new-table"
 
   /// Valid inputs, from which others are mutated.
   var seeds: [[UInt8]] {
@@ -21,11 +22,13 @@ enum Reader: String, CaseIterable {
         Samples.idx(type: 0x0E, [3, 2], size: 8), Samples.idx(type: 0x0B, [3, 1, 2], size: 2),
         Samples.idx(type: 0x0C, [3, 8], size: 4),
       ]
-    case .csv:
+    case .table: Samples.tables.map { Array($0.utf8) }
+    case .newTable:
       [
-        Array("a,\"b\"\"c\",d\r\n1,2.5,x\r\n-3e2,4,\"y\"\r\n5,6,x\r\n".utf8),
-        Array("1,2\n3,4\n".utf8),
+        Array("a,w,k,y\n1,red,u,p\n?,blue,v,q\n3,green,u,p\n".utf8), Array("1;red;u\n2;;v\n".utf8),
+        Array("y\tw\ta\tk\tid\np\t\"red\"\t1e3\tu\t7\nq\tNA\t-2.5\tz\t8\n".utf8),
       ]
+    case .schema: [Samples.description]
     case .gzip: [Samples.gzip]
     case .npy:
       [
@@ -55,7 +58,21 @@ enum Reader: String, CaseIterable {
         "\u{8}\u{3}", "\u{c}\u{2}", "\u{e}\u{2}", "\u{0}\u{0}\u{0}\u{1}",
         "\u{7f}\u{7f}\u{7f}\u{7f}",
       ]
-    case .csv: [",", "\"", "\"\"", "\r\n", "\n", "nan", "1e999", "-", ",,,,"]
+    case .table, .newTable:
+      [
+        ",", ";", "\t", "|", " ", "\"", "\"\"", "\r\n", "\n", "\r", "nan", "NA", "?", "None",
+        "null",
+        "1e999", "1e-50", "-", ",,,,", "True", "1,234", "13%", "$5", "2024-03-01", "red", "\n0,",
+        "0.1234567890123456789", "\u{FEFF}", "9007199254740993", "id", "Unnamed: 0", "x y",
+      ]
+    case .schema:
+      [
+        "\"", "{", "}", "[", "]", ",", ":", "0", "-1", "1e999", "9223372036854775807", "null",
+        "true",
+        "number", "category", "ignored", "target", "classes", "values", "fill", "levels", "rare",
+        "\"has_missing\":true", "\"has_header\":false", "\"columns\":[]", "\"target_columns\":[0]",
+        "mean", "deviation", "comma", "blanks", "drop", "refuse", "\\ud800", "\"x\",\"x\"",
+      ]
     case .gzip: ["\u{1f}", "\u{8}", "\u{0}\u{0}"]
     case .npy:
       [
@@ -90,7 +107,18 @@ enum Reader: String, CaseIterable {
         let asImages = try? Dataset.load(.idx(folder: folder.path))
         let asLabels = try? Dataset.load(.idx(folder: folder.path + "/labels"))
         return asImages != nil || asLabels != nil
-      case .csv: _ = try Dataset.load(.table(path: folder.write("t.csv", input)))
+      case .table: return readTable(folder.write("t.csv", input))
+      case .newTable:
+        try readNewTable(folder.write("n.csv", input), Samples.schema)
+      case .schema:
+        let model = try ModelDescription(
+          json: String(decoding: input, as: UTF8.self), path: "schema")
+        _ = model.readingSchema.summary(rows: nil, inputs: model.widths[0])
+        // What a damaged schema says about a sound table is an error or not, but no trap.
+        for seed in Reader.newTable.seeds where model.widths[0] < 1 << 16 {
+          let path = folder.write("n.csv", seed)
+          _ = try? readNewTable(path, model.readingSchema, inputs: model.widths[0])
+        }
       case .gzip: _ = try Dataset.load(.table(path: folder.write("z.csv.gz", input)))
       case .npy:
         let path = folder.write("x.npy", input)
@@ -110,6 +138,50 @@ enum Reader: String, CaseIterable {
       return false
     } catch {
       fatalError("\(rawValue): unexpected error: \(error)")
+    }
+  }
+
+  /// Reads a table with several options; returns whether one of them accepts it.
+  private func readTable(_ path: String) -> Bool {
+    var isAccepted = false
+    for number in 0..<4 {
+      var options = LoadOptions(targets: number == 3 ? .numeric : .automatic)
+      options.standardizesTargets = true
+      options.heldOutFraction = 0.25
+      options.table.missing = number == 1 ? .drop : .mean
+      options.table.maxLevels = number == 2 ? 3 : 256
+      options.table.categorical = number == 2 ? ["1"] : []
+      options.table.target = number == 3 ? ["1", "2"] : []
+      do {
+        let data = try Dataset.load(.table(path: path), options)
+        isAccepted = true
+        guard let schema = data.schema,
+          schema.isValid(inputs: data.training.columns, outputs: data.training.outputs),
+          data.training.features.elements.allSatisfy(\.isFinite)
+        else { fatalError("\(rawValue): a schema or features that can't be used") }
+        // What it was read as must do for the table itself.
+        try readNewTable(path, schema)
+      } catch is DatasetError {
+        continue
+      } catch {
+        fatalError("\(rawValue): unexpected error: \(error)")
+      }
+    }
+    return isAccepted
+  }
+
+  private func readNewTable(_ path: String, _ schema: TableSchema, inputs: Int? = nil) throws {
+    for readsTargets in [true, false] {
+      let table = try NewTable(
+        path, schema, inputs: inputs ?? schema.width, readsTargets: readsTargets,
+        passing: readsTargets ? [] : ["1"])
+      let row = UnsafeMutablePointer<Float>.allocate(capacity: max(table.inputs, 1))
+      defer { row.deallocate() }
+      while try table.next(into: row) {
+        guard (0..<table.inputs).allSatisfy({ row[$0].isFinite }) else {
+          fatalError("\(rawValue): a feature is not finite")
+        }
+      }
     }
   }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Checkpoints
 import Coordination
+import Datasets
 import Foundation
 import NeuralCore
 import Training
@@ -27,6 +28,39 @@ enum Samples {
     31, 139, 8, 0, 0, 0, 0, 0, 2, 255, 51, 212, 49, 210, 169, 224, 50, 214, 49, 209, 169, 228, 50,
     213, 49, 3, 178, 1, 102, 210, 215, 86, 18, 0, 0, 0,
   ]
+
+  /// Tables for each of the rules by which they are read.
+  static let tables = [
+    "a,\"b\"\"c\",d\r\n1,2.5,x\r\n-3e2,4,\"y\"\r\n5,6,x\r\n", "1,2\n3,4\n",
+    ",w,b,y,,\n0,red,True,1.5,,\n1,?,False,2.5,,\n2,\"blue, dark\",,3.5,,\n3,red,1,9,,\n",
+    "1; 2 ;p\n?;;q\n5;NA;p\n7;8;q\n", "0 1 y\n1 2  0\n3 4\t1 \n5 6 0\n7 8 1\n",
+    "w|v\na|p\nb|q\na|p\n", "3,2,x,y\n1,2,0\n3,4,1\n5,6,1.0\n",
+  ]
+
+  /// The schema of a table with all kinds of columns.
+  static let schema: TableSchema = {
+    let text = "id,a,w,k,y\n7,1,red,u,p\n9,?,blue,v,q\n3,4,,u,p\n1,2,red,v,q\n"
+    let path = NSTemporaryDirectory() + "lockstep-fuzz-table-\(getpid()).csv"
+    defer { try? FileManager.default.removeItem(atPath: path) }
+    do {
+      try Data(text.utf8).write(to: URL(fileURLWithPath: path))
+      var options = LoadOptions(targets: .automatic)
+      options.table.ignored = ["id"]
+      guard let schema = try Dataset.load(.table(path: path), options).schema else {
+        fatalError("the sample table has no schema")
+      }
+      return schema
+    } catch {
+      fatalError("can't read the sample table: \(error)")
+    }
+  }()
+
+  /// The description of a model of that table.
+  static let description = Array(
+    ModelDescription(
+      TrainingOptions(), inputs: schema.width, outputs: schema.outputs, labels: schema.labels,
+      schema: schema
+    ).json.utf8)
 
   static func npy(
     _ type: String, _ shape: String, _ bytes: Int, fortran: Bool = false

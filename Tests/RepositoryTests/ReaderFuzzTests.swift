@@ -7,7 +7,10 @@ import Testing
 struct ReaderFuzzTests {
   @Test(
     "a reader refuses or accepts each of 10,000 mutated files within its memory limit",
-    arguments: ["safetensors", "checkpoint", "idx", "csv", "gzip", "npy", "npz", "yaml"])
+    arguments: [
+      "safetensors", "checkpoint", "idx", "table", "new-table", "schema", "gzip", "npy", "npz",
+      "yaml",
+    ])
   func seeded(reader: String) throws {
     let result = try run(
       productURL(named: "ReaderFuzz").path, [reader, "10000", "7"])

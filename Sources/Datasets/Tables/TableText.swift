@@ -84,8 +84,9 @@ struct TableScanner {
   private static let space = UInt8(ascii: " ")
   private static let tab = UInt8(ascii: "\t")
 
-  init(_ separator: TableSeparator) {
+  init(_ separator: TableSeparator, line: Int = 1) {
     self.separator = separator
+    nextLine = line
     fields.reserveCapacity(64)
   }
 
