@@ -211,7 +211,8 @@ struct SchemaDecision {
     var notices: [String] = []
     if let line = layout.countsLine {
       notices.append(
-        "line 1 (\(line.prefix(60))) holds the numbers of rows and features: it is passed over")
+        "line 1 (\(line.prefix(60))) is that of scikit-learn's own files, with the numbers of rows and "
+          + "features: it is passed over")
     }
     if let indexColumn {
       notices.append(

@@ -54,8 +54,6 @@ struct TableLayout {
   let path: String
   let separator: TableSeparator
   let hasHeader: Bool
-  /// Whether a line with the numbers of rows and features precedes the records.
-  let hasCounts: Bool
   /// Whether an option names a column by a name of the header.
   let isHeaderNamed: Bool
   /// The header's names without blanks around them; empty if there is no header.
@@ -85,7 +83,6 @@ struct TableLayout {
     _ records: TableRecords, _ options: TableOptions, header: Bool?, words: Set<Int> = []
   ) throws(DatasetError) {
     path = records.path
-    hasCounts = records.hasCounts
     separator =
       if let known = options.separator { known } else { try records.findSeparator() }
     records.separator = separator

@@ -95,9 +95,6 @@ final class TableRecords {
   /// Whether records start before the first line feed of a text that starts in the middle of a file.
   private(set) var hasAmbiguousLineEnds = false
 
-  /// Whether a first line was passed over that has the numbers of rows and features.
-  private(set) var hasCounts = false
-
   private let source: TextSource
   private var memory: UnsafeMutablePointer<UInt8>
   private var capacity = 1 << 20
@@ -132,7 +129,7 @@ final class TableRecords {
   /// What separates the fields.
   var separator: TableSeparator {
     get { scanner.separator }
-    set { scanner = TableScanner(newValue, line: hasCounts ? 2 : 1) }
+    set { scanner = TableScanner(newValue) }
   }
   /// The fields of the last record, as places from ``base``.
   var fields: [TableField] { scanner.fields }
@@ -307,29 +304,6 @@ extension TableRecords {
       path: path, place: "line \(line)",
       problem: "it is not in UTF-8, but most likely in Latin-1 or Windows-1252: convert it with "
         + "iconv -f WINDOWS-1252 -t UTF-8 \(path) > FILE.csv")
-  }
-}
-
-// MARK: - Counts
-
-extension TableRecords {
-  /// Passes over the first line of scikit-learn's own tables: the numbers of rows and features, and the
-  /// names of the classes, such as `569,30,malignant,benign`.
-  private func skipCounts() {
-    var probe = TableScanner(.comma)
-    var place = position
-    let text = UnsafeBufferPointer(start: base, count: filled)
-    guard probe.next(text, &place, isLast: isAtEnd) == .record, probe.fields.count >= 4,
-      Int(self.text(probe.fields[0])) != nil, let features = Int(self.text(probe.fields[1])),
-      probe.fields.dropFirst(2).allSatisfy({ TableCell(base, $0).isWord })
-    else { return }
-    let start = place
-    guard probe.next(text, &place, isLast: isAtEnd) == .record,
-      probe.fields.count - 1 == features,
-      probe.fields.allSatisfy({ TableCell.isNumber(self.text($0)) })
-    else { return }
-    position = start
-    hasCounts = true
   }
 }
 

@@ -84,9 +84,8 @@ struct TableScanner {
   private static let space = UInt8(ascii: " ")
   private static let tab = UInt8(ascii: "\t")
 
-  init(_ separator: TableSeparator, line: Int = 1) {
+  init(_ separator: TableSeparator) {
     self.separator = separator
-    nextLine = line
     fields.reserveCapacity(64)
   }
 
@@ -463,7 +462,8 @@ extension TableCell {
     else { return nil }
     /// Whether the first `count` separators are all `first`, between groups of three digits.
     func areGroups(_ count: Int) -> Bool {
-      count > 0 && (1...3).contains(lengths[0]) && lengths[1...count].allSatisfy { $0 == 3 }
+      count > 0 && (1...3).contains(lengths[0]) && text.first != "0"
+        && lengths[1...count].allSatisfy { $0 == 3 }
         && separators.prefix(count).allSatisfy { $0 == first }
     }
     if first != ".", areGroups(separators.count) { return "a thousands separator" }
