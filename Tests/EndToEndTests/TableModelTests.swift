@@ -114,7 +114,7 @@ struct TableModelTests {
     try folder.write("t.csv", table)
     try lockstep.train("t.csv", Self.options)
     let all = try lockstep.predict("t.csv", ["--columns", "id,\"shape, kind\""])
-    #expect(all.count == 3001 && all[0] == "id,\"shape, kind\",price")
+    #expect(all.count == 3001 && all[0] == "id,\"shape, kind\",predicted_price")
     #expect(all[1].hasPrefix("row 0,s") && all[3000].hasPrefix("row 2999,s"))
     let plain = try lockstep.predict("t.csv")
     #expect(
