@@ -92,6 +92,6 @@ struct DisagreementTests {
     let result = try start(options, options, folders: ("a", "b"))
     #expect(result.status == 66)
     #expect(result.standardError.hasPrefix("lockstep: rank 1 ("))
-    #expect(result.standardError.hasSuffix("t.csv: no such file\n"))
+    #expect(result.standardError.hasSuffix("t.csv: no such file or folder\n"))
   }
 }
