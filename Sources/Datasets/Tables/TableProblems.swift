@@ -30,6 +30,9 @@ struct TableProblems {
             + "with --ignore"
           : layout.hasHeader ? "it has a header but no rows" : "it has no rows")
     }
+    guard found.rows < Int32.max else {
+      throw .malformed(layout.path, "more than \(Int32.max) rows: train on a part of them")
+    }
     let problems = [
       infinite, foreign, mixed, distinct, distinctLabels, missingFeatures, missingTargets,
     ].compactMap { $0 }

@@ -185,7 +185,8 @@ public struct TableSchema: Codable, Hashable, Sendable {
       return true
     }
     let targets = columns.indices.filter { columns[$0].role == .target }
-    guard fillsAreFinite, columns.isEmpty == (separator == nil), columns.isEmpty || width == inputs,
+    guard fillsAreFinite, columns.isEmpty == (separator == nil), !columns.isEmpty || !hasHeader,
+      columns.isEmpty || width == inputs,
       targetColumns.sorted() == targets, self.outputs == outputs
     else { return false }
     switch target {
