@@ -90,7 +90,7 @@ struct TableCasesTests {
     #expect(shown.contains("column 1 looks like an id: leave it out with --ignore 1"), "\(shown)")
     let ignored = try lockstep.describe("cancer.csv", ["--ignore", "1"])
     #expect(!ignored.contains("id:") && ignored.contains("column 1 (--ignore)"), "\(ignored)")
-    #expect(ignored.contains(" in column 10 of the training rows (filled in)"), "\(ignored)")
+    #expect(ignored.contains("in column 10 (training rows; filled in)"), "\(ignored)")
     let summary = try lockstep.train("cancer.csv", ["--ignore", "1"] + Self.quick)
     #expect(summary["test_accuracy"] > 0.8)
     try folder.write(
@@ -98,7 +98,7 @@ struct TableCasesTests {
       LinearRows(200, 4).numbers(header: "a,b,c,d,value")
         .replacing(/(?m)^([^,]*,[^,]*),-1\.\d+/) { "\($0.1)," })
     #expect(try lockstep.train("housing.csv", Self.quick + ["--epochs", "60"])["test_r2"] > 0.8)
-    #expect(try lockstep.describe("housing.csv").contains("in c of the training rows (filled in)"))
+    #expect(try lockstep.describe("housing.csv").contains("in c (training rows; filled in)"))
   }
 
   @Test("The target may be the first column")

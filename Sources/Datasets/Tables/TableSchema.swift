@@ -237,7 +237,7 @@ extension TableSchema {
         (
           "missing",
           Self.list(filled.map { "\(columns[$0].missingCells) in \(name(of: $0))" })
-            + " of the training rows (filled in)"
+            + " (training rows; filled in)"
         ))
     }
     let ignored = columns.indices.compactMap { index -> String? in
