@@ -77,10 +77,13 @@ public final class MPIProcessGroup: ProcessGroup {
     else {
       return try SingleProcessGroup().shareBytes(transport, count: bytes, fill: fill)
     }
+    // Segments follow on each other, so together they are one; each rank allocates a part.
+    let part = (bytes + members.size - 1) / members.size
     let window: SharedWindow
     do {
-      window = try SharedWindow(members, ownBytes: members.rank == 0 ? bytes : 0)
-    } catch MPIError.sharedMemoryUnavailable {
+      window = try SharedWindow(members, ownBytes: part)
+    } catch let error as MPIError {
+      guard case .sharedMemoryUnavailable = error else { throw error }
       return nil
     }
     guard let base = window.segment(of: 0).baseAddress else { return nil }

@@ -18,15 +18,23 @@ public enum DataSplit {
     shuffled.withUnsafeMutableBufferPointer { shuffle($0, &stream) }
     var isHeldOut = [Bool](repeating: false, count: rows)
     for row in shuffled[..<count] { isHeldOut[Int(row)] = true }
-    return (all.filter { !isHeldOut[Int($0)] }, all.filter { isHeldOut[Int($0)] })
+    var (training, heldOut): ([Int32], [Int32]) = ([], [])
+    training.reserveCapacity(rows - count)
+    heldOut.reserveCapacity(count)
+    for (row, isHeldOut) in isHeldOut.enumerated() {
+      if isHeldOut { heldOut.append(Int32(row)) } else { training.append(Int32(row)) }
+    }
+    return (training, heldOut)
   }
 
   /// The Fisher-Yates shuffle.
   static func shuffle(
     _ values: UnsafeMutableBufferPointer<Int32>, _ stream: inout PhiloxStream
   ) {
+    guard let base = values.baseAddress else { return }
     for last in stride(from: values.count - 1, to: 0, by: -1) {
-      values.swapAt(last, Int(stream.next(below: UInt32(last + 1))))
+      let other = Int(stream.next(below: UInt32(last + 1)))
+      (base[last], base[other]) = (base[other], base[last])
     }
   }
 }

@@ -94,13 +94,15 @@ public struct PhiloxStream: RandomNumberGenerator, Sendable {
   /// Source: Lemire, "Fast Random Integer Generation in an Interval", ACM TOMACS 29 (2019).
   public mutating func next(below bound: UInt32) -> UInt32 {
     precondition(bound > 0, "the bound must be positive")
-    let threshold = (0 &- bound) % bound
-    while true {
-      let product = UInt64(nextWord()) * UInt64(bound)
-      if UInt32(truncatingIfNeeded: product) >= threshold {
-        return UInt32(truncatingIfNeeded: product >> 32)
+    var product = UInt64(nextWord()) * UInt64(bound)
+    if UInt32(truncatingIfNeeded: product) < bound {
+      // The division is rarely needed.
+      let threshold = (0 &- bound) % bound
+      while UInt32(truncatingIfNeeded: product) < threshold {
+        product = UInt64(nextWord()) * UInt64(bound)
       }
     }
+    return UInt32(truncatingIfNeeded: product >> 32)
   }
 }
 
