@@ -33,14 +33,18 @@ struct InspectCommand: ParsableCommand {
 
   private func asText(_ checkpoint: Checkpoint) -> String {
     let data = checkpoint.metadata
+    let model = try? ModelDescription(json: data.model, path: checkpoint.path)
+    // The schema has a table of its own.
+    var network = model
+    network?.schema = nil
     let head = TextTable([
       (name: "file", value: checkpoint.path), (name: "step", value: "\(data.step)"),
       (name: "epoch", value: "\(data.epoch), \(data.positionInEpoch) steps into it"),
       (name: "seed", value: "\(data.seed)"), (name: "slices", value: "\(data.slices)"),
-      (name: "digest", value: "\(data.digest)"), (name: "model", value: data.model),
-      (name: "config", value: data.config), (name: "checksums", value: "all right"),
+      (name: "digest", value: "\(data.digest)"),
+      (name: "model", value: network?.json ?? data.model), (name: "config", value: data.config),
+      (name: "checksums", value: "all right"),
     ])
-    let model = try? ModelDescription(json: data.model, path: checkpoint.path)
     let schema = model.flatMap { model in
       model.schema.map {
         "\nTraining data\n" + TextTable($0.summary(rows: nil, inputs: model.widths[0])).text
