@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import Files
 internal import NeuralCore
 
 /// A matrix of features and its targets, each in a NumPy file.
@@ -22,13 +23,7 @@ enum NPYPair {
   static func dataset(
     _ features: NPYArray, _ targets: NPYArray?, _ options: LoadOptions
   ) throws(DatasetError) -> Dataset {
-    guard (2...4).contains(features.shape.count), features.count > 0 else {
-      let advice = features.shape.count == 1 ? ": for a single feature, save x.reshape(-1, 1)" : ""
-      throw .malformed(
-        features.path,
-        "features must be a matrix with rows and columns, or images, not of shape "
-          + "\(features.shape)\(advice)")
-    }
+    try requireMatrix(features)
     let (rows, columns) = (features.shape[0], features.count / features.shape[0])
     let matrix = try features.floats()
     return Dataset(
@@ -36,6 +31,17 @@ enum NPYPair {
       targets: try targets.map { array throws(DatasetError) in
         try self.targets(array, of: features, options)
       } ?? .absent)
+  }
+
+  /// Requires features of rows and columns, or images.
+  static func requireMatrix(_ features: NPYArray) throws(DatasetError) {
+    guard (2...4).contains(features.shape.count), features.count > 0 else {
+      let advice = features.shape.count == 1 ? ": for a single feature, save x.reshape(-1, 1)" : ""
+      throw .malformed(
+        features.path,
+        "features must be a matrix with rows and columns, or images, not of shape "
+          + "\(features.shape)\(advice)")
+    }
   }
 
   private static func targets(
@@ -155,6 +161,8 @@ struct NPYArray {
   private let isFortranOrder: Bool
   private let bytes: [UInt8]
   private let start: Int
+  /// The number of the first row, for error messages.
+  private var firstRow = 0
 
   /// Whether the elements are numbers or booleans, not text.
   var isNumeric: Bool { type.kind != .bytes && type.kind != .unicode }
@@ -162,8 +170,29 @@ struct NPYArray {
   /// The first bytes of each such file.
   static let magic: [UInt8] = [0x93] + Array("NUMPY".utf8)
 
-  /// Parses the header of a file with this content.
+  /// An array in a file with this content.
   init(_ bytes: [UInt8], _ path: String) throws(DatasetError) {
+    try self.init(header: bytes, path, fileSize: bytes.count)
+  }
+
+  /// Rows of the array in a file that begins with the header; they are in C order.
+  fileprivate init(_ header: NPYArray, first: Int, rows: Int, _ bytes: [UInt8]) {
+    path = header.path
+    shape = [rows] + header.shape.dropFirst()
+    count = rows * header.rowSize
+    type = header.type
+    isFortranOrder = false
+    self.bytes = bytes
+    start = 0
+    firstRow = first
+  }
+
+  /// Parses a header, behind which the array's elements may be missing.
+  ///
+  /// - Parameter fileSize: the size of the file with all elements.
+  fileprivate init(
+    header bytes: [UInt8], _ path: String, fileSize: Int
+  ) throws(DatasetError) {
     self.path = path
     self.bytes = bytes
     guard bytes.starts(with: Self.magic), bytes.count >= 12 else {
@@ -193,9 +222,9 @@ struct NPYArray {
     (self.type, self.isFortranOrder, self.shape) = (type, isFortranOrder, shape)
     count = try ByteFile.size(shape, path: path)
     let total = try ByteFile.size(shape, unit: type.size, path: path)
-    guard bytes.count - start == total else {
+    guard fileSize - start == total else {
       throw .malformed(
-        path, "the header says \(total) bytes of data, the file holds \(bytes.count - start)")
+        path, "the header says \(total) bytes of data, the file holds \(fileSize - start)")
     }
   }
 
@@ -212,6 +241,55 @@ struct NPYArray {
     guard shape.count <= 64, shape.allSatisfy({ $0 != nil }) else { return nil }
     return (String(type.1), order.1 == "True", shape.compactMap { $0 })
   }
+}
+
+/// Reads the rows of an array in a file, some at a time, in constant memory.
+public final class NPYRows {
+  /// The number of elements of a row; those of an image are in one row.
+  public let columns: Int
+  private let file: InputFile<DatasetError>
+  private let header: NPYArray
+  private var next = 0
+
+  /// The longest header, and what precedes it.
+  private static let longestHeader = (1 << 16) + 12
+
+  /// Opens a file.
+  ///
+  /// - Returns: nil for an array whose rows are not together in the file (Fortran order).
+  /// - Throws: ``DatasetError`` if it is malformed, or no matrix or images.
+  public init?(_ path: String) throws(DatasetError) {
+    file = try InputFile<DatasetError>(path: path)
+    let start = try file.bytes(at: 0, count: min(file.size, Self.longestHeader))
+    header = try NPYArray(header: start, path, fileSize: file.size)
+    try NPYPair.requireMatrix(header)
+    guard header.hasWholeRows else { return nil }
+    columns = header.rowSize
+  }
+
+  /// Reads at most `count` rows into `features`; returns how many, 0 at the end.
+  public func read(
+    _ count: Int, into features: UnsafeMutablePointer<Float>
+  ) throws(DatasetError) -> Int {
+    let rows = min(count, header.shape[0] - next)
+    guard rows > 0 else { return 0 }
+    let bytes = try file.bytes(at: header.place(ofRow: next), count: rows * header.rowBytes)
+    let block = try NPYArray(header, first: next, rows: rows, bytes).floats()
+    features.update(from: block.base, count: rows * columns)
+    withExtendedLifetime(block) {}
+    next += rows
+    return rows
+  }
+}
+
+extension NPYArray {
+  /// Whether the elements of a row are together.
+  fileprivate var hasWholeRows: Bool { !isFortranOrder || shape.count < 2 }
+  /// The size of a row.
+  fileprivate var rowBytes: Int { rowSize * type.size }
+
+  /// The place of a row in the file.
+  fileprivate func place(ofRow row: Int) -> Int { start + row * rowBytes }
 }
 
 /// The type of an array's elements, such as `<f4`.
@@ -287,14 +365,14 @@ extension NPYArray {
       let number =
         type.kind == .float64 ? "\(element(row, column, Double.self))" : "\(result[place])"
       throw .malformed(
-        path: path, place: "row \(row), column \(column)",
+        path: path, place: "row \(firstRow + row), column \(column)",
         problem: "\(number) is not a finite number in Float32")
     }
     return result
   }
 
   /// The number of elements of a row; only if there are elements.
-  private var rowSize: Int { count / (shape.first ?? 1) }
+  fileprivate var rowSize: Int { count / (shape.first ?? 1) }
 
   /// The place of each column within row 0, and the distance of rows, counted in elements.
   private var strides: (columns: [Int], row: Int) {

@@ -4,25 +4,26 @@ public import NeuralCore
 
 /// Computes a model's outputs for rows of data, a block at a time; this rank.
 ///
-/// The rows of a table are never all in memory.
+/// The rows of a table, and of a NumPy array in C order, are never all in memory.
 public final class Predictor {
   /// What a person should know about how the data were read; complete at the end.
   public var notices: [String] {
     switch rows {
     case .table(let table): table.notices
-    case .dataset: []
+    case .array, .dataset: []
     }
   }
   /// The names of the columns that are passed through.
   public var passedNames: [String] {
     switch rows {
     case .table(let table): table.passedNames
-    case .dataset: []
+    case .array, .dataset: []
     }
   }
 
   private enum Rows {
     case table(NewTable)
+    case array(NPYRows)
     case dataset(Dataset)
   }
 
@@ -55,15 +56,24 @@ public final class Predictor {
     guard passing.isEmpty else {
       throw TrainingError.usage("--columns: only tables have columns to pass through")
     }
+    if case .npy(let path, _) = source, let array = try NPYRows(path) {
+      try Self.require(array.columns, model, data)
+      rows = .array(array)
+      return
+    }
     var options = LoadOptions(targets: .absent)
     options.schema = model.description.readingSchema
     let loaded = try Dataset.load(source, options)
     let dataset = loaded.heldOut ?? loaded.training
-    guard dataset.columns == inputs else {
-      throw TrainingError.unsuitableData(
-        "\(data): \(dataset.columns) features, but the model has \(inputs)")
-    }
+    try Self.require(dataset.columns, model, data)
     rows = .dataset(dataset)
+  }
+
+  private static func require(_ columns: Int, _ model: LoadedModel, _ data: String) throws {
+    guard columns == model.network.inputs else {
+      throw TrainingError.unsuitableData(
+        "\(data): \(columns) features, but the model has \(model.network.inputs)")
+    }
   }
 
   /// Calls `body` with the outputs of one block of rows after another, probabilities if there are
@@ -72,7 +82,18 @@ public final class Predictor {
     switch rows {
     case .dataset(let dataset): try run(dataset) { try body($0, []) }
     case .table(let table): try run(table, body)
+    case .array(let array): try run(array) { try body($0, []) }
     }
+  }
+
+  private func run(_ array: NPYRows, _ body: (MatrixView) throws -> Void) throws {
+    let buffer = AlignedBuffer<Float>(count: Self.blockRows * array.columns)
+    while true {
+      let count = try array.read(Self.blockRows, into: buffer.base)
+      guard count > 0 else { break }
+      try body(try outputs(buffer.matrix(rows: count, columns: array.columns)))
+    }
+    withExtendedLifetime(buffer) {}
   }
 
   private func run(_ dataset: Dataset, _ body: (MatrixView) throws -> Void) throws {

@@ -43,6 +43,43 @@ struct NPYTests {
     #expect(data.rows == 4 && data.columns == 6)
     #expect(Array(data.features.elements) == (0..<24).map(Float.init))
     #expect(data.labels == ["1", "2", "3"] && Self.classes(data) == [2, 0, 2, 1])
+    let rows = try Self.rows("\(numpy)/x-\(file).npy", by: 3)
+    #expect(rows == (file.hasPrefix("fortran") ? nil : (0..<24).map(Float.init)))
+  }
+
+  /// The elements that are read some rows at a time; nil if the array's rows are not together.
+  private static func rows(_ path: String, by count: Int) throws -> [Float]? {
+    guard let rows = try NPYRows(path) else { return nil }
+    let block = AlignedBuffer<Float>(count: count * rows.columns)
+    var elements: [Float] = []
+    while true {
+      let read = try rows.read(count, into: block.base)
+      guard read > 0 else { return elements }
+      elements += block.elements.prefix(read * rows.columns)
+    }
+  }
+
+  @Test(
+    "an array that is read some rows at a time is refused as a whole one, and names the same row")
+  func rowsAtATime() throws {
+    var numbers = (0..<14).map(Float.init)
+    let path = try folder.write("x.npy", npy("<f4", "7, 2", bytes(numbers)))
+    #expect(try Self.rows(path, by: 2) == numbers)
+    numbers[11] = .infinity
+    let infinite = try folder.write("y.npy", npy("<f4", "7, 2", bytes(numbers)))
+    #expect {
+      try Self.rows(infinite, by: 2)
+    } throws: {
+      "\($0)" == "\(infinite), row 5, column 1: inf is not a finite number in Float32"
+    }
+    let short = try folder.write("z.npy", npy("<f4", "7, 2", bytes(Array(numbers.dropLast()))))
+    #expect {
+      try Self.rows(short, by: 2)
+    } throws: {
+      "\($0)" == "\(short): the header says 56 bytes of data, the file holds 52"
+    }
+    let line = try folder.write("l.npy", npy("<f4", "14,", bytes(numbers)))
+    #expect(throws: DatasetError.self) { try Self.rows(line, by: 2) }
   }
 
   @Test("numbers of each type are rounded once to Float32, in both byte orders")

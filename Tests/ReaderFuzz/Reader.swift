@@ -122,6 +122,10 @@ enum Reader: String, CaseIterable {
       case .gzip: _ = try Dataset.load(.table(path: folder.write("z.csv.gz", input)))
       case .npy:
         let path = folder.write("x.npy", input)
+        if let rows = try? NPYRows(path), rows.columns <= 1 << 16 {
+          let block = AlignedBuffer<Float>(count: 2 * rows.columns)
+          while let count = try? rows.read(2, into: block.base), count > 0 {}
+        }
         _ = try Dataset.load(
           .npy(features: path, targets: path), LoadOptions(targets: .numeric))
         _ = try Dataset.load(.npy(features: path, targets: folder.path + "/y.npy"))
