@@ -132,9 +132,10 @@ struct ActivationAccuracyTests {
     let ends = [-Float.infinity, .infinity]
     #expect(Self.values(one.function, at: ends) == one.limits.values)
     #expect(Self.slopes(one.function, at: ends) == one.limits.slopes)
-    #expect(Self.values(one.function, at: [.nan, .signalingNaN]).allSatisfy(\.isNaN))
+    let undefined = Self.values(one.function, at: [.nan, .signalingNaN])
+    #expect(undefined[0].isNaN && undefined[1].isNaN)
     let zeros = Self.values(one.function, at: [0, -0.0])
-    if one.value(0) == 0 { #expect(zeros.map(\.sign) == [.plus, .minus]) }
+    if one.value(0) == 0 { #expect(zeros[0].sign == .plus && zeros[1].sign == .minus) }
   }
 
   @Test(

@@ -48,9 +48,15 @@ public protocol ActivationFunction: Sendable {
 
 /// The families of weight initialization; see ``Initializer``.
 public enum WeightInitializer: Sendable {
-  /// Normal with variance 2 / inputs.
+  /// Normal with variance 2 / inputs, for functions that are approximately zero for negative z, as
+  /// ``Relu``, ``LeakyRelu``, ``Elu``, ``Gelu``, ``Silu`` and ``Softplus``.
+  ///
+  /// Source: He, Zhang, Ren, Sun, "Delving Deep into Rectifiers", ICCV 2015.
   case heNormal
-  /// Uniform with variance 2 / (inputs + outputs).
+  /// Uniform with variance 2 / (inputs + outputs), for ``Tanh``, ``Sigmoid`` and ``Identity``.
+  ///
+  /// Source: Glorot, Bengio, "Understanding the Difficulty of Training Deep Feedforward Neural
+  /// Networks", AISTATS 2010.
   case glorotUniform
 }
 
