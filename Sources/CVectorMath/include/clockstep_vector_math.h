@@ -61,11 +61,6 @@ static inline clockstep_double8 clockstep_multiply_add_double(
   return __builtin_elementwise_fma(a, b, c);
 }
 
-/// |x|.
-static inline clockstep_float16 clockstep_magnitude(clockstep_float16 x) {
-  return __builtin_elementwise_abs(x);
-}
-
 /// |x| with the sign of `sign`, which may be that of a zero.
 static inline clockstep_float16 clockstep_copy_sign(
     clockstep_float16 x, clockstep_float16 sign) {

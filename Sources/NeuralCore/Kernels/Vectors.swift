@@ -84,10 +84,10 @@ package enum Vectors {
     clockstep_multiply_add(a, b, c)
   }
 
-  /// -|x|, but at least `minimum`; propagates NaN.
+  /// -|x|, but at least `minimum`; -0 for both zeros, propagates NaN.
   @inline(__always)
   package static func negativeMagnitude(_ x: Vector, atLeast minimum: Float) -> Vector {
-    let negative = -clockstep_magnitude(x)
+    let negative = clockstep_copy_sign(x, broadcast(-1))
     return negative.replacing(with: minimum, where: negative .< minimum)
   }
 
