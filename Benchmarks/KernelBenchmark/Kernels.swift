@@ -141,7 +141,28 @@ struct LayerKernels {
       },
       try loss(),
     ]
+      + Self.activations.flatMap { name, function, operations, slopeOperations in
+        [
+          row("bias and \(name)", columns: m, passes: 3, operations: operations) {
+            function.activate(zOfOutputs, adding: zeros.base, into: barOfOutputs)
+          },
+          row(
+            "\(name)'s derivative and bias gradient", columns: m, passes: 3,
+            operations: slopeOperations
+          ) {
+            function.differentiate(zOfOutputs.readOnly, gradient: gOfOutputs, sums: sums.base)
+          },
+        ]
+      }
   }
+
+  /// The activations besides ReLU, with the floating-point operations per element of value and
+  /// derivative: 20 for an exponential, two for a fused multiply-add.
+  private static let activations: [(String, any ActivationFunction, Int, Int)] = [
+    ("leaky ReLU", LeakyRelu(), 2, 2), ("ELU", Elu(), 24, 25), ("GELU", Gelu(), 54, 53),
+    ("SiLU", Silu(), 30, 32), ("softplus", Softplus(), 40, 27), ("tanh", Tanh(), 27, 30),
+    ("sigmoid", Sigmoid(), 25, 27),
+  ]
 
   /// - Parameters:
   ///   - passes: reads and writes per element.

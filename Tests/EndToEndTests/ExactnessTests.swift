@@ -42,6 +42,7 @@ struct ExactnessTests {
       ["--batch", "61", "--slices", "7", "--optimizer", "sgd", "--momentum", "0.9"],
       ["--batch", "5", "--slices", "8", "--loss", "mse", "--batch-norm-backward", "frozen"],
       ["--batch", "3", "--slices", "7", "--clip-norm", "0.5", "--schedule", "cosine"],
+      ["--batch", "47", "--slices", "6", "--activation", "gelu"],
       ["--batch", "64", "--slices", "8", "--batch-norm", "off", "--weight-decay", "0.01"],
     ])
   func oddBatches(options: [String]) throws {

@@ -26,12 +26,9 @@ package struct GoldenRun {
       backward: golden.mode == "exact" ? .exact : .frozenStatistics,
       momentum: golden.batchNormMomentum,
       averagesFirstBatches: golden.batchNormAveraging ?? false, epsilon: golden.batchNormEpsilon)
-    let hidden: any ActivationFunction =
-      switch golden.activation {
-      case "relu": Relu()
-      case "sigmoid": Sigmoid()
-      default: Identity()
-      }
+    guard let hidden = activations[golden.activation] else {
+      throw GoldenError.missing("activation \(golden.activation)")
+    }
     let last = golden.widths.count - 2
     let layers = (0...last).map { index in
       FullyConnectedLayer(
@@ -49,6 +46,11 @@ package struct GoldenRun {
       layers: layers, loss: golden.loss == "mse" ? MeanSquaredError() : CrossEntropy(),
       optimizer: optimizer, clipNorm: golden.clip, seed: 0)
   }
+
+  private static let activations: [String: any ActivationFunction] = [
+    "relu": Relu(), "leaky-relu": LeakyRelu(), "elu": Elu(), "gelu": Gelu(), "silu": Silu(),
+    "softplus": Softplus(), "tanh": Tanh(), "sigmoid": Sigmoid(), "identity": Identity(),
+  ]
 
   /// Trains all steps with the group `network.replicas`, and returns the mismatches.
   ///

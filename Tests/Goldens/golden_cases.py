@@ -5,8 +5,6 @@ import json
 import math
 import random
 
-from golden_training import ACTIVATIONS
-
 STEPS = 4
 ROWS = 11
 WIDTHS = [5, 7, 6, 3]
@@ -209,7 +207,7 @@ def all_cases():
     # Gradients of the squared error are several times larger.
     slower = {"cross-entropy": 1.0, "mse": 0.5}
     cases = []
-    for activation in ACTIVATIONS:
+    for activation in ("relu", "sigmoid", "identity"):
         for loss in losses:
             for label, (optimizer, rate) in optimizers.items():
                 for mode in modes:
@@ -283,7 +281,7 @@ def all_cases():
              0.015625, inputs="wide", targets="wideClasses",
              initial="wide"),
     ]
-    return cases + averaging_cases()
+    return cases + averaging_cases() + activation_cases()
 
 
 def averaging_cases():
@@ -313,3 +311,22 @@ def averaging_cases():
              0.03125, inputs="shrinking", targets="shrinkingClasses",
              averaging=True),
     ]
+
+
+def activation_cases():
+    """Each other activation with some combinations of the main settings."""
+    ce, mse = "cross-entropy", "mse"
+    cases = []
+    for activation in ("leaky-relu", "elu", "gelu", "silu", "softplus",
+                       "tanh"):
+        cases += [
+            case(f"{activation} {ce} momentum exact", activation, ce, "exact",
+                 sgd(0.9), 0.03125),
+            case(f"{activation} {ce} adamw frozen", activation, ce, "frozen",
+                 adam(1e-3, 0.05), 0.015625),
+            case(f"{activation} {mse} adam exact", activation, mse, "exact",
+                 adam(1e-3), 0.0078125),
+            case(f"{activation} {mse} nesterov-decay frozen", activation, mse,
+                 "frozen", sgd(0.9, True, 0.01), 0.015625),
+        ]
+    return cases

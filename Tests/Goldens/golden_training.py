@@ -11,6 +11,13 @@ ACTIVATIONS = {
     "relu": torch.relu,
     "sigmoid": torch.sigmoid,
     "identity": lambda z: z,
+    "leaky-relu": torch.nn.functional.leaky_relu,
+    "elu": torch.nn.functional.elu,
+    "gelu": torch.nn.functional.gelu,
+    "silu": torch.nn.functional.silu,
+    # Without the switch to the identity above a threshold.
+    "softplus": lambda z: torch.logaddexp(z, torch.zeros_like(z)),
+    "tanh": torch.tanh,
 }
 
 

@@ -37,7 +37,7 @@ Before writing, the script checks the following and stops if a check fails:
 - the optimizers' formulas agree with torch.optim;
 - running statistics that average the first batches agree with
   torch.nn.BatchNorm1d, with momentum None while they average;
-- no pre-activation of a ReLU is so close to zero that Float32 rounding could
+- no pre-activation of a ReLU or leaky ReLU is so close to zero that Float32 rounding could
   change its sign;
 - with Adam and epsilon 1e-8, every gradient is exactly zero or large enough
   to have a reliable sign in Float32 (Adam normalizes noise to full steps);
@@ -184,7 +184,7 @@ def run_all(tables, verbose):
         moved = distance(results["finalParameters"],
                          tables[2][spec["initial"]])[0]
         assert moved > 1e-3, f"{name}: parameters barely move"
-        if spec["activation"] == "relu":
+        if spec["activation"] in ("relu", "leaky-relu"):
             assert condition["kink"] > KINK_MARGIN, (name, condition)
         if (spec["optimizer"]["kind"] == "adam"
                 and spec["optimizer"]["epsilon"] < 1e-6):
@@ -271,7 +271,10 @@ def main():
     cases = run_all(tables, options.verbose)
     for name in ("relu cross-entropy sgd exact", "sigmoid mse adam exact",
                  "sigmoid cross-entropy sgd frozen",
-                 "soft labels sgd"):
+                 "soft labels sgd", "leaky-relu mse adam exact",
+                 "elu mse adam exact", "gelu mse adam exact",
+                 "silu mse adam exact", "softplus mse adam exact",
+                 "tanh mse adam exact"):
         check_gradients(next(s for s in all_cases() if s["name"] == name),
                         tables)
     document = {

@@ -322,7 +322,8 @@ struct CommandLineTests {
       "NETWORK: --layers <layers>", "OPTIMIZER: --optimizer <optimizer>",
       "DATA: --target <columns>",
       "--activation <activation> Hidden-layer activation. "
-        + "(values: relu, sigmoid, identity; default: relu)",
+        + "(values: relu, leaky-relu, elu, gelu, silu, softplus, tanh, sigmoid, identity; "
+        + "default: relu)",
       "--drop-last/--no-drop-last Drop the last batch",
       "--epochs <epochs> Number of epochs. "
         + "(default: 10)", "--scale-learning-rate <batch>", "--resume [<file>]",

@@ -11,15 +11,37 @@ struct ActivationTests {
     let slope: @Sendable (Double) -> Double
     /// The error bound of values and slopes, in units in the last place.
     let units: Double
+    /// The magnitude that the slope's units refer to, unless it is the slope itself.
+    var terms: (@Sendable (Double) -> Double)?
+
+    /// The formulas of an activation that ``References`` has.
+    init(_ reference: References.Function) {
+      self.init(
+        function: reference.function, value: reference.value, slope: reference.slope,
+        units: max(reference.units, reference.slopeUnits), terms: reference.terms)
+    }
+
+    init(
+      function: any ActivationFunction, value: @escaping @Sendable (Double) -> Double,
+      slope: @escaping @Sendable (Double) -> Double, units: Double,
+      terms: (@Sendable (Double) -> Double)? = nil
+    ) {
+      self.function = function
+      self.value = value
+      self.slope = slope
+      self.units = units
+      self.terms = terms
+    }
   }
 
-  static let cases = [
-    Case(function: Relu(), value: { Swift.max($0, 0) }, slope: { $0 > 0 ? 1 : 0 }, units: 0),
-    Case(function: Identity(), value: { $0 }, slope: { _ in 1 }, units: 0),
-    Case(
-      function: Sigmoid(), value: { 1 / (1 + exp(-$0)) },
-      slope: { exp(-abs($0)) / pow(1 + exp(-abs($0)), 2) }, units: 5),
-  ]
+  static let cases =
+    [
+      Case(function: Relu(), value: { Swift.max($0, 0) }, slope: { $0 > 0 ? 1 : 0 }, units: 0),
+      Case(function: Identity(), value: { $0 }, slope: { _ in 1 }, units: 0),
+      Case(
+        function: Sigmoid(), value: { 1 / (1 + exp(-$0)) },
+        slope: { exp(-abs($0)) / pow(1 + exp(-abs($0)), 2) }, units: 5),
+    ] + References.all.map(Case.init)
 
   @Test(
     "activate adds the bias with one rounding, then applies the function", arguments: oddLengths,
@@ -64,7 +86,8 @@ struct ActivationTests {
         z.matrix(rows, columns), gradient: gradient.mutableMatrix(rows, columns), sums: sums.base)
       for i in 0..<rows * columns {
         let exact = Double(before[i]) * one.slope(Double(z.base[i]))
-        #expect(units(gradient.base[i], exact) <= one.units + 0.5)
+        let magnitude = one.terms.map { Double(before[i]) * $0(Double(z.base[i])) }
+        #expect(units(gradient.base[i], exact, of: magnitude) <= one.units + 0.5)
       }
       for j in 0..<columns {
         let terms = (0..<rows).map { Double(gradient.base[$0 * columns + j]) }
@@ -109,9 +132,10 @@ struct ActivationTests {
     }
   }
 
-  @Test("derivatives of activation functions agree with finite differences", arguments: [0, 1, 2])
+  @Test(
+    "derivatives of activation functions agree with finite differences", arguments: cases.indices)
   func derivatives(which: Int) {
-    let function: any ActivationFunction = [Relu(), Sigmoid(), Identity()][which]
+    let function = Self.cases[which].function
     for z in stride(from: Float(-6), through: 6, by: 0.37) {
       let h: Float = 1.0 / 256
       var values = [Float](repeating: 0, count: 2)
@@ -128,7 +152,7 @@ struct ActivationTests {
 
   @Test("every activation function propagates NaN")
   func notANumber() {
-    for function in [Relu(), Sigmoid(), Identity()] as [any ActivationFunction] {
+    for function in Self.cases.map(\.function) {
       var y: [Float] = [0]
       [Float.nan].withUnsafeBufferPointer { x in
         y.withUnsafeMutableBufferPointer { function.apply(x, into: $0) }

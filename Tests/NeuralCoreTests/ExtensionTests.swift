@@ -2,16 +2,16 @@
 import NeuralCore
 import Testing
 
-/// A leaky ReLU, as a user would write it.
-struct LeakyRelu: ActivationFunction {
+/// The softsign function, as a user would write it.
+struct Softsign: ActivationFunction {
   func apply(_ z: UnsafeBufferPointer<Float>, into output: UnsafeMutableBufferPointer<Float>) {
-    for i in 0..<z.count { output[i] = z[i] > 0 ? z[i] : 0.01 * z[i] }
+    for i in 0..<z.count { output[i] = z[i] / (1 + abs(z[i])) }
   }
 
   func derivative(
     _ z: UnsafeBufferPointer<Float>, times gradient: UnsafeMutableBufferPointer<Float>
   ) {
-    for i in 0..<z.count where z[i] <= 0 { gradient[i] *= 0.01 }
+    for i in 0..<z.count { gradient[i] /= (1 + abs(z[i])) * (1 + abs(z[i])) }
   }
 }
 
@@ -95,7 +95,7 @@ struct ExtensionTests {
   static func network(slices: Int) throws -> NeuralNetwork {
     let network = try NeuralNetwork(
       layers: [
-        FullyConnectedLayer(inputs: 4, outputs: 8, activation: LeakyRelu()),
+        FullyConnectedLayer(inputs: 4, outputs: 8, activation: Softsign()),
         ColumnScale(columns: 8),
         FullyConnectedLayer(inputs: 8, outputs: 2, activation: Identity(), normalization: nil),
       ],

@@ -246,7 +246,11 @@ struct ConfigurationTests {
       ("nesterov: maybe", "nesterov: expected true or false, found \"maybe\""),
       ("nesterov: y", "expected true or false"), ("nesterov: 1", "expected true or false"),
       ("nesterov: \"true\"", "expected true or false, found \"true\""),
-      ("activation: re_lu", "activation: expected one of relu, sigmoid, identity, found \"re_lu\""),
+      (
+        "activation: re_lu",
+        "activation: expected one of relu, leaky-relu, elu, gelu, silu, softplus, tanh, sigmoid, "
+          + "identity, found \"re_lu\""
+      ),
       ("learning-rate: 1_000", "learning-rate: expected a number, or null, found \"1_000\""),
       ("loss: hinge", "loss: expected one of cross-entropy, mse, or null, found \"hinge\""),
       ("layers: [8, x]", "layers: expected a list such as [a, b], each item an integer"),

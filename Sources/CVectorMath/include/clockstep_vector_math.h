@@ -61,6 +61,12 @@ static inline clockstep_double8 clockstep_multiply_add_double(
   return __builtin_elementwise_fma(a, b, c);
 }
 
+/// |x| with the sign of `sign`, which may be that of a zero.
+static inline clockstep_float16 clockstep_copy_sign(
+    clockstep_float16 x, clockstep_float16 sign) {
+  return __builtin_elementwise_copysign(x, sign);
+}
+
 /// a0 b0 a1 b1 ... a7 b7.
 ///
 /// Swift's SIMD types cannot shuffle two vectors.

@@ -84,6 +84,19 @@ package enum Vectors {
     clockstep_multiply_add(a, b, c)
   }
 
+  /// -|x|, but at least `minimum`; -0 for both zeros, propagates NaN.
+  @inline(__always)
+  package static func negativeMagnitude(_ x: Vector, atLeast minimum: Float) -> Vector {
+    let negative = clockstep_copy_sign(x, broadcast(-1))
+    return negative.replacing(with: minimum, where: negative .< minimum)
+  }
+
+  /// |x| with the sign of `sign`.
+  @inline(__always)
+  package static func copySign(_ x: Vector, of sign: Vector) -> Vector {
+    clockstep_copy_sign(x, sign)
+  }
+
   /// A vector with the value in all 16 lanes.
   @inline(__always)
   package static func broadcast(_ value: Float) -> Vector { Vector(repeating: value) }
@@ -206,8 +219,9 @@ package enum Exponential {
     return result.replacing(with: x, where: x .!= x)
   }
 
+  /// 2^n for n from -126 to 127.
   @inline(__always)
-  private static func power(of2 n: SIMD16<Int32>) -> Vector {
+  static func power(of2 n: SIMD16<Int32>) -> Vector {
     unsafeBitCast((n &+ 127) &<< 23, to: Vector.self)
   }
 }

@@ -6,14 +6,14 @@
 /// elements. A custom function:
 ///
 /// ```swift
-/// struct LeakyRelu: ActivationFunction {
+/// struct Softsign: ActivationFunction {
 ///   func apply(_ z: UnsafeBufferPointer<Float>, into output: UnsafeMutableBufferPointer<Float>) {
-///     for i in 0..<z.count { output[i] = z[i] > 0 ? z[i] : 0.01 * z[i] }
+///     for i in 0..<z.count { output[i] = z[i] / (1 + abs(z[i])) }
 ///   }
 ///   func derivative(
 ///     _ z: UnsafeBufferPointer<Float>, times gradient: UnsafeMutableBufferPointer<Float>
 ///   ) {
-///     for i in 0..<z.count where z[i] <= 0 { gradient[i] *= 0.01 }
+///     for i in 0..<z.count { gradient[i] /= (1 + abs(z[i])) * (1 + abs(z[i])) }
 ///   }
 /// }
 /// ```
@@ -48,9 +48,15 @@ public protocol ActivationFunction: Sendable {
 
 /// The families of weight initialization; see ``Initializer``.
 public enum WeightInitializer: Sendable {
-  /// Normal with variance 2 / inputs.
+  /// Normal with variance 2 / inputs, for functions that are approximately zero for negative z, as
+  /// ``Relu``, ``LeakyRelu``, ``Elu``, ``Gelu``, ``Silu`` and ``Softplus``.
+  ///
+  /// Source: He, Zhang, Ren, Sun, "Delving Deep into Rectifiers", ICCV 2015.
   case heNormal
-  /// Uniform with variance 2 / (inputs + outputs).
+  /// Uniform with variance 2 / (inputs + outputs), for ``Tanh``, ``Sigmoid`` and ``Identity``.
+  ///
+  /// Source: Glorot, Bengio, "Understanding the Difficulty of Training Deep Feedforward Neural
+  /// Networks", AISTATS 2010.
   case glorotUniform
 }
 
@@ -147,6 +153,66 @@ public struct Relu: ActivationFunction {
         .replacing(with: 0, where: Vectors.load(base + place, count: lanes) .<= 0)
       Vectors.store(kept, to: g + place, count: lanes)
       return kept
+    }
+  }
+}
+
+/// The leaky rectified linear unit: act(z) = z for z > 0 and 0.01 z otherwise, with derivative 0.01
+/// at z = 0; rounded once, propagates NaN.
+///
+/// Source: Maas, Hannun, Ng, "Rectifier Nonlinearities Improve Neural Network Acoustic Models",
+/// ICML 2013.
+public struct LeakyRelu: ActivationFunction {
+  private static var slope: Float { 0.01 }
+
+  /// Creates the function.
+  public init() {}
+
+  public var weightInitializer: WeightInitializer { .heNormal }
+
+  public func apply(
+    _ z: UnsafeBufferPointer<Float>, into output: UnsafeMutableBufferPointer<Float>
+  ) {
+    Vectors.map(z, into: output) { $0.replacing(with: Self.slope * $0, where: $0 .<= 0) }
+  }
+
+  public func derivative(
+    _ z: UnsafeBufferPointer<Float>, times gradient: UnsafeMutableBufferPointer<Float>
+  ) {
+    guard let z = z.baseAddress, let g = gradient.baseAddress else { return }
+    for i in 0..<gradient.count {
+      g[i] = z[i] <= 0 ? Self.slope * g[i] : g[i]
+    }
+  }
+
+  public func activate(
+    _ z: MutableMatrixView, adding bias: UnsafePointer<Float>, into output: MutableMatrixView
+  ) {
+    let n = z.columns
+    for row in 0..<z.rows {
+      let (source, target) = (z.base + row * n, output.base + row * n)
+      @inline(__always)
+      func activate(_ j: Int, _ lanes: Int) {
+        let sum = Vectors.load(source + j, count: lanes) + Vectors.load(bias + j, count: lanes)
+        Vectors.store(sum, to: source + j, count: lanes)
+        let result = sum.replacing(with: Self.slope * sum, where: sum .<= 0)
+        Vectors.store(result, to: target + j, count: lanes)
+      }
+      Vectors.forEach(n, activate)
+    }
+  }
+
+  public func differentiate(
+    _ z: MatrixView, gradient: MutableMatrixView, sums: UnsafeMutablePointer<Float>
+  ) {
+    let (base, g, n) = (z.base, gradient.base, gradient.columns)
+    RowBlocks.sum(0..<z.rows, columns: n, into: sums) { row, j, lanes in
+      let place = row &* n &+ j
+      let old = Vectors.load(g + place, count: lanes)
+      let new = old.replacing(
+        with: Self.slope * old, where: Vectors.load(base + place, count: lanes) .<= 0)
+      Vectors.store(new, to: g + place, count: lanes)
+      return new
     }
   }
 }

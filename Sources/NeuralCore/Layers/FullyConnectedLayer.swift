@@ -11,7 +11,8 @@
 ///     out  = act(Z)                            B x m
 ///
 /// Tensors and their initial values:
-/// - `weight` W (`m x n`): He-normal before ``Relu``, Glorot-uniform otherwise; see ``Initializer``
+/// - `weight` W (`m x n`): He-normal before ``Relu`` and its variants, Glorot-uniform otherwise; see
+///   ``ActivationFunction/weightInitializer`` and ``Initializer``
 /// - `bias` b (`m`): 0
 /// - `norm.gamma` (`n`): 1, and `norm.beta` (`n`): 0
 /// - `norm.running_mean` (`n`): 0, and `norm.running_var` (`n`): 1

@@ -7,6 +7,12 @@ package import RunRecords
 /// Hidden-layer activations, by their names on the command line.
 public enum ActivationName: String, Codable, CaseIterable, Sendable {
   case relu
+  case leakyRelu = "leaky-relu"
+  case elu
+  case gelu
+  case silu
+  case softplus
+  case tanh
   case sigmoid
   case identity
 
@@ -14,6 +20,12 @@ public enum ActivationName: String, Codable, CaseIterable, Sendable {
   public var function: any ActivationFunction {
     switch self {
     case .relu: Relu()
+    case .leakyRelu: LeakyRelu()
+    case .elu: Elu()
+    case .gelu: Gelu()
+    case .silu: Silu()
+    case .softplus: Softplus()
+    case .tanh: Tanh()
     case .sigmoid: Sigmoid()
     case .identity: Identity()
     }
