@@ -142,7 +142,9 @@ struct LayerKernels {
       try loss(),
     ]
       + Self.activations.flatMap { name, function, operations, slopeOperations in
-        [
+        // Repeated products with slopes below 1 would become subnormal, and slow.
+        gradient.fill(with: 0)
+        return [
           row("bias and \(name)", columns: m, passes: 3, operations: operations) {
             function.activate(zOfOutputs, adding: zeros.base, into: barOfOutputs)
           },
