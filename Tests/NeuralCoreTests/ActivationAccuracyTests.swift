@@ -73,8 +73,7 @@ struct ActivationAccuracyTests {
   /// Numbers at which something changes, with their neighbors.
   static let specialPoints = [
     0, .leastNonzeroMagnitude, .leastNormalMagnitude / 256, .leastNormalMagnitude, 1e-30, 1e-10,
-    0.346_573_6, 0.75, 1,
-    1.28,
+    0.346_573_6, 0.75, 1, 1.28,
     8.66, 13.5, 14.3, 15, 16.6, 17.3, 20, 40, 55, 60, 87.336_54, 88.722_84, 103.278_93, 103.972_08,
     110, 1e4, 1e19, 1e30, .greatestFiniteMagnitude,
   ].flatMap { (x: Float) in [x, x.nextUp, x.nextDown].flatMap { [$0, -$0] } }.filter(\.isFinite)
