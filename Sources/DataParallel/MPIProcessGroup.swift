@@ -80,9 +80,9 @@ public final class MPIProcessGroup: ProcessGroup {
     // Segments follow on each other, so together they are one; each rank allocates a part.
     let part = (bytes + members.size - 1) / members.size
     let window: SharedWindow
-    do {
+    do throws(MPIError) {
       window = try SharedWindow(members, ownBytes: part)
-    } catch let error as MPIError {
+    } catch {
       guard case .sharedMemoryUnavailable = error else { throw error }
       return nil
     }

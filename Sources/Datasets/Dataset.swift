@@ -23,20 +23,16 @@ public final class Dataset: @unchecked Sendable {
   public let features: AlignedBuffer<Float>
   /// The targets of the rows.
   public let targets: Targets
-  /// The names of the features, if the source has them.
-  public let featureNames: [String]?
 
   /// Wraps features of `rows * columns` elements and their targets, without a copy.
   public init(
-    rows: Int, columns: Int, features: AlignedBuffer<Float>, targets: Targets,
-    featureNames: [String]? = nil
+    rows: Int, columns: Int, features: AlignedBuffer<Float>, targets: Targets
   ) {
     precondition(features.count == rows * columns, "features must have rows x columns elements")
     self.rows = rows
     self.columns = columns
     self.features = features
     self.targets = targets
-    self.featureNames = featureNames
   }
 
   /// The number of outputs of a network for these targets.
@@ -90,6 +86,9 @@ public final class Dataset: @unchecked Sendable {
     if case .table = source {} else { try options.table.requireNoColumns() }
     switch source {
     case .table(let path):
+      guard path != TextSource.standardInput else {
+        throw DatasetError.usage("-: only predict reads standard input; name a file")
+      }
       guard let schema = options.schema else {
         return try TableLoader(path, options, readers ?? SingleTableReader()).load()
       }
@@ -251,8 +250,6 @@ public struct DatasetShape: Codable, Hashable, Sendable {
   public let labels: [String]?
   /// The names of numeric targets; nil without them.
   public let targetNames: [String]?
-  /// The names of the features, if the source has them.
-  public let featureNames: [String]?
 
   /// The size of the numbers in bytes.
   public var byteCount: Int { featureBytes + targetBytes }
@@ -294,8 +291,7 @@ extension Dataset {
     case .absent: break
     }
     return DatasetShape(
-      rows: rows, columns: columns, labels: labels, targetNames: names,
-      featureNames: featureNames)
+      rows: rows, columns: columns, labels: labels, targetNames: names)
   }
 
   /// Copies all numbers to memory of `shape.byteCount` bytes.
@@ -333,6 +329,6 @@ extension Dataset {
       }
     self.init(
       rows: shape.rows, columns: shape.columns, features: buffer(start, shape.rows * shape.columns),
-      targets: targets, featureNames: shape.featureNames)
+      targets: targets)
   }
 }

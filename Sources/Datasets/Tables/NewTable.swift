@@ -7,8 +7,6 @@ internal import NeuralCore
 public final class NewTable {
   /// The number of a row's features.
   public let inputs: Int
-  /// Whether the table has the targets.
-  public var hasTargets: Bool { !mapping.targets.isEmpty }
   /// The class of the last row.
   public private(set) var classIndex: Int32 = 0
   /// The standardized numbers that the last row's targets are.
@@ -88,17 +86,13 @@ public final class NewTable {
       }
       let isComplete = readFeatures(into: features)
       if readsTargets { readTargets() }
-      guard isComplete || !dropsIncomplete else { continue }
+      guard isComplete || !problems.dropsIncomplete else { continue }
       passed = passes.map { records.text(records.fields[$0]) }
       if !problems.areFatal { return true }
     }
     try problems.check()
     return false
   }
-
-  /// Whether rows with missing cells are left out: where they are evaluated; a prediction is owed for
-  /// each row.
-  private var dropsIncomplete: Bool { schema.missing == .drop && readsTargets }
 
   /// - Returns: whether no cell is missing.
   private func readFeatures(into features: UnsafeMutablePointer<Float>) -> Bool {
@@ -111,9 +105,7 @@ public final class NewTable {
       case .number(let place, let fill):
         switch TableCell(records.base, field) {
         case .number(let number):
-          features[place] = DecimalNumber.float(
-            number, isExact: true, records.base + field.start, field.end - field.start)
-          if number == 0 || number == 1 || !number.isFinite { features[place] = Float(number) }
+          features[place] = records.float(number, field)
           if !features[place].isFinite {
             problems.add(.infinite, column, records.line, records.text(field))
           }
@@ -123,7 +115,7 @@ public final class NewTable {
           problems.add(.missing, column, records.line, "")
         case .word: problems.add(.word, column, records.line, records.text(field))
         }
-      case .category(_, _, let levels, let missing):
+      case .category(let levels, let missing):
         if TableCell.isMissing(records.bytes(field)) {
           if let missing { features[missing] = 1 }
           isComplete = false
@@ -163,9 +155,6 @@ extension NewTable {
   static func load(
     _ path: String, _ schema: TableSchema, _ options: LoadOptions
   ) throws(DatasetError) -> LoadedData {
-    guard path != TextSource.standardInput else {
-      throw .usage("-: only predict reads standard input; name a file")
-    }
     let table = try NewTable(
       path, schema, inputs: options.inputs ?? schema.width, options.table,
       readsTargets: options.readsTargets)
@@ -190,18 +179,19 @@ extension NewTable {
     }
     guard rows > 0 else { throw .malformed(path, "it has no rows") }
     return LoadedData(
-      training: try dataset(blocks, rows: rows, width: width, schema, options), schema: schema,
+      training: try dataset(path, blocks, rows: rows, width: width, schema, options),
+      schema: schema,
       notices: table.notices)
   }
 
   private static func dataset(
-    _ blocks: [RowBlock], rows: Int, width: Int, _ schema: TableSchema, _ options: LoadOptions
+    _ path: String, _ blocks: [RowBlock], rows: Int, width: Int, _ schema: TableSchema,
+    _ options: LoadOptions
   ) throws(DatasetError) -> Dataset {
     let shape = DatasetShape(
       rows: rows, columns: width,
       labels: options.readsTargets && schema.scales.isEmpty ? schema.labels : nil,
-      targetNames: options.readsTargets && !schema.scales.isEmpty ? schema.scales.map(\.name) : nil,
-      featureNames: nil)
+      targetNames: options.readsTargets && !schema.scales.isEmpty ? schema.scales.map(\.name) : nil)
     var blocks = Array(blocks.reversed())
     guard
       let memory = SingleTableReader.allocate(
@@ -223,7 +213,7 @@ extension NewTable {
             first += block.rows
           }
         })
-    else { throw .unreadable(path: "", reason: "needs more memory than is free") }
+    else { throw .unreadable(path: path, reason: "needs more memory than is free") }
     return Dataset(shape, in: memory, from: 0)
   }
 }
@@ -260,8 +250,9 @@ private struct NewTableProblems {
   private let path: String
   private let mapping: ColumnMapping
   private let schema: TableSchema
-  /// Whether rows with missing cells are left out.
-  private let dropsIncomplete: Bool
+  /// Whether rows with missing cells are left out: where they are evaluated; a prediction is owed for
+  /// each row.
+  let dropsIncomplete: Bool
   private var cells: [Kind: [Int: ColumnTally.Cells]] = [:]
   /// Whether a cell was met with which the table can't be used.
   private(set) var areFatal = false

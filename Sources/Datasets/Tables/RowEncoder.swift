@@ -5,9 +5,8 @@ internal import NeuralCore
 enum ColumnEncoding {
   /// A number at a place, or `fill` if it is missing.
   case number(place: Int, fill: Float)
-  /// A 1 at one of `width` places from `place` on: that of the level, or of missing cells if they have
-  /// one; at none for other levels.
-  case category(place: Int, width: Int, levels: [String: Int], missing: Int?)
+  /// A 1 at the place of the level, or of missing cells if they have one; at none for other levels.
+  case category(levels: [String: Int], missing: Int?)
   case none
 
   /// The encoding of each column of a schema.
@@ -22,8 +21,7 @@ enum ColumnEncoding {
           levels.enumerated().map { ($1, place + $0) }, uniquingKeysWith: { first, _ in first })
         for level in rare { places[level] = place + levels.count }
         return .category(
-          place: place, width: column.role.width, levels: places,
-          missing: hasMissing ? place + column.role.width - 1 : nil)
+          levels: places, missing: hasMissing ? place + column.role.width - 1 : nil)
       case .target, .ignored: return .none
       }
     }
@@ -53,7 +51,7 @@ struct RowEncoder {
     features = part.features.map { column in
       switch encodings[column] {
       case .number(let place, let fill): .number(place: place, fill: fill)
-      case .category(_, _, let levels, let missing):
+      case .category(let levels, let missing):
         .category(
           codes: (0..<part.words[column].count).map {
             levels[part.words[column].text($0)] ?? -1

@@ -10,7 +10,7 @@ final class WordTable {
     var firstLine: Int
   }
 
-  /// Whether there are so many words that no more are added.
+  /// Whether the limit was exceeded, so that no more words are added.
   private(set) var isFull = false
 
   private let limit: Int

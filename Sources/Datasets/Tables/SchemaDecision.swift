@@ -202,7 +202,7 @@ struct SchemaDecision {
   func shape(_ schema: TableSchema) -> DatasetShape {
     DatasetShape(
       rows: found.rows, columns: schema.width, labels: classes.map { $0.map(\.label) },
-      targetNames: classes == nil ? schema.scales.map(\.name) : nil, featureNames: nil)
+      targetNames: classes == nil ? schema.scales.map(\.name) : nil)
   }
 
   // MARK: - Notices

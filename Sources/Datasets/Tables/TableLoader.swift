@@ -31,13 +31,7 @@ struct TableLoader {
 
   /// - Throws: ``DatasetError``, and what `readers` throw.
   func load() throws -> LoadedData {
-    guard path != TextSource.standardInput else {
-      throw DatasetError.usage("-: only predict reads standard input; name a file")
-    }
-    let (part, findings) = try read()
-    let before = findings.prefix(readers.index)
-    let firstRow = before.reduce(0) { $0 + $1.rows }
-    let found = TableFindings(merging: findings)
+    let (part, firstRow, found) = try read()
     let split = DataSplit.split(
       rows: found.rows, fraction: options.heldOutFraction, seed: options.seed)
     let own = OwnTrainingRows(part, split.training, firstRow: firstRow)
@@ -88,7 +82,9 @@ struct TableLoader {
   private static let smallestParts = 1 << 20
 
   /// Reads this process's part, once more if a record contradicts what the first ones have led to.
-  private func read() throws -> (TablePart, [PartFindings]) {
+  ///
+  /// - Returns: the part, the number of its first row, and what all parts hold.
+  private func read() throws -> (part: TablePart, firstRow: Int, found: TableFindings) {
     var header: Bool?
     var words: Set<Int> = []
     var inParts = true
@@ -115,7 +111,9 @@ struct TableLoader {
       let hasHeader = part.layout.hasHeader && found.confirmsHeader(part.layout, options.table)
       let isContradicted =
         isAmbiguous || !moreWords.isEmpty || hasHeader != part.layout.hasHeader
-      guard try readers.any(isContradicted) else { return (part, findings) }
+      guard try readers.any(isContradicted) else {
+        return (part, findings.prefix(readers.index).reduce(0) { $0 + $1.rows }, found)
+      }
       if isAmbiguous { inParts = false }
       words.formUnion(moreWords)
       header = hasHeader
@@ -138,7 +136,7 @@ struct TableLoader {
     let start = records.nextOffset
     let length = size - start
     guard inParts, length >= Self.smallestParts, records.hasLineFeeds else {
-      if readers.index > 0 { try records.limit(to: 0..<0, first: 0) }
+      if readers.index > 0 { records.skipAll() }
       return
     }
     let bound = { start + length * $0 / readers.count }

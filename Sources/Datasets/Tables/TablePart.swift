@@ -290,12 +290,7 @@ final class TablePart {
   private func number(_ records: TableRecords, _ column: Int) -> UInt32? {
     guard let number = cell(records, column) else { return nil }
     let field = records.fields[column]
-    // Words are 1 and 0, too.
-    let float =
-      number == 0 || number == 1 || !number.isFinite
-      ? Float(number)
-      : DecimalNumber.float(
-        number, isExact: true, records.base + field.start, field.end - field.start)
+    let float = records.float(number, field)
     guard float.isFinite else {
       tallies[column].infinite.add(line: records.line, records.text(field))
       return nil

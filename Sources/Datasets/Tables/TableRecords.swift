@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import CZlib
 internal import Failures
+internal import Files
 internal import Foundation
 
 /// A text that is read piece by piece: a file, compressed by gzip or not, standard input, or memory.
@@ -23,7 +24,8 @@ final class TextSource {
     let isInput = path == Self.standardInput
     self.path = isInput ? "standard input" : path
     isSeekableFile = !isInput
-    if !isInput { try Self.requireFile(path) }
+    // A folder or a pipe is refused before zlib would read it.
+    if !isInput { _ = try InputFile<DatasetError>(path: path) }
     guard let file = isInput ? gzdopen(dup(0), "rb") : gzopen(path, "rb") else {
       throw .unreadable(path: path, reason: SystemError.lastText)
     }
@@ -41,16 +43,6 @@ final class TextSource {
 
   deinit {
     if let file { gzclose(file) }
-  }
-
-  private static func requireFile(_ path: String) throws(DatasetError) {
-    var status = stat()
-    guard stat(path, &status) == 0 else {
-      throw .unreadable(path: path, reason: errno == ENOENT ? "no such file" : SystemError.lastText)
-    }
-    guard status.st_mode & S_IFMT == S_IFREG else {
-      throw .unreadable(path: path, reason: "not a file")
-    }
   }
 
   /// Whether the text is a file's own bytes, so that reading can start anywhere.
@@ -193,10 +185,21 @@ final class TableRecords {
     return field.hasDoubledQuotes ? text.replacing("\"\"", with: "\"") : text
   }
 
+  /// The Float32 of a field whose number is known; infinite if it is too large for one.
+  func float(_ number: Double, _ field: TableField) -> Float {
+    // Booleans and infinities are no digits.
+    number == 0 || number == 1 || !number.isFinite
+      ? Float(number)
+      : DecimalNumber.float(number, isExact: true, base + field.start, field.end - field.start)
+  }
+
   /// The bytes of a field of the last record, quotes inside still doubled.
   func bytes(_ field: TableField) -> UnsafeBufferPointer<UInt8> {
     UnsafeBufferPointer(start: base + field.start, count: field.end - field.start)
   }
+
+  /// Makes no record follow.
+  func skipAll() { end = 0 }
 
   /// Limits reading to the records that start in a range of the text's bytes.
   ///

@@ -5,7 +5,7 @@ internal import NeuralCore
 /// What data were understood as: decided once, from the rows that are trained on, and used unchanged
 /// for all other data that the model meets.
 ///
-/// It is part of the checkpoint, so one that was read from there is untrusted: see ``isValid(inputs:)``.
+/// It is part of the checkpoint, so one that was read from there is untrusted: see ``isValid(inputs:outputs:)``.
 public struct TableSchema: Codable, Hashable, Sendable {
   /// What separates the fields of a text; nil for arrays and images.
   public var separator: TableSeparator?

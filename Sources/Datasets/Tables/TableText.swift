@@ -46,8 +46,6 @@ struct TableField {
   var end = 0
   /// Whether quotes are doubled inside, as in `"a ""b"""`.
   var hasDoubledQuotes = false
-
-  var isEmpty: Bool { start == end }
 }
 
 /// Cuts a text into records and fields: RFC 4180, with any of the separators.
