@@ -87,11 +87,15 @@ struct ResumePoint: Codable {
           + "trained on \(config["ranks"] ?? "an unknown number of") ranks, not \(ranks); "
           + "start the same number")
     }
-    guard changed.isEmpty else {
-      let list = changed.map {
-        ($0.name == "ranks" ? "" : "--")
-          + "\($0.name) \($0.value) (was \(config[$0.name] ?? "unset"))"
-      }
+    // Options that are recorded only where they are set, such as --dropout.
+    let given = Set(own.map(\.name)).union(Self.lengths)
+    let dropped = TrainingOptions.optionNames.filter { config[$0] != nil && !given.contains($0) }
+    guard changed.isEmpty && dropped.isEmpty else {
+      let list =
+        changed.map {
+          ($0.name == "ranks" ? "" : "--")
+            + "\($0.name) \($0.value) (was \(config[$0.name] ?? "unset"))"
+        } + dropped.map { "--\($0) unset (was \(config[$0] ?? ""))" }
       throw TrainingError.usage(
         "--resume: these options would change the result of \(path): "
           + list.joined(separator: ", ") + "; leave them as they were")

@@ -70,7 +70,7 @@ struct TrainingData {
       throw TrainingError.unsuitableData(
         "\(options.data): numeric targets need --loss mse")
     }
-    if trainingRows.count == 1 && options.batchNorm != .off {
+    if trainingRows.count == 1 && options.hasBatchNorm {
       throw TrainingError.unsuitableData(
         "\(options.data): batch norm needs at least two rows for training, and there is one; "
           + "add rows, lower --validation-split, or use --batch-norm off")
