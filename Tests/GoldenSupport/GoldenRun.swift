@@ -35,16 +35,11 @@ package struct GoldenRun {
         inputs: golden.widths[index], outputs: golden.widths[index + 1],
         activation: index == last ? Identity() : hidden, normalization: norm)
     }
-    let o = golden.optimizer
-    let optimizer: any Optimizer =
-      o.kind == "adam"
-      ? AdamOptimizer(
-        beta1: o.beta1, beta2: o.beta2, epsilon: o.epsilon, weightDecay: o.weightDecay)
-      : VanillaSGDOptimizer(
-        momentum: Float(o.momentum), nesterov: o.nesterov, weightDecay: Float(o.weightDecay))
-    return try NeuralNetwork(
+    let network = try NeuralNetwork(
       layers: layers, loss: golden.loss == "mse" ? MeanSquaredError() : CrossEntropy(),
-      optimizer: optimizer, clipNorm: golden.clip, seed: 0)
+      optimizer: golden.optimizer.make(), clipNorm: golden.clip, seed: 0)
+    network.maxNorm = golden.optimizer.maxNorm
+    return network
   }
 
   private static let activations: [String: any ActivationFunction] = [
@@ -87,9 +82,11 @@ package struct GoldenRun {
     return mismatches
   }
 
-  /// Larger for Adam, which divides each gradient by its magnitude, and so amplifies the rounding
+  /// Larger for Adam and its like, which divide each gradient by its magnitude, and so amplify the rounding
   /// errors of small ones.
-  private var tolerance: Double { golden.optimizer.kind == "adam" ? 2e-5 : 1e-5 }
+  private var tolerance: Double {
+    ["adam", "rmsprop", "lamb"].contains(golden.optimizer.kind) ? 2e-5 : 1e-5
+  }
 
   private func compareFirstGradients() -> [String] {
     let floor = 0.01 * (golden.expected.gradientNorms.max() ?? 0)
@@ -184,6 +181,31 @@ package struct GoldenFile: Decodable {
     package let kind: String
     package let momentum, weightDecay, beta1, beta2, epsilon: Double
     package let nesterov: Bool
+    /// Absent where the optimizer doesn't have them.
+    package let rho, trustCoefficient: Double?
+    /// Absent where there is no limit.
+    package let maxNorm: Double?
+
+    /// The optimizer with these settings.
+    package func make() throws -> any NeuralCore.Optimizer {
+      let (momentum, decay) = (Float(momentum), Float(weightDecay))
+      switch (kind, rho, trustCoefficient) {
+      case ("sgd", nil, nil):
+        return VanillaSGDOptimizer(momentum: momentum, nesterov: nesterov, weightDecay: decay)
+      case ("adam", nil, nil):
+        return AdamOptimizer(
+          beta1: beta1, beta2: beta2, epsilon: epsilon, weightDecay: weightDecay)
+      case ("rmsprop", let rho?, nil):
+        return RMSPropOptimizer(
+          rho: rho, epsilon: epsilon, momentum: momentum, weightDecay: decay)
+      case ("lamb", nil, nil):
+        return LAMBOptimizer(
+          beta1: beta1, beta2: beta2, epsilon: epsilon, weightDecay: weightDecay)
+      case ("lars", nil, let trust?):
+        return LARSOptimizer(momentum: momentum, weightDecay: decay, trustCoefficient: trust)
+      default: throw GoldenError.missing("optimizer \(kind)")
+      }
+    }
   }
   package struct Expected: Decodable {
     package let losses, gradientNorms: [Double]
