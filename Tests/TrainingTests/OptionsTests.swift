@@ -175,7 +175,7 @@ struct OptionsTests {
     #expect(lars.momentNames == ["momentum"])
     options.optimizer = .lamb
     (options.beta1, options.beta2) = (0.5, 0.75)
-    #expect(options.resolvedLearningRate == 1e-2)
+    #expect(options.resolvedLearningRate == 3e-3)
     let lamb = try #require(options.makeOptimizer as? LAMBOptimizer)
     #expect(lamb.beta1 == 0.5 && lamb.beta2 == 0.75 && lamb.weightDecay == 0.125)
     #expect(lamb.momentNames == ["first_moment", "second_moment"])
