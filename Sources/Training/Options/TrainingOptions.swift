@@ -479,7 +479,8 @@ extension OptimizerName {
   }
 
   /// All of them, for the help.
-  static let defaultLearningRates = "1e-3 for adam and rmsprop, 3e-3 for lamb, 1e-2 for sgd, 1 for lars"
+  static let defaultLearningRates =
+    "1e-3 for adam and rmsprop, 3e-3 for lamb, 1e-2 for sgd, 1 for lars"
 }
 
 extension ScheduleName {
