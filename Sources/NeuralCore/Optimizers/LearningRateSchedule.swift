@@ -25,6 +25,11 @@ public struct LearningRateSchedule: Hashable, Sendable {
   ///
   /// With n of them the first step has `base / n`, the second `2 * base / n`.
   public let warmupSteps: Int
+  /// What every rate is multiplied by, those of the warm-up included; 1 at first.
+  ///
+  /// Whoever watches how well training goes lowers it, as `torch.optim.lr_scheduler.ReduceLROnPlateau`
+  /// does.
+  public var factor = 1.0
 
   /// Creates a schedule; steps are counted from the start of training.
   public init(base: Double, shape: Shape = .constant, warmupSteps: Int = 0) {
@@ -35,6 +40,10 @@ public struct LearningRateSchedule: Hashable, Sendable {
 
   /// The learning rate of a step; the first step is 0.
   public func rate(at step: Int) -> Double {
+    factor * unreducedRate(at: step)
+  }
+
+  private func unreducedRate(at step: Int) -> Double {
     if step < warmupSteps {
       return base * Double(step + 1) / Double(warmupSteps)
     }

@@ -63,6 +63,8 @@ public enum ScheduleName: String, Codable, CaseIterable, Sendable {
   case step
   /// Decays to zero along half a cosine wave.
   case cosine
+  /// Multiplied by a factor whenever a metric on held-out rows has not improved for a while.
+  case plateau
 }
 
 /// Modes of batch normalization, by their names on the command line.
@@ -144,6 +146,7 @@ extension ActivationName: WordOption {}
 extension LossName: WordOption {}
 extension OptimizerName: WordOption {}
 extension ScheduleName: WordOption {}
+extension MetricName: WordOption {}
 extension BatchNormName: WordOption {}
 extension BatchNormBackwardName: WordOption {}
 extension ExchangeOptions.Mode: WordOption {}

@@ -280,8 +280,17 @@ extension TrainingOptions {
     if optimizer == .sgd && (beta1 != 0.9 || beta2 != 0.999) {
       throw .usage("--beta1 and --beta2: require --optimizer adam")
     }
-    if schedule != .step && (decayEvery != nil || decayFactor != 0.1) {
-      throw .usage("--decay-every and --decay-factor: require --schedule step")
+    if schedule != .step && decayEvery != nil {
+      throw .usage("--decay-every: requires --schedule step")
+    }
+    if ![.step, .plateau].contains(schedule) && decayFactor != 0.1 {
+      throw .usage("--decay-factor: requires --schedule step or plateau")
+    }
+    if schedule == .plateau && decayFactor == 1 {
+      throw .usage("--decay-factor 1: must be below 1 with --schedule plateau")
+    }
+    if schedule != .plateau && plateauPatience != 10 {
+      throw .usage("--plateau-patience: requires --schedule plateau")
     }
   }
 
@@ -298,6 +307,9 @@ extension TrainingOptions {
     if batch == 1 && batchNorm != .off {
       throw .usage(
         "--batch 1: batch norm needs at least two rows; use --batch 2 or more, or --batch-norm off")
+    }
+    if minDelta != 0 && !monitorsHeldOutRows {
+      throw .usage("--min-delta: requires --patience, --monitor or --schedule plateau")
     }
     if traceSteps != 100 && !trace { throw .usage("--trace-steps: requires --trace") }
   }
