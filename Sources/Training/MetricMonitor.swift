@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 public import Checkpoints
 public import NeuralCore
+internal import RunRecords
 
 /// Watches a metric on held-out rows: which evaluation was the best one, whether training should stop
 /// because there was none better for long, and by how much the learning rate is reduced meanwhile.

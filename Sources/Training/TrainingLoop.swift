@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import Checkpoints
 public import Coordination
 internal import Datasets
 internal import Failures

@@ -36,7 +36,8 @@ struct EarlyStoppingRunTests {
     }
   }
 
-  @Test("A run stops at the same step with the same bits on 1, 2, 3, 4 and 7 ranks, in both exchanges")
+  @Test(
+    "A run stops at the same step with the same bits on 1, 2, 3, 4 and 7 ranks, in both exchanges")
   func ranks() throws {
     try runs.train("one", ranks: 1, Self.options)
     let one = try summary("one")
@@ -142,7 +143,10 @@ struct EarlyStoppingRunTests {
     let ranks = try mpirun(ranks: 2, binary, ["evaluate", "\(runs.folder)/r", "digits"])
     #expect(ranks.standardError.split(separator: "\n").filter { $0.contains("best") }.count == 1)
     for (content, words) in [
-      ("step-1\n", "'\(runs.folder)/r/checkpoints/best' can't be used: it does not name a checkpoint"),
+      (
+        "step-1\n",
+        "'\(runs.folder)/r/checkpoints/best' can't be used: it does not name a checkpoint"
+      ),
       ("step-000000001.safetensors\n", "it names step-000000001.safetensors, which does not exist"),
     ] {
       try Data(content.utf8).write(

@@ -101,7 +101,9 @@ struct EarlyStoppingTests {
       #expect(model.metadata.step == summary.bestStep)
     }
     #expect(notices.count == 2)
-    #expect(notices.first?.contains("of step \(summary.bestStep ?? 0); for the last, name \(last)") == true)
+    #expect(
+      notices.first?.contains("of step \(summary.bestStep ?? 0); for the last, name \(last)")
+        == true)
     #expect(try LoadedModel(path: last).metadata.step == summary.steps)
     #expect(try LoadedModel(path: path("a/checkpoints/latest")).metadata.step == summary.steps)
     try FileManager.default.removeItem(atPath: checkpoints("a").path(step: summary.bestStep ?? 0))
@@ -321,7 +323,8 @@ struct EarlyStoppingTests {
       options.warmupSteps = 6
     }
     let summary = try train(options("a", plateau)).summary
-    #expect(summary.monitor == nil && !FileManager.default.fileExists(atPath: path("a/checkpoints/best")))
+    #expect(
+      summary.monitor == nil && !FileManager.default.fileExists(atPath: path("a/checkpoints/best")))
     let log = try MetricsLog(path: path("a/metrics.jsonl"))
     var monitor = MetricMonitor(.loss, plateau: .init(factor: 0.5, patience: 1))
     var expected: [Double] = []
@@ -355,7 +358,10 @@ struct EarlyStoppingTests {
     let numbers = (0..<40).map { "\($0),\($0 % 7),\(Double($0) / 3)" }.joined(separator: "\n")
     let table = try folder.write("n.csv", numbers)
     let cases: [(String, (inout TrainingOptions) -> Void)] = [
-      ("--monitor r2: requires numbers as targets, and they are classes; use loss, ", { $0.monitor = .r2 }),
+      (
+        "--monitor r2: requires numbers as targets, and they are classes; use loss, ",
+        { $0.monitor = .r2 }
+      ),
       (
         "--monitor accuracy: requires classes, and the targets are numbers; use loss, ",
         {

@@ -69,17 +69,18 @@ struct MetricMonitorTests {
 
   @Test("Equal values, values within the delta, and values that are not finite are no improvement")
   func noImprovement() {
-    var monitor = MetricMonitor(.loss, minimumDelta: 0.25, patience: 5)
-    #expect(monitor.observe(1, afterStep: 1))
-    for value in [1, 0.75, 0.875, .nan, -.infinity] {
-      #expect(!monitor.observe(value, afterStep: 2))
+    func improvements(_ monitor: inout MetricMonitor, _ values: [Double]) -> [Bool] {
+      values.enumerated().map { monitor.observe($1, afterStep: $0 + 1) }
     }
-    #expect(monitor.isExhausted && monitor.best == .init(value: 1, step: 1))
-    var fresh = MetricMonitor(.r2, patience: 2)
-    #expect(!fresh.observe(.nan, afterStep: 1) && !fresh.observe(.infinity, afterStep: 2))
-    #expect(fresh.isExhausted && fresh.best == nil)
-    #expect(fresh.observe(-3, afterStep: 3) && fresh.observe(-2, afterStep: 4))
-    #expect(!fresh.observe(-2, afterStep: 5))
+    var loss = MetricMonitor(.loss, minimumDelta: 0.25, patience: 5)
+    #expect(
+      improvements(&loss, [1, 1, 0.75, 0.875, .nan, -.infinity])
+        == [true, false, false, false, false, false])
+    #expect(loss.isExhausted && loss.best == .init(value: 1, step: 1))
+    var r2 = MetricMonitor(.r2, patience: 2)
+    #expect(improvements(&r2, [.nan, .infinity]) == [false, false])
+    #expect(r2.isExhausted && r2.best == nil)
+    #expect(improvements(&r2, [-3, -2, -2]) == [true, true, false])
   }
 
   @Test("A monitor that continues from its state goes on as if it had not been interrupted")
@@ -106,10 +107,11 @@ struct MetricMonitorTests {
     var monitor = MetricMonitor(.loss, patience: 1)
     monitor.observe(2, afterStep: 10)
     let state = monitor.state
-    #expect(monitor.observeEnd(1, afterStep: 13))
-    #expect(monitor.best == .init(value: 1, step: 13))
+    let improved = monitor.observeEnd(1, afterStep: 13)
+    #expect(improved && monitor.best == .init(value: 1, step: 13))
     #expect(monitor.state == state && !monitor.isExhausted)
-    #expect(!monitor.observeEnd(3, afterStep: 13))
+    let worse = monitor.observeEnd(3, afterStep: 13)
+    #expect(!worse && monitor.state == state)
   }
 
   @Test("The factor of a schedule multiplies every rate, during the warm-up too")

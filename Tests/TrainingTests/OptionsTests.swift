@@ -165,7 +165,9 @@ struct OptionsTests {
     }
     #expect(added { $0.evaluateEvery = 3 }.isEmpty)
     #expect(
-      added { $0.patience = 3 } == ["evaluate-every 1", "patience 3", "monitor loss", "min-delta 0.0"])
+      added { $0.patience = 3 } == [
+        "evaluate-every 1", "patience 3", "monitor loss", "min-delta 0.0",
+      ])
     #expect(
       added { $0.monitor = .accuracy } == ["evaluate-every 1", "monitor accuracy", "min-delta 0.0"])
     #expect(
