@@ -70,6 +70,8 @@ struct TrainingData {
       throw TrainingError.unsuitableData(
         "\(options.data): numeric targets need --loss mse")
     }
+    try options.checkMetrics(
+      hasNumbers: hasNumbers, loss: loss, hasHeldOutRows: !heldOutRows.isEmpty)
     if trainingRows.count == 1 && options.batchNorm != .off {
       throw TrainingError.unsuitableData(
         "\(options.data): batch norm needs at least two rows for training, and there is one; "
@@ -143,6 +145,7 @@ public enum HostData {
     return try group.agree {
       if let memory, var data = LoadedData(all.shapes, in: memory) {
         (data.schema, data.notices) = (all.schema, all.notices)
+        data.groups = own?.groups
         return data
       }
       return try own ?? Dataset.load(source, options)

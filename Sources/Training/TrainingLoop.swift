@@ -3,7 +3,7 @@ public import Coordination
 internal import Datasets
 internal import Failures
 internal import Foundation
-internal import NeuralCore
+public import NeuralCore
 public import RunRecords
 internal import Tracing
 
@@ -194,15 +194,23 @@ public final class TrainingLoop {
   private func evaluate() throws {
     guard let evaluator = training.evaluator else { return }
     group.begin(.evaluation, step: training.step)
-    let totals = try evaluator.run()
+    // The last evaluation is recorded in full.
+    let isInFull = training.isDone || options.metrics.contains(where: \.needsOutputs)
+    let (totals, rows) =
+      isInFull
+      ? try evaluator.run(on: group, loss: options.lossName, metrics: options.uniqueMetrics)
+      : (try evaluator.run(metrics: options.uniqueMetrics), nil)
     log.lastEvaluation = totals
     guard group.rank == 0 else { return }
     checkpoints.heldOutLosses[training.step] = totals.loss
-    try checkpoints.explainingWriteErrors { try log.append(totals) }
+    try checkpoints.explainingWriteErrors {
+      try log.append(totals)
+      if training.isDone, let rows { try log.write(rows, totals) }
+    }
     observe(
       .evaluated(
         log.progress(nil), loss: totals.loss, accuracy: training.hasClasses ? totals.accuracy : nil,
-        scores: totals.scores))
+        scores: totals.scores, metrics: totals.metrics))
   }
 
   /// Writes the last checkpoint, the trace and the summary; all ranks.
@@ -305,9 +313,11 @@ public enum TrainingEvent {
   case progress(TrainingProgress)
   /// An evaluation of the held-out rows is done.
   ///
-  /// The accuracy where there are classes, the scores where the targets are numbers.
+  /// The accuracy where there are classes, the scores where the targets are numbers, and the metrics
+  /// that were asked for.
   case evaluated(
-    TrainingProgress, loss: Double, accuracy: Double?, scores: RegressionScores?)
+    TrainingProgress, loss: Double, accuracy: Double?, scores: RegressionScores?,
+    metrics: [MetricValue])
   /// Something about the data that a person should know.
   case noticed(String)
   /// Something went wrong that the run can continue without.

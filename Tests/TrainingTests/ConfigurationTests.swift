@@ -71,6 +71,7 @@ struct ConfigurationTests {
     options.keep = 2
     options.waitsForCheckpoints = true
     options.evaluateEvery = 4
+    options.metrics = [.auc, .logLoss]
     options.logEvery = 13
     options.digestEvery = 17
     options.trace = true
@@ -146,6 +147,7 @@ struct ConfigurationTests {
       keep: null
       wait-for-checkpoints: false
       evaluate-every: 1
+      metrics: []
       log-every: 10
       digest-every: null
       trace: false

@@ -142,6 +142,7 @@ extension TableSeparator: WordOption {
 }
 extension ActivationName: WordOption {}
 extension LossName: WordOption {}
+extension MetricName: WordOption {}
 extension OptimizerName: WordOption {}
 extension ScheduleName: WordOption {}
 extension BatchNormName: WordOption {}

@@ -115,6 +115,8 @@ public struct TrainingOptions: Equatable, Sendable {
 
   /// Epochs between evaluations on the held-out rows.
   public var evaluateEvery = 1
+  /// Metrics of the held-out rows besides loss and accuracy, or the scores of regression.
+  public var metrics: [MetricName] = []
   /// Steps between metrics records.
   public var logEvery = 10
   /// Steps between digests, which are compared over all ranks; nil for each logged step.
@@ -348,6 +350,13 @@ package struct OptionSection: Sendable {
         "evaluate-every", \.evaluateEvery, "Epochs between evaluations on the held-out rows.",
         .atLeast(1)),
       OptionDeclaration(
+        "metrics", \.metrics,
+        """
+        Metrics of the held-out rows to log besides the default ones, separated by commas: \
+        \(MetricName.allCases.map(\.rawValue).joined(separator: ", ")).
+        """,
+        unset: "none", valueName: "names"),
+      OptionDeclaration(
         "log-every", \.logEvery, "Steps between metrics records.", .atLeast(1)),
       OptionDeclaration(
         "digest-every", \.digestEvery,
@@ -385,6 +394,38 @@ extension TrainingOptions {
 
   /// The loss function, that of classes if none is chosen.
   public var lossName: LossName { loss ?? .crossEntropy }
+
+  /// The metrics that were asked for, each once.
+  var uniqueMetrics: [MetricName] {
+    metrics.indices.filter { metrics.firstIndex(of: metrics[$0]) == $0 }.map { metrics[$0] }
+  }
+
+  /// Checks that the metrics that were asked for can be computed.
+  ///
+  /// - Throws: ``TrainingError/usage(_:)`` that names the first one that can't, and why.
+  func checkMetrics(hasNumbers: Bool, loss: LossName, hasHeldOutRows: Bool) throws(TrainingError) {
+    guard let first = metrics.first else { return }
+    guard hasHeldOutRows else {
+      throw .usage(
+        "--metrics \(first.rawValue): requires held-out rows; raise --validation-split or give "
+          + "--validation")
+    }
+    for metric in metrics {
+      let name = metric.rawValue
+      if hasNumbers && metric.needsClasses || !hasNumbers && metric.needsNumbers {
+        let suitable = MetricName.allCases.filter {
+          hasNumbers ? !$0.needsClasses : !$0.needsNumbers
+        }
+        throw .usage(
+          "--metrics \(name): is for \(hasNumbers ? "classes" : "numbers"), and the target is "
+            + "\(hasNumbers ? "numbers" : "classes"); choose from "
+            + suitable.map(\.rawValue).joined(separator: ", "))
+      }
+      guard loss.givesProbabilities || ![.logLoss, .brier, .calibrationError].contains(metric) else {
+        throw .usage("--metrics \(name): requires probabilities: --loss cross-entropy")
+      }
+    }
+  }
 
   fileprivate var hasBatchNorm: Bool { batchNorm != .off }
 

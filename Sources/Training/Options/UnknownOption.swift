@@ -68,6 +68,7 @@ package enum UnknownOption {
     ("resume", ["load", "checkpoint", "restore", "resume_from_checkpoint", "ckpt_path"]),
     ("checkpoint-every", ["save_every", "save_steps", "checkpoint_freq", "save_freq"]),
     ("evaluate-every", ["eval_every", "check_val_every_n_epoch"]),
+    ("metrics", ["metric", "eval_metric", "scoring", "score", "metric_name"]),
     ("log-every", ["log_interval", "log_freq", "logging_steps", "log_every_n_steps"]),
   ]
 
