@@ -120,6 +120,9 @@ struct ConfigurationTests {
       layers: [256, 128]
       activation: relu
       loss: null
+      huber-delta: null
+      quantile: null
+      label-smoothing: 0.0
       batch-norm: synchronized
       batch-norm-backward: exact
       batch-norm-momentum: 0.9
