@@ -39,6 +39,9 @@ struct ConfigurationTests {
     options.layers = [3, 1, 4]
     options.activation = .sigmoid
     options.loss = .meanSquaredError
+    options.huberDelta = 0.7
+    options.quantile = 0.2
+    options.labelSmoothing = 0.1
     options.optimizer = .sgd
     options.learningRate = 0.1 + 0.2
     options.scaleLearningRate = 32
