@@ -50,7 +50,8 @@ extension EvaluationRecord {
   public var text: String {
     let parts =
       [overview] + (classification.map(EvaluationText.parts) ?? [])
-      + (regression.map(EvaluationText.parts) ?? []) + [groupTable]
+      + (regression.map(EvaluationText.parts) ?? [])
+      + (multilabel.map(EvaluationText.parts) ?? []) + [groupTable]
     return parts.filter { !$0.isEmpty }.joined(separator: "\n")
   }
 
@@ -72,6 +73,11 @@ extension EvaluationRecord {
       add(.averagePrecision, classification.averagePrecision)
       add(.brier, classification.brier)
       add(.calibrationError, classification.calibrationError)
+    }
+    if let multilabel {
+      for metric in MetricName.allCases where metric.needsClasses {
+        add(metric, multilabel.mean.value(of: metric))
+      }
     }
     if let regression {
       add(.mse, regression.mse)
@@ -117,6 +123,20 @@ private enum EvaluationText {
     [classTable(metrics), matrix(metrics) ?? confusions(metrics)]
   }
 
+  static func parts(_ metrics: MultilabelMetrics) -> [String] {
+    guard metrics.targets.count > 1 else { return [] }
+    let shown: [MetricName] = [.accuracy, .precision, .recall, .f1, .auc, .logLoss]
+    return [
+      TextTable(
+        ["target"] + shown.map(\.title) + ["rows of 1"],
+        metrics.targets.map { target in
+          [cell(target.name ?? "", width: 14)] + shown.map { $0.text(of: target.value(of: $0)) }
+            + ["\(target.support)"]
+        }, alignments: [.left] + Array(repeating: .right, count: shown.count + 1), indent: 0
+      ).text
+    ]
+  }
+
   static func parts(_ metrics: RegressionMetrics) -> [String] {
     guard metrics.targets.count > 1 else { return [] }
     return [
@@ -124,7 +144,7 @@ private enum EvaluationText {
         ["target", "MSE", "RMSE", "MAE", "R2", "MAPE"],
         metrics.targets.map { target in
           [
-            cell(target.name), MetricName.mse.text(of: target.mse),
+            cell(target.name, width: 18), MetricName.mse.text(of: target.mse),
             MetricName.rmse.text(of: target.rmse), MetricName.mae.text(of: target.mae),
             MetricName.r2.text(of: target.r2), MetricName.mape.text(of: target.mape),
           ]
@@ -143,7 +163,7 @@ private enum EvaluationText {
       : all.indices.sorted { (all[$0].f1, $0) < (all[$1].f1, $1) }.prefix(mostClasses).map {
         all[$0]
       }
-    func number(_ value: Double?) -> String { value.map { Readable.loss($0) } ?? "undefined" }
+    func number(_ value: Double?) -> String { value.map { Readable.loss($0) } ?? "-" }
     func row(
       _ name: String, _ scores: (precision: Double, recall: Double, f1: Double), _ auc: Double?,
       _ averagePrecision: Double?, _ rows: Int

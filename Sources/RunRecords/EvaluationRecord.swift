@@ -19,6 +19,8 @@ public struct EvaluationRecord: Equatable, Sendable {
   public var classification: ClassificationMetrics?
   /// The metrics of rows whose targets are numbers; nil where there are classes.
   public var regression: RegressionMetrics?
+  /// The metrics of rows with independent targets of 0 and 1; nil where there are no such targets.
+  public var multilabel: MultilabelMetrics?
   /// The column by which the rows are grouped; nil if they are not.
   public var by: String?
   /// The metrics of each group, by ascending names.
@@ -61,7 +63,7 @@ public struct EvaluationRecord: Equatable, Sendable {
   /// A record from its parts.
   public init(
     step: Int? = nil, rows: Int, loss: Double, classification: ClassificationMetrics? = nil,
-    regression: RegressionMetrics? = nil, by: String? = nil, groups: [Group] = [],
+    regression: RegressionMetrics? = nil, multilabel: MultilabelMetrics? = nil, by: String? = nil, groups: [Group] = [],
     curves: [Curve] = []
   ) {
     self.step = step
@@ -69,6 +71,7 @@ public struct EvaluationRecord: Equatable, Sendable {
     self.loss = loss
     self.classification = classification
     self.regression = regression
+    self.multilabel = multilabel
     self.by = by
     self.groups = groups
     self.curves = curves
@@ -112,7 +115,7 @@ public struct EvaluationRecord: Equatable, Sendable {
 
 extension EvaluationRecord: Decodable {
   private enum Key: String, CodingKey {
-    case step, rows, loss, mse, by, groups, accuracy
+    case step, rows, loss, mse, by, groups, accuracy, classes, targets
     case curves = "roc_curves"
   }
 
@@ -122,7 +125,12 @@ extension EvaluationRecord: Decodable {
     rows = try fields.decode(Int.self, forKey: .rows)
     loss = try fields.number(.loss) ?? .nan
     classification =
-      fields.contains(.accuracy) ? try ClassificationMetrics(from: decoder) : nil
+      fields.contains(.classes) ? try ClassificationMetrics(from: decoder) : nil
+    if fields.contains(.accuracy), fields.contains(.targets) {
+      multilabel = MultilabelMetrics(
+        mean: try MultilabelMetrics.TargetMetrics(from: decoder),
+        targets: try fields.decode([MultilabelMetrics.TargetMetrics].self, forKey: .targets))
+    }
     regression = fields.contains(.mse) ? try RegressionMetrics(from: decoder) : nil
     by = try fields.decodeIfPresent(String.self, forKey: .by)
     groups = try fields.decodeIfPresent([Group].self, forKey: .groups) ?? []
@@ -137,6 +145,17 @@ extension EvaluationRecord: Decodable {
     fields.add(Key.loss, loss)
     if let classification { fields.add(classification) }
     if let regression { fields.add(regression) }
+    if let multilabel {
+      fields.add(multilabel.mean)
+      fields.add(
+        Key.targets,
+        multilabel.targets.map { target in
+          var fields = JSONFields()
+          fields.add("name", target.name)
+          fields.add(target)
+          return fields
+        })
+    }
     if let by {
       fields.add(Key.by, by)
       fields.add(Key.groups, groups.map(\.fields))
@@ -207,6 +226,13 @@ extension JSONFields {
     add("classes", metrics.classes.map(\.fields))
     add("confusion_matrix", metrics.confusionMatrix)
     add("confusions", metrics.confusions.map(\.fields))
+  }
+
+  fileprivate mutating func add(_ metrics: MultilabelMetrics.TargetMetrics) {
+    for metric in MetricName.allCases where metric.needsClasses {
+      add(metric.key, metrics.value(of: metric))
+    }
+    add("support", metrics.support)
   }
 
   fileprivate mutating func add(_ metrics: RegressionMetrics) {

@@ -12,13 +12,14 @@ public struct EvaluatedRows {
   private enum Content {
     case classes(ClassifiedRows, labels: [String])
     case numbers(PredictedNumbers, names: [String])
+    case multilabel(MultilabelRows, names: [String])
   }
 
   private let content: Content
   private let outputs: GatheredOutputs
   private let targets: Dataset.Targets
   private let rows: [Int32]
-  private let loss: LossName
+  private let loss: any LossFunction
 
   /// The largest number of groups.
   public static let mostGroups = RowGroups.most
@@ -31,24 +32,30 @@ public struct EvaluatedRows {
   ///
   /// - Parameters:
   ///   - rows: the rows that the outputs are those of, in the same order; at least one.
-  ///   - loss: the loss function of the network, which defines what its outputs mean.
+  ///   - loss: the loss function of the network, which says what its outputs stand for.
   ///   - scales: how each target that is a number is standardized.
   public init?(
-    _ outputs: GatheredOutputs, of dataset: Dataset, rows: [Int32], loss: LossName,
+    _ outputs: GatheredOutputs, of dataset: Dataset, rows: [Int32], loss: any LossFunction,
     scales: [TableSchema.Scale]
   ) {
     self.outputs = outputs
     self.rows = rows
     self.loss = loss
     targets = dataset.targets
+    let transform = loss.outputTransform
     let matrix = outputs.values.matrix(rows: outputs.rows, columns: outputs.columns)
     switch dataset.targets {
     case .classes(let classes, let labels):
       content = .classes(
         ClassifiedRows(
           outputs: matrix, targets: rows.map { classes[Int($0)] },
-          isSoftmax: loss.givesProbabilities),
+          isSoftmax: transform == .softmax),
         labels: labels)
+    case .values(let values, let names) where transform == .sigmoid:
+      let targets = rows.flatMap { row in
+        names.indices.map { values[Int(row) * names.count + $0] >= 0.5 }
+      }
+      content = .multilabel(MultilabelRows(outputs: matrix, targets: targets), names: names)
     case .values(let values, let names):
       let scales =
         scales.count == names.count ? scales : names.map { TableSchema.Scale(unscaled: $0) }
@@ -61,11 +68,13 @@ public struct EvaluatedRows {
         }
         return numbers
       }
+      let predicted = AlignedBuffer(outputs.values.elements)
+      transform.apply(predicted.mutableMatrix(rows: outputs.rows, columns: columns))
       content = .numbers(
         PredictedNumbers(
           columns: columns,
           targets: numbers { values[Int(rows[$0]) * columns + $1] },
-          predictions: numbers { matrix.row($0)[$1] }), names: names)
+          predictions: numbers { predicted[$0 * columns + $1] }), names: names)
     case .absent: return nil
     }
     withExtendedLifetime(outputs.values) {}
@@ -76,6 +85,7 @@ public struct EvaluatedRows {
     switch content {
     case .classes(let rows, _): rows.value(of: metric)
     case .numbers(let rows, _): rows.value(of: metric)
+    case .multilabel(let rows, _): rows.value(of: metric)
     }
   }
 
@@ -91,9 +101,19 @@ public struct EvaluatedRows {
     switch content {
     case .classes(let rows, let labels):
       record.classification = ClassificationMetrics(rows, labels: labels)
-      if keepsCurves { record.curves = Self.curves(rows, labels) }
+      if keepsCurves {
+        record.curves =
+          labels.count == 2
+          ? Self.curves([labels[1]]) { _ in rows.ranked(by: 1)?.rocCurve }
+          : Self.curves(labels) { rows.ranked(by: $0)?.rocCurve }
+      }
     case .numbers(let rows, let names):
       record.regression = RegressionMetrics(rows, names: names)
+    case .multilabel(let rows, let names):
+      record.multilabel = MultilabelMetrics(rows, names: names)
+      if keepsCurves {
+        record.curves = Self.curves(names) { rows.targets[$0].ranked(by: 1)?.rocCurve }
+      }
     }
     if let groups {
       record.by = groups.column
@@ -105,12 +125,12 @@ public struct EvaluatedRows {
   }
 
   private static func curves(
-    _ rows: ClassifiedRows, _ labels: [String]
+    _ labels: [String], _ curve: (Int) -> ROCCurve?
   ) -> [EvaluationRecord.Curve] {
     guard labels.count <= mostCurves else { return [] }
-    return labels.indices.dropFirst(labels.count == 2 ? 1 : 0).compactMap { index in
-      rows.ranked(by: index)?.rocCurve.map {
-        EvaluationRecord.Curve(label: labels[index], points: $0.thinned(to: curvePoints))
+    return labels.enumerated().compactMap { index, label in
+      curve(index).map {
+        EvaluationRecord.Curve(label: label, points: $0.thinned(to: curvePoints))
       }
     }
   }
@@ -131,6 +151,9 @@ extension EvaluatedRows {
         MetricValue(.rmse, metrics.rmse), MetricValue(.mae, metrics.mae),
         MetricValue(.r2, metrics.r2),
       ]
+    case .multilabel(let rows, _):
+      let rows = rows.selecting(members)
+      values += [MetricName.accuracy, .f1, .auc].map { MetricValue($0, rows.value(of: $0)) }
     }
     return EvaluationRecord.Group(name: name, rows: members.count, values: values)
   }
@@ -149,13 +172,14 @@ extension EvaluatedRows {
     switch targets {
     case .classes(let classes, _):
       let own = AlignedBuffer(rows.map { classes[$0] })
-      sum = try loss.function.compute(matrix, .classes(own.elements))
+      sum = try loss.compute(matrix, .classes(own.elements))
       withExtendedLifetime(own) {}
     case .values(let values, _):
-      let own = AlignedBuffer(rows.flatMap { row in
-        (0..<columns).map { values[row * columns + $0] }
-      })
-      sum = try loss.function.compute(
+      let own = AlignedBuffer<Float>(count: members.count * columns)
+      for (place, row) in rows.enumerated() {
+        (own.base + place * columns).update(from: values.base + row * columns, count: columns)
+      }
+      sum = try loss.compute(
         matrix, .values(own.matrix(rows: members.count, columns: columns)))
       withExtendedLifetime(own) {}
     case .absent: sum = .nan
@@ -163,11 +187,6 @@ extension EvaluatedRows {
     withExtendedLifetime(chosen) {}
     return sum / Double(members.count)
   }
-}
-
-extension LossName {
-  /// Whether the softmax of a network's outputs are probabilities of classes.
-  var givesProbabilities: Bool { self == .crossEntropy }
 }
 
 extension TableSchema.Scale {

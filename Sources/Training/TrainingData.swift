@@ -66,12 +66,12 @@ struct TrainingData {
             + "\(options.data) has \(training.columns) and \(training.outputs)")
       }
     }
-    if hasNumbers, loss == .crossEntropy {
-      throw TrainingError.unsuitableData(
-        "\(options.data): numeric targets need --loss mse")
-    }
-    try options.checkMetrics(
-      hasNumbers: hasNumbers, loss: loss, hasHeldOutRows: !heldOutRows.isEmpty)
+    try loss.check(training, options.data)
+    if heldOut !== training { try loss.check(heldOut, options.validation ?? options.data) }
+    var chosen = options
+    chosen.loss = loss
+    try chosen.validateLoss()
+    try chosen.checkMetrics(hasNumbers: hasNumbers, hasHeldOutRows: !heldOutRows.isEmpty)
     if trainingRows.count == 1 && options.batchNorm != .off {
       throw TrainingError.unsuitableData(
         "\(options.data): batch norm needs at least two rows for training, and there is one; "

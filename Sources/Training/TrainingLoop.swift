@@ -198,7 +198,7 @@ public final class TrainingLoop {
     let isInFull = training.isDone || options.metrics.contains(where: \.needsOutputs)
     let (totals, rows) =
       isInFull
-      ? try evaluator.run(on: group, loss: options.lossName, metrics: options.uniqueMetrics)
+      ? try evaluator.run(on: group, metrics: options.uniqueMetrics)
       : (try evaluator.run(metrics: options.uniqueMetrics), nil)
     log.lastEvaluation = totals
     guard group.rank == 0 else { return }
@@ -209,8 +209,9 @@ public final class TrainingLoop {
     }
     observe(
       .evaluated(
-        log.progress(nil), loss: totals.loss, accuracy: training.hasClasses ? totals.accuracy : nil,
-        scores: totals.scores, metrics: totals.metrics))
+        log.progress(nil), loss: totals.loss,
+        accuracy: training.hasAccuracy ? totals.accuracy : nil, scores: totals.scores,
+        metrics: totals.metrics))
   }
 
   /// Writes the last checkpoint, the trace and the summary; all ranks.

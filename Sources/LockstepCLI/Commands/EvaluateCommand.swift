@@ -62,7 +62,7 @@ struct EvaluateCommand: ParsableCommand {
       let evaluator = Evaluator(
         loaded.network, dataset, rows: Array(0..<Int32(dataset.rows)),
         scales: loaded.description.readingSchema.scales)
-      let (totals, rows) = try evaluator.run(on: group, loss: loaded.description.loss)
+      let (totals, rows) = try evaluator.run(on: group)
       guard group.rank == 0, let rows else { return }
       let record = try rows.record(totals, groups: read.groups)
       Terminal.write(json ? record.json : record.text, to: .standardOutput)
@@ -100,6 +100,7 @@ struct EvaluateCommand: ParsableCommand {
         "\(self.data): \(dataset.columns) features and \(dataset.outputs) outputs, but the model has "
           + "\(loaded.network.inputs) and \(loaded.network.outputs)")
     }
+    try loaded.description.loss.check(dataset, data)
   }
 }
 
