@@ -61,6 +61,9 @@ struct ResumePoint: Codable {
     return config["epochs"].flatMap { Int($0) }.map { $0 * stepsPerEpoch }
   }
 
+  /// Options about monitoring, which a run may cease to do after any step.
+  private static let monitoring: Set = ["patience", "monitor", "min-delta", "evaluate-every"]
+
   /// Whether an option is a longer patience than that of the run that wrote the checkpoint, which would
   /// have done the same steps with it; with a shorter one it might have stopped before.
   private func isRaisedPatience(_ name: String, _ value: String) -> Bool {
@@ -102,15 +105,18 @@ struct ResumePoint: Codable {
           + "trained on \(config["ranks"] ?? "an unknown number of") ranks, not \(ranks); "
           + "start the same number")
     }
-    guard changed.isEmpty else {
-      let list = changed.map {
-        ($0.name == "ranks" ? "" : "--")
-          + "\($0.name) \($0.value) (was \(config[$0.name] ?? "unset"))"
-      }
-      throw TrainingError.usage(
-        "--resume: these options would change the result of \(path): "
-          + list.joined(separator: ", ") + "; leave them as they were")
-    }
+    try refuse(changed)
+    // Options that determined the result of the run, and no longer do.
+    let values = options.values(slices: options.slices ?? slices)
+    let names = Set(own.map(\.name)).union(Self.lengths)
+      .union(options.monitorsHeldOutRows ? ["patience"] : Self.monitoring)
+    try refuse(
+      config.keys.sorted().compactMap { name in
+        guard !names.contains(name), let value = values[name], config[name] != value else {
+          return nil
+        }
+        return (name: name, value: value)
+      })
     guard config["data-hash"] == dataHash else {
       throw TrainingError.unsuitableData(
         "\(options.data): its rows are not those that \(path) was trained on, or are read with "
@@ -121,5 +127,16 @@ struct ResumePoint: Codable {
         "--resume: \(path) is at step \(step), beyond the last of \(totalSteps) steps; "
           + "raise --\(options.steps == nil ? "epochs" : "steps")")
     }
+  }
+
+  private func refuse(_ changed: [(name: String, value: String)]) throws(TrainingError) {
+    guard !changed.isEmpty else { return }
+    let list = changed.map {
+      ($0.name == "ranks" ? "" : "--")
+        + "\($0.name) \($0.value) (was \(config[$0.name] ?? "unset"))"
+    }
+    throw .usage(
+      "--resume: these options would change the result of \(path): "
+        + list.joined(separator: ", ") + "; leave them as they were")
   }
 }

@@ -121,7 +121,16 @@ final class RunLog {
     try metrics?.append(
       MetricsRecord.evaluation(
         step: run.step, epoch: run.epoch, loss: totals.loss,
-        accuracy: run.hasClasses ? totals.accuracy : nil, scores: totals.scores, digest: nil))
+        accuracy: run.hasAccuracy ? totals.accuracy : nil, scores: totals.scores,
+        metrics: totals.metrics, digest: nil))
+  }
+
+  /// Writes the last evaluation of the held-out rows in full; rank 0.
+  func write(_ rows: EvaluatedRows, _ totals: EvaluationTotals) throws {
+    guard let directory else { return }
+    var record = try rows.record(totals, keepsCurves: true)
+    record.step = run.step
+    try record.write(to: directory.evaluation)
   }
 
   /// Closes both logs; rank 0.
@@ -174,7 +183,7 @@ final class RunLog {
     return TrainingProgress(
       epoch: run.epoch, epochs: schedule.epochs, step: run.step, steps: schedule.totalSteps,
       loss: run.epochLoss?.mean ?? 0,
-      accuracy: run.hasClasses ? result?.accuracy ?? lastEvaluation?.accuracy : nil,
+      accuracy: run.hasAccuracy ? result?.accuracy ?? lastEvaluation?.accuracy : nil,
       samplesPerSecond: seconds > 0 ? Double(samples) / seconds : nil,
       secondsLeft: seconds / Double(max(run.step - firstStep, 1))
         * Double(schedule.totalSteps - run.step))
@@ -187,11 +196,11 @@ final class RunLog {
     var summary = RunSummary(
       ranks: group.size, slices: run.slices, steps: run.step, epochs: run.epoch,
       finalLoss: run.epochLoss?.mean, testLoss: lastEvaluation?.loss,
-      testAccuracy: run.hasClasses ? lastEvaluation?.accuracy : nil,
+      testAccuracy: run.hasAccuracy ? lastEvaluation?.accuracy : nil,
       digest: run.network.store.digest().description,
       samplesPerSecond: Double(samples) / seconds, seconds: seconds, traffic: traffic,
       parameters: run.network.store.table.trainedCount, version: version, completed: run.isDone,
-      testScores: lastEvaluation?.scores)
+      testScores: lastEvaluation?.scores, testMetrics: lastEvaluation?.metrics ?? [])
     if options.tracksBest, let monitor = run.monitor {
       summary.stoppedEarly = run.stoppedEarly
       summary.monitor = monitor.metric.rawValue

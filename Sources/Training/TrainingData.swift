@@ -66,10 +66,13 @@ struct TrainingData {
             + "\(options.data) has \(training.columns) and \(training.outputs)")
       }
     }
-    if hasNumbers, loss == .crossEntropy {
-      throw TrainingError.unsuitableData(
-        "\(options.data): numeric targets need --loss mse")
-    }
+    try loss.check(training, options.data)
+    if heldOut !== training { try loss.check(heldOut, options.validation ?? options.data) }
+    var chosen = options
+    chosen.loss = loss
+    try chosen.validateLoss()
+    try chosen.checkMetrics(hasNumbers: hasNumbers, hasHeldOutRows: !heldOutRows.isEmpty)
+    try chosen.checkMonitor(hasNumbers: hasNumbers, hasHeldOutRows: !heldOutRows.isEmpty)
     if trainingRows.count == 1 && options.batchNorm != .off {
       throw TrainingError.unsuitableData(
         "\(options.data): batch norm needs at least two rows for training, and there is one; "
@@ -143,6 +146,7 @@ public enum HostData {
     return try group.agree {
       if let memory, var data = LoadedData(all.shapes, in: memory) {
         (data.schema, data.notices) = (all.schema, all.notices)
+        data.groups = own?.groups
         return data
       }
       return try own ?? Dataset.load(source, options)

@@ -39,6 +39,9 @@ struct ConfigurationTests {
     options.layers = [3, 1, 4]
     options.activation = .sigmoid
     options.loss = .meanSquaredError
+    options.huberDelta = 0.7
+    options.quantile = 0.2
+    options.labelSmoothing = 0.1
     options.optimizer = .sgd
     options.learningRate = 0.1 + 0.2
     options.scaleLearningRate = 32
@@ -75,6 +78,7 @@ struct ConfigurationTests {
     options.monitor = .r2
     options.minDelta = 0.001
     options.plateauPatience = 8
+    options.metrics = [.auc, .logLoss]
     options.logEvery = 13
     options.digestEvery = 17
     options.trace = true
@@ -124,6 +128,9 @@ struct ConfigurationTests {
       layers: [256, 128]
       activation: relu
       loss: null
+      huber-delta: null
+      quantile: null
+      label-smoothing: 0.0
       batch-norm: synchronized
       batch-norm-backward: exact
       batch-norm-momentum: 0.9
@@ -154,6 +161,7 @@ struct ConfigurationTests {
       patience: null
       monitor: null
       min-delta: 0.0
+      metrics: []
       log-every: 10
       digest-every: null
       trace: false
@@ -261,7 +269,10 @@ struct ConfigurationTests {
           + "identity, found \"re_lu\""
       ),
       ("learning-rate: 1_000", "learning-rate: expected a number, or null, found \"1_000\""),
-      ("loss: hinge", "loss: expected one of cross-entropy, mse, or null, found \"hinge\""),
+      (
+        "loss: hinge",
+        "loss: expected one of cross-entropy, mse, mae, huber, poisson, quantile, binary"
+      ),
       ("layers: [8, x]", "layers: expected a list such as [a, b], each item an integer"),
       ("layers: {a: 1}", "found a mapping or nested list"),
       ("layers: [[1]]", "found a mapping or nested list"),

@@ -360,11 +360,11 @@ struct EarlyStoppingTests {
     let table = try folder.write("n.csv", numbers)
     let cases: [(String, (inout TrainingOptions) -> Void)] = [
       (
-        "--monitor r2: requires numbers as targets, and they are classes; use loss, ",
+        "--monitor r2: is for numbers, and the target is classes; choose from loss, ",
         { $0.monitor = .r2 }
       ),
       (
-        "--monitor accuracy: requires classes, and the targets are numbers; use loss, ",
+        "--monitor accuracy: is for classes, and the target is numbers; choose from loss, ",
         {
           $0.data = table
           $0.monitor = .accuracy

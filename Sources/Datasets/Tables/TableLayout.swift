@@ -18,6 +18,8 @@ public struct TableOptions: Hashable, Sendable {
   public var maxLevels = 256
   /// What is done about missing cells of features.
   public var missing = MissingPolicy.mean
+  /// A column by whose texts the rows are grouped, of any role; only where a model's schema is given.
+  public var groups: String?
 
   /// Everything is found out.
   public init() {}
@@ -26,7 +28,7 @@ public struct TableOptions: Hashable, Sendable {
   func requireNoColumns() throws(DatasetError) {
     let options = [
       ("--target", target), ("--features", features), ("--ignore", ignored),
-      ("--categorical", categorical),
+      ("--categorical", categorical), ("--by", groups.map { [$0] } ?? []),
     ]
     for (option, columns) in options where !columns.isEmpty {
       throw .usage(

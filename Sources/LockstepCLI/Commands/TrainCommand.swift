@@ -139,16 +139,19 @@ struct TrainingView {
       display.show(progress)
     case .noticed(let notice):
       Terminal.note(notice)
-    case .evaluated(let progress, let loss, let accuracy, let scores):
+    case .evaluated(let progress, let loss, let accuracy, let scores, let metrics):
       let percent =
         accuracy.map { String(format: ", accuracy %.2f %%", 100 * $0) }
         ?? scores.map { scores in
           ", RMSE \(Readable.significant(scores.rootMeanSquaredError))"
             + (scores.r2.map { ", R2 \(Readable.significant($0))" } ?? "")
         } ?? ""
+      let known: Set<MetricName> =
+        accuracy == nil ? scores == nil ? [.loss] : [.loss, .rmse, .r2] : [.loss, .accuracy]
       display.write(
         "epoch \(progress.epoch), step \(progress.step): held-out loss "
-          + String(format: "%.4f", loss) + percent)
+          + String(format: "%.4f", loss) + percent
+          + metrics.filter { !known.contains($0.metric) }.map { ", \($0.shown)" }.joined())
     case .stoppedEarly(let stop):
       display.write(Self.sentence(stop))
     case .finished(let summary, let run, let checkpoint):

@@ -46,6 +46,9 @@ package enum UnknownOption {
     ),
     ("activation", ["act", "act_fn", "activation_fn", "nonlinearity"]),
     ("loss", ["criterion", "objective", "loss_fn", "loss_function"]),
+    ("huber-delta", ["delta", "huber_slope"]),
+    ("quantile", ["tau", "quantile_alpha"]),
+    ("label-smoothing", ["smoothing", "label_smoothing_factor"]),
     ("optimizer", ["optim", "opt", "solver"]),
     ("learning-rate", ["lr", "learning_rate_init", "alpha", "eta", "base_lr"]),
     ("weight-decay", ["wd", "l2", "decay"]),
@@ -81,6 +84,7 @@ package enum UnknownOption {
     ),
     ("min-delta", ["tol", "early_stopping_threshold"]),
     ("plateau-patience", ["lr_patience", "reduce_lr_patience"]),
+    ("metrics", ["metric", "eval_metric", "scoring", "score", "metric_name"]),
     ("log-every", ["log_interval", "log_freq", "logging_steps", "log_every_n_steps"]),
   ]
 
