@@ -100,7 +100,7 @@ extension TextTable {
     ]
     let run: [(name: String, value: String?)] = [
       ("training loss", summary.finalLoss.map(Readable.loss)),
-      ("best \(summary.monitor ?? "")", bestValue(of: summary)),
+      ("best \(summary.monitor?.title ?? "")", bestValue(of: summary)),
       ("steps", "\(Readable.count(summary.steps)) in \(epochs)"),
       ("parameters", Readable.count(summary.parameters)),
       ("ranks", "\(Readable.count(summary.ranks)) (\(slices))"),
@@ -120,7 +120,9 @@ extension TextTable {
 
   /// The best value of the monitored metric, and its step.
   private static func bestValue(of summary: RunSummary) -> String? {
-    guard let best = summary.best, let step = summary.bestStep else { return nil }
-    return "\(Readable.significant(best)) at step \(Readable.count(step))"
+    guard let metric = summary.monitor, let best = summary.best, let step = summary.bestStep else {
+      return nil
+    }
+    return "\(metric.text(of: best)) at step \(Readable.count(step))"
   }
 }

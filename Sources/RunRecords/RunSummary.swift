@@ -46,8 +46,8 @@ public struct RunSummary: Equatable, Codable, Sendable {
   /// Whether the run ended before its last step because the monitored metric did not improve; nil if
   /// it monitored none.
   public var stoppedEarly: Bool?
-  /// The name of the metric that the run monitored on held-out data; nil if it monitored none.
-  public var monitor: String?
+  /// The metric that the run monitored on held-out data; nil if it monitored none.
+  public var monitor: MetricName?
   /// The best value of that metric; nil also if none was finite.
   public var best: Double?
   /// The step after which it was measured, that of the checkpoint that `checkpoints/best` names.
@@ -164,7 +164,7 @@ extension RunSummary: LogRecord {
     fields.add(CodingKeys.completed, completed)
     if let monitor {
       fields.add(CodingKeys.stoppedEarly, stoppedEarly)
-      fields.add(CodingKeys.monitor, monitor)
+      fields.add(CodingKeys.monitor, monitor.rawValue)
       fields.add(CodingKeys.best, best)
       fields.add(CodingKeys.bestStep, bestStep)
     }

@@ -171,7 +171,8 @@ extension TrainingOptions {
     guard monitorsHeldOutRows else { return }
     guard hasHeldOutRows else {
       throw .usage(
-        "\(monitoringOption): requires held-out rows; raise --validation-split or give --validation")
+        "\(monitoringOption): requires held-out rows; raise --validation-split or give --validation"
+      )
     }
     if let monitor, let problem = lossName.problem(of: monitor, hasNumbers: hasNumbers) {
       throw .usage("--monitor \(monitor.rawValue): \(problem)")

@@ -203,7 +203,7 @@ final class RunLog {
       testScores: lastEvaluation?.scores, testMetrics: lastEvaluation?.metrics ?? [])
     if options.tracksBest, let monitor = run.monitor {
       summary.stoppedEarly = run.stoppedEarly
-      summary.monitor = monitor.metric.rawValue
+      summary.monitor = monitor.metric
       (summary.best, summary.bestStep) = (monitor.best?.value, monitor.best?.step)
     }
     return summary

@@ -78,9 +78,10 @@ struct EarlyStoppingTests {
   @Test("A run stops after --patience evaluations without improvement, and names its best one")
   func stops() throws {
     let summary = try train(options("a")).summary
+    #expect(try EvaluationRecord(path: path("a/evaluation.json")).step == summary.steps)
     let losses = try losses("a")
     let best = try #require(losses.min { $0.loss < $1.loss })
-    #expect(summary.completed && summary.stoppedEarly == true && summary.monitor == "loss")
+    #expect(summary.completed && summary.stoppedEarly == true && summary.monitor == .loss)
     #expect(summary.best == best.loss && summary.bestStep == best.step)
     #expect(best.step > 4 && summary.steps == best.step + 3 * 4 && summary.steps < 240)
     #expect(losses.last?.step == summary.steps && summary.testLoss == losses.last?.loss)
@@ -124,7 +125,7 @@ struct EarlyStoppingTests {
     // Of several equal values the first is the best.
     let best = try #require(
       evaluations.reversed().max { ($0.testAccuracy ?? 0) < ($1.testAccuracy ?? 0) })
-    #expect(summary.steps == 48 && summary.stoppedEarly == false && summary.monitor == "accuracy")
+    #expect(summary.steps == 48 && summary.stoppedEarly == false && summary.monitor == .accuracy)
     #expect(summary.best == best.testAccuracy)
     let first = evaluations.first { $0.testAccuracy == best.testAccuracy }
     #expect(summary.bestStep == first?.step)
@@ -144,6 +145,24 @@ struct EarlyStoppingTests {
         change(&$0)
       })
     return path(name)
+  }
+
+  @Test(
+    "Metrics of all outputs can be monitored, are logged, and a run ends with its evaluation.json")
+  func outputsMetric() throws {
+    for metric in [MetricName.auc, .f1, .logLoss] {
+      let name = metric.rawValue
+      let summary = try train(options(name) { $0.monitor = metric }).summary
+      let evaluations = try MetricsLog(path: path("\(name)/metrics.jsonl")).evaluations
+      let values = evaluations.compactMap { record in
+        record.testMetrics.first { $0.metric == metric }?.value
+      }
+      #expect(values.count == evaluations.count && summary.stoppedEarly == true)
+      let best = metric.isBetterHigher ? values.max() : values.min()
+      #expect(summary.best == best && summary.monitor == metric)
+      #expect(summary.bestStep == 4 * ((values.firstIndex { $0 == best } ?? 0) + 1))
+      #expect(try EvaluationRecord(path: path("\(name)/evaluation.json")).step == summary.steps)
+    }
   }
 
   @Test("--keep spares the best checkpoint, and those that were the best before are removed")

@@ -165,14 +165,13 @@ struct TrainingView {
   }
 
   private static func sentence(_ stop: EarlyStop) -> String {
+    let name = stop.metric.title
+    let start = "stopped early after epoch \(stop.epoch): "
+    guard let best = stop.best else { return start + "\(name) was never finite" }
     let margin =
       stop.minimumDelta == 0 ? "" : " by more than \(Readable.significant(stop.minimumDelta))"
-    guard let best = stop.best else {
-      return "stopped early after epoch \(stop.epoch): \(stop.metric.rawValue) was never finite"
-    }
-    return
-      "stopped early after epoch \(stop.epoch): \(stop.metric.rawValue) has not improved\(margin) "
-      + "since epoch \(stop.bestEpoch) (\(Readable.significant(best.value)))"
+    return start + "\(name) has not improved\(margin) since epoch \(stop.bestEpoch) "
+      + "(\(stop.metric.text(of: best.value)))"
       + (stop.hasBestCheckpoint ? "; checkpoints/best is step \(best.step)" : "")
   }
 }
