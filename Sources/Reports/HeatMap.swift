@@ -22,23 +22,29 @@ public struct HeatMap: Sendable {
     self.counts = counts
   }
 
-  private static let left = 110.0
   private static let top = 12.0
   private static let side = 420.0
   private static let width = 640.0
-  private static let height = 540.0
   /// The largest number of classes whose counts fit into their cells.
   private static let mostCounts = 15
   /// The largest number of labels beside an axis.
   private static let mostLabels = 30
 
   private var cell: Double { Self.side / Double(max(labels.count, 1)) }
+  /// About the width of the longest label.
+  private var labelWidth: Double { Double(labels.map { Self.cut($0).count }.max() ?? 0) * 8 }
+  private var left: Double { 40 + labelWidth }
+  /// Whether labels fit below their cells.
+  private var areLabelsUpright: Bool { labelWidth <= cell }
+  private var height: Double {
+    Self.top + Self.side + 46 + (areLabelsUpright ? 0 : (labelWidth * 0.7).rounded())
+  }
 
   var html: String {
     let title = HTMLText.escaped(title)
     let cells = counts.indices.map(cells(ofRow:)).joined()
     return "<figure>\n<figcaption>\(title)</figcaption>\n"
-      + "<svg viewBox=\"0 0 \(Self.width) \(Self.height)\" role=\"img\" aria-label=\"\(title)\">\n"
+      + "<svg viewBox=\"0 0 \(Self.width) \(height)\" role=\"img\" aria-label=\"\(title)\">\n"
       + cells + axes + "</svg>\n</figure>\n"
   }
 
@@ -46,14 +52,15 @@ public struct HeatMap: Sendable {
     let total = counts[row].reduce(0, +)
     return counts[row].enumerated().map { column, count in
       let share = total == 0 ? 0 : Double(count) / Double(total)
-      let (x, y) = (Self.left + Double(column) * cell, Self.top + Double(row) * cell)
+      let (x, y) = (left + Double(column) * cell, Self.top + Double(row) * cell)
       let names = "\(labels[row]) predicted as \(labels[column]): \(Readable.count(count))"
       var svg = "<rect class=\"cell\" x=\"\(Self.tenths(x))\" y=\"\(Self.tenths(y))\" "
       svg += "width=\"\(Self.tenths(cell))\" height=\"\(Self.tenths(cell))\" "
       svg += "fill-opacity=\"\((share * 1000).rounded() / 1000)\">"
       svg += "<title>\(HTMLText.escaped(names))</title></rect>"
       if count > 0, labels.count <= Self.mostCounts {
-        svg += "<text class=\"count\(share > 0.5 ? " dark" : "")\" x=\"\(Self.tenths(x + cell / 2))\" "
+        svg +=
+          "<text class=\"count\(share > 0.5 ? " dark" : "")\" x=\"\(Self.tenths(x + cell / 2))\" "
         svg += "y=\"\(Self.tenths(y + cell / 2))\">\(Readable.count(count))</text>"
       }
       return svg + "\n"
@@ -66,18 +73,17 @@ public struct HeatMap: Sendable {
     for index in labels.indices where index % max(stride, 1) == 0 {
       let label = HTMLText.escaped(Self.cut(labels[index]))
       let place = (Double(index) + 0.5) * cell
-      let (x, y) = (Self.tenths(Self.left + place), Self.tenths(Self.top + place))
+      let (x, y) = (Self.tenths(left + place), Self.tenths(Self.top + place))
       let below = Self.top + Self.side + 14
-      let isShort = Double(labels[index].count) * 8 < cell
-      svg += "<text class=\"y\" x=\"\(Self.left - 8)\" y=\"\(y)\">\(label)</text>"
+      svg += "<text class=\"y\" x=\"\(left - 8)\" y=\"\(y)\">\(label)</text>"
       svg +=
-        isShort
+        areLabelsUpright
         ? "<text class=\"x\" x=\"\(x)\" y=\"\(below + 4)\">\(label)</text>\n"
         : "<text class=\"end\" transform=\"translate(\(x) \(below)) rotate(-45)\">\(label)</text>\n"
     }
     let middle = Self.tenths(Self.top + Self.side / 2)
     return svg
-      + "<text class=\"x\" x=\"\(Self.left + Self.side / 2)\" y=\"\(Self.height - 6)\">"
+      + "<text class=\"x\" x=\"\(left + Self.side / 2)\" y=\"\(height - 6)\">"
       + "predicted class</text>\n"
       + "<text class=\"x\" transform=\"translate(14 \(middle)) rotate(-90)\">class</text>\n"
   }

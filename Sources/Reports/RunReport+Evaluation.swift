@@ -43,9 +43,10 @@ extension RunReport {
       curves.count <= mostCurves
       ? Array(curves.indices) : order.prefix(mostCurves).sorted()
     let rest =
-      shown.count < curves.count ? ", of the \(shown.count) classes with the smallest areas" : ""
+      shown.count < curves.count ? ", \(shown.count) classes with the smallest areas" : ""
     var chart = LineChart(
-      "\(name)ROC: true positive rate\(rest)", xLabel: "false positive rate",
+      "\(name)ROC curve\(curves.count == 1 ? "" : "s"): true positive rate\(rest)",
+      xLabel: "false positive rate",
       curves: shown.map { index in
         let (curve, area) = curves[index]
         return LineChart.Curve(
@@ -58,6 +59,7 @@ extension RunReport {
       ])
     chart.xTicks = [0, 0.2, 0.4, 0.6, 0.8, 1]
     chart.startsAtZero = true
+    chart.marksPoints = false
     return chart
   }
 

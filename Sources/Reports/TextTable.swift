@@ -107,7 +107,9 @@ extension TextTable {
       ("samples/s", summary.samplesPerSecond.map(Readable.rate)),
       ("digest", summary.digest),
     ]
-    let known = (results + metrics + run).compactMap { row in row.value.map { (name: row.name, value: $0) } }
+    let known = (results + metrics + run).compactMap { row in
+      row.value.map { (name: row.name, value: $0) }
+    }
     return (summary.completed ? "Training is complete.\n" : "Training was stopped early.\n")
       + TextTable(known + files.map { (name: $0.name, value: $0.path) }).text
   }
