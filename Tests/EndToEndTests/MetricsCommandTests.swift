@@ -135,7 +135,7 @@ struct MetricsCommandTests {
     for ranks in [1, 3] {
       let result = try lockstep(options + ["--run", "r\(ranks)"], ranks: ranks)
       #expect(result.status == 0, "\(result.standardError)")
-      let line = /epoch 4, step 40: held-out loss .*, accuracy .* %, AUC 0\..*, F1 .*, log loss /
+      let line = #/epoch 4, step 40: held-out loss .*, accuracy .* %, AUC 0\..*, F1 .*, log loss /#
       #expect(result.standardError.contains(line), "\(result.standardError)")
       #expect(result.standardError.contains("held-out AUC"))
     }
@@ -209,8 +209,10 @@ struct MetricsCommandTests {
     #expect(object["auc"] as? Double == (areas[0] + areas[1]) / 2)
     #expect(try print(["evaluate", "r", "t.csv"]).contains("rows of 1"))
     let refused = try lockstep.refusal(
-      ["train", "t.csv", "--target", "late,lost", "--loss", "binary-cross-entropy", "--metrics",
-        "rmse"], status: 64)
+      [
+        "train", "t.csv", "--target", "late,lost", "--loss", "binary-cross-entropy", "--metrics",
+        "rmse",
+      ], status: 64)
     #expect(refused.contains("--metrics rmse: is for numbers, and the target is classes"))
   }
 
