@@ -89,18 +89,18 @@ struct EvaluationRecordTests {
         loss               0.7500
         accuracy           50.00 %
         balanced accuracy  50.00 %
-        top-2 accuracy     75.00 %
+        top-2 accuracy     100.00 %
         log loss           1.0397
-        AUC                0.5000
-        average precision  0.6111
-        Brier score        0.7031
-        calibration error  0.4062
+        AUC                0.6389
+        average precision  0.5000
+        Brier score        0.6484
+        calibration error  0.2812
 
         class  precision  recall      F1     AUC  avg. prec.  rows
         a         0.5000  1.0000  0.6667  0.8333      0.5000     1
-        b & c     1.0000  0.5000  0.6667  0.6667      0.8333     2
-        d              0       0       0       0      0.5000     1
-        mean      0.5000  0.5000  0.4444  0.5000      0.6111     4
+        b & c     1.0000  0.5000  0.6667  0.7500      0.7500     2
+        d         0.0000  0.0000  0.0000  0.3333      0.2500     1
+        mean      0.5000  0.5000  0.4444  0.6389      0.5000     4
 
         Confusion matrix (row: class, column: predicted class)
                a  b & c  d
