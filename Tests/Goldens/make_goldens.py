@@ -229,7 +229,7 @@ def render(document):
         if key == "cases":
             body = ",\n".join(compact(item) for item in value)
             parts.append(f'"{key}":[\n{body}\n]')
-        elif key in ("inputs", "targets", "initials"):
+        elif isinstance(value, dict):
             body = ",\n".join(f"{compact(name)}:{compact(item)}"
                               for name, item in value.items())
             parts.append(f'"{key}":{{\n{body}\n}}')
