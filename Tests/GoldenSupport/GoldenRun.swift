@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-package import Foundation
 package import NeuralCore
 
 /// Runs a reference case on a network, and compares the results.
@@ -157,60 +156,5 @@ package struct GoldenRun {
     let unit = max(expected.map(abs).max() ?? 0, floor)
     let worst = zip(found, expected).map { abs($0 - $1) / unit }.max() ?? 0
     return worst <= tolerance ? [] : ["\(what): relative error \(worst) of \(unit)"]
-  }
-}
-
-package enum GoldenError: Error {
-  case missing(String)
-}
-
-/// The Float64 references in `goldens.json`; `Tests/Goldens/README.md` documents its keys.
-package struct GoldenFile: Decodable {
-  package struct Layer: Decodable {
-    package let weight: [[Double]]
-    package let bias: [Double]
-    package let gamma: [Double]
-    package let beta: [Double]
-  }
-  package struct Statistics: Decodable {
-    package let mean: [Double]
-    package let variance: [Double]
-  }
-  package struct Targets: Decodable {
-    package let classes: [[Int32]]?
-    package let rows: [[[Double]]]?
-  }
-  package struct Optimizer: Decodable {
-    package let kind: String
-    package let momentum, weightDecay, beta1, beta2, epsilon: Double
-    package let nesterov: Bool
-  }
-  package struct Expected: Decodable {
-    package let losses, gradientNorms: [Double]
-    package let firstGradients, finalParameters: [Layer]
-    package let runningStatistics: [Statistics]
-    package let inference: [[Double]]
-  }
-  package struct Case: Decodable {
-    package let name, activation, loss, mode, initial, inputs, targets: String
-    package let widths: [Int]
-    package let optimizer: Optimizer
-    package let learningRates: [Double]
-    package let clip: Double?
-    package let batchNormEpsilon, batchNormMomentum: Double
-    /// Absent where false.
-    package let batchNormAveraging: Bool?
-    /// Absent where they are `inputs`.
-    package let inferenceInputs: String?
-    package let expected: Expected
-  }
-
-  package let inputs: [String: [[[Double]]]]
-  package let targets: [String: Targets]
-  package let initials: [String: [Layer]]
-  package let cases: [Case]
-
-  package static func load(_ url: URL) throws -> GoldenFile {
-    try JSONDecoder().decode(GoldenFile.self, from: Data(contentsOf: url))
   }
 }
