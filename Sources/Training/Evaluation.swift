@@ -13,8 +13,10 @@ public final class Evaluator {
   private let schedule: BatchSchedule
   private let buffer: BatchBuffer
   private let scales: [TableSchema.Scale]
-  /// Of each slice: the sum of losses, the number of correct rows, and for each target that is a number
-  /// what ``RegressionSums`` adds up.
+  /// What outputs are turned into before they are scored.
+  private let transform: OutputTransform
+  /// Of each slice: the sum of losses, the number of correct rows (of correct elements, if each has a
+  /// probability of its own), and for each target that is a number what ``RegressionSums`` adds up.
   private let totals: SliceSums
   private let sumCount: Int
 
@@ -27,6 +29,8 @@ public final class Evaluator {
   ) {
     self.network = network
     self.rows = rows
+    transform = network.loss.outputTransform
+    let scales = transform == .sigmoid ? [] : scales
     self.scales = scales
     sumCount = 2 + scales.count * RegressionSums.count
     totals = SliceSums(count: sumCount)
@@ -54,7 +58,8 @@ public final class Evaluator {
     }
     return EvaluationTotals(
       rows: rows.count, loss: totals.whole[0] / Double(rows.count),
-      accuracy: totals.whole[1].rounded() / Double(rows.count),
+      accuracy: totals.whole[1].rounded()
+        / Double(rows.count * (transform == .sigmoid ? network.outputs : 1)),
       scores: sums.isEmpty ? nil : RegressionScores(sums, rows: rows.count))
   }
 
@@ -68,10 +73,15 @@ public final class Evaluator {
     for (item, part) in zip(slices.plan.items, slices.localRows) {
       // In a short batch some slices may be empty; each slice still has a row of its own.
       guard let place = first.plan.items.firstIndex(of: item) else { continue }
-      let outputs = try network.infer(buffer.inputs.rows(part)).readOnly
-      let targets = buffer.targets.rows(part)
+      let inferred = try network.infer(buffer.inputs.rows(part))
+      let (outputs, targets) = (inferred.readOnly, buffer.targets.rows(part))
       totals.row(place)[0] += try network.loss.compute(outputs, targets)
-      totals.row(place)[1] += Double(NeuralCore.Targets.correctRows(outputs, targets))
+      // The largest output is that of the largest probability, so softmax is not needed.
+      if transform != .softmax { transform.apply(inferred) }
+      totals.row(place)[1] += Double(
+        transform == .sigmoid
+          ? NeuralCore.Targets.correctElements(outputs, targets)
+          : NeuralCore.Targets.correctRows(outputs, targets))
       if case .values(let values) = targets { add(outputs, values, to: totals.row(place) + 2) }
     }
   }
@@ -95,9 +105,10 @@ public struct EvaluationTotals: Sendable {
   public let rows: Int
   /// The mean loss per row, as training minimizes it.
   public let loss: Double
-  /// The share of rows whose largest output is that of the right class.
+  /// The share of rows whose largest output is that of the right class; with binary cross-entropy that
+  /// of targets for which the probability is on the right side of 1/2.
   public let accuracy: Double
-  /// How near the outputs are to targets that are numbers; nil for classes.
+  /// How near the outputs are to targets that are numbers; nil for classes, and for targets of 0 and 1.
   public let scores: RegressionScores?
 }
 

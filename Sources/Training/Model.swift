@@ -69,6 +69,8 @@ public struct ModelDescription: Codable, Equatable, Sendable {
   public var activation: ActivationName
   /// The loss function.
   public var loss: LossName
+  /// The parameters of the loss function; nil if it has none, or they have their defaults.
+  public var lossParameters: LossParameters?
   /// Batch normalization of the layers' inputs.
   public var batchNorm: BatchNormName
   /// The gradient through batch normalization.
@@ -88,6 +90,7 @@ public struct ModelDescription: Codable, Equatable, Sendable {
 
   enum CodingKeys: String, CodingKey {
     case widths, activation, loss, epsilon, labels, schema
+    case lossParameters = "loss_parameters"
     case batchNorm = "batch_norm"
     case batchNormBackward = "batch_norm_backward"
     case batchNormMomentum = "batch_norm_momentum"
@@ -102,6 +105,7 @@ public struct ModelDescription: Codable, Equatable, Sendable {
     widths = [inputs] + options.layers + [outputs]
     activation = options.activation
     loss = options.lossName
+    lossParameters = options.lossParameters
     batchNorm = options.batchNorm
     batchNormBackward = options.batchNormBackward
     batchNormMomentum = options.batchNormMomentum
@@ -110,6 +114,9 @@ public struct ModelDescription: Codable, Equatable, Sendable {
     self.labels = labels
     self.schema = schema
   }
+
+  /// Whether predictions are right or wrong: those of classes, and of targets of 0 and 1.
+  public var hasAccuracy: Bool { !labels.isEmpty || loss == .binaryCrossEntropy }
 
   /// How new data are read for this model.
   ///
@@ -129,6 +136,7 @@ public struct ModelDescription: Codable, Equatable, Sendable {
     widths = try fields.decode([Int].self, forKey: .widths)
     activation = try fields.decode(ActivationName.self, forKey: .activation)
     loss = try fields.decode(LossName.self, forKey: .loss)
+    lossParameters = try fields.decodeIfPresent(LossParameters.self, forKey: .lossParameters)
     batchNorm = try fields.decode(BatchNormName.self, forKey: .batchNorm)
     batchNormBackward = try fields.decode(BatchNormBackwardName.self, forKey: .batchNormBackward)
     batchNormMomentum = try fields.decode(Double.self, forKey: .batchNormMomentum)
@@ -144,7 +152,7 @@ public struct ModelDescription: Codable, Equatable, Sendable {
   public init(json: String, path: String) throws(TrainingError) {
     guard let read = try? JSONDecoder().decode(Self.self, from: Data(json.utf8)),
       read.widths.count >= 2, read.widths.allSatisfy({ (1...1 << 24).contains($0) }),
-      read.epsilon > 0, read.labels.isEmpty || read.labels.count == read.widths.last,
+      read.epsilon > 0, read.lossParameters?.isValid ?? true, read.labels.isEmpty || read.labels.count == read.widths.last,
       read.schema?.isValid(inputs: read.widths[0], outputs: read.widths[read.widths.count - 1])
         ?? true, read.schema.map({ $0.labels == read.labels }) ?? true
     else {
@@ -180,7 +188,7 @@ public struct ModelDescription: Codable, Equatable, Sendable {
         activation: index == last ? Identity() : activation.function, normalization: normalization)
     }
     return try NeuralNetwork(
-      layers: layers, loss: loss.function, optimizer: optimizer, schedule: schedule,
+      layers: layers, loss: loss.function(lossParameters), optimizer: optimizer, schedule: schedule,
       clipNorm: clipNorm, seed: seed)
   }
 }

@@ -76,8 +76,8 @@ public final class Predictor {
     }
   }
 
-  /// Calls `body` with the outputs of one block of rows after another, probabilities if there are
-  /// classes, and with the texts of each row that are passed through.
+  /// Calls `body` with the outputs of one block of rows after another, as what they stand for
+  /// (`OutputTransform`), and with the texts of each row that are passed through.
   public func run(_ body: (_ outputs: MatrixView, _ passed: [[String]]) throws -> Void) throws {
     switch rows {
     case .dataset(let dataset): try run(dataset) { try body($0, []) }
@@ -128,7 +128,7 @@ public final class Predictor {
 
   private func outputs(_ rows: MatrixView) throws -> MatrixView {
     let outputs = try model.network.infer(rows)
-    if model.description.loss == .crossEntropy { Softmax.probabilities(outputs) }
+    model.network.loss.outputTransform.apply(outputs)
     return outputs.readOnly
   }
 }

@@ -87,15 +87,17 @@ struct ResumePoint: Codable {
           + "trained on \(config["ranks"] ?? "an unknown number of") ranks, not \(ranks); "
           + "start the same number")
     }
-    guard changed.isEmpty else {
-      let list = changed.map {
-        ($0.name == "ranks" ? "" : "--")
-          + "\($0.name) \($0.value) (was \(config[$0.name] ?? "unset"))"
-      }
-      throw TrainingError.usage(
-        "--resume: these options would change the result of \(path): "
-          + list.joined(separator: ", ") + "; leave them as they were")
-    }
+    try refuse(changed)
+    // Options that determined the result of the run, and no longer do.
+    let values = options.values(slices: options.slices ?? slices)
+    let names = Set(own.map(\.name)).union(Self.lengths)
+    try refuse(
+      config.keys.sorted().compactMap { name in
+        guard !names.contains(name), let value = values[name], config[name] != value else {
+          return nil
+        }
+        return (name: name, value: value)
+      })
     guard config["data-hash"] == dataHash else {
       throw TrainingError.unsuitableData(
         "\(options.data): its rows are not those that \(path) was trained on, or are read with "
@@ -106,5 +108,16 @@ struct ResumePoint: Codable {
         "--resume: \(path) is at step \(step), beyond the last of \(totalSteps) steps; "
           + "raise --\(options.steps == nil ? "epochs" : "steps")")
     }
+  }
+
+  private func refuse(_ changed: [(name: String, value: String)]) throws(TrainingError) {
+    guard !changed.isEmpty else { return }
+    let list = changed.map {
+      ($0.name == "ranks" ? "" : "--")
+        + "\($0.name) \($0.value) (was \(config[$0.name] ?? "unset"))"
+    }
+    throw .usage(
+      "--resume: these options would change the result of \(path): "
+        + list.joined(separator: ", ") + "; leave them as they were")
   }
 }

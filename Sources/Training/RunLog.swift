@@ -121,7 +121,7 @@ final class RunLog {
     try metrics?.append(
       MetricsRecord.evaluation(
         step: run.step, epoch: run.epoch, loss: totals.loss,
-        accuracy: run.hasClasses ? totals.accuracy : nil, scores: totals.scores, digest: nil))
+        accuracy: run.hasAccuracy ? totals.accuracy : nil, scores: totals.scores, digest: nil))
   }
 
   /// Closes both logs; rank 0.
@@ -174,7 +174,7 @@ final class RunLog {
     return TrainingProgress(
       epoch: run.epoch, epochs: schedule.epochs, step: run.step, steps: schedule.totalSteps,
       loss: run.epochLoss?.mean ?? 0,
-      accuracy: run.hasClasses ? result?.accuracy ?? lastEvaluation?.accuracy : nil,
+      accuracy: run.hasAccuracy ? result?.accuracy ?? lastEvaluation?.accuracy : nil,
       samplesPerSecond: seconds > 0 ? Double(samples) / seconds : nil,
       secondsLeft: seconds / Double(max(run.step - firstStep, 1))
         * Double(schedule.totalSteps - run.step))
@@ -187,7 +187,7 @@ final class RunLog {
     RunSummary(
       ranks: group.size, slices: run.slices, steps: run.step, epochs: run.epoch,
       finalLoss: run.epochLoss?.mean, testLoss: lastEvaluation?.loss,
-      testAccuracy: run.hasClasses ? lastEvaluation?.accuracy : nil,
+      testAccuracy: run.hasAccuracy ? lastEvaluation?.accuracy : nil,
       digest: run.network.store.digest().description,
       samplesPerSecond: Double(samples) / seconds, seconds: seconds, traffic: traffic,
       parameters: run.network.store.table.trainedCount, version: version, completed: run.isDone,

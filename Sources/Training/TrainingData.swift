@@ -66,10 +66,11 @@ struct TrainingData {
             + "\(options.data) has \(training.columns) and \(training.outputs)")
       }
     }
-    if hasNumbers, loss == .crossEntropy {
-      throw TrainingError.unsuitableData(
-        "\(options.data): numeric targets need --loss mse")
-    }
+    try loss.check(training, options.data)
+    if heldOut !== training { try loss.check(heldOut, options.validation ?? options.data) }
+    var chosen = options
+    chosen.loss = loss
+    try chosen.validateLoss()
     if trainingRows.count == 1 && options.batchNorm != .off {
       throw TrainingError.unsuitableData(
         "\(options.data): batch norm needs at least two rows for training, and there is one; "

@@ -90,7 +90,8 @@ final class TrainingRun {
   /// The epoch of the last step, 1 for the first.
   var epoch: Int { schedule.epoch(ofStep: step) }
   var isDone: Bool { step >= schedule.totalSteps }
-  var hasClasses: Bool { !model.labels.isEmpty }
+  /// Whether predictions are right or wrong, rather than near or far.
+  var hasAccuracy: Bool { model.hasAccuracy }
 
   /// One step; all ranks.
   ///

@@ -51,7 +51,7 @@ struct EvaluateCommand: ParsableCommand {
       let totals = try Evaluator(
         loaded.network, dataset, rows: rows, scales: loaded.description.readingSchema.scales
       ).run()
-      if group.rank == 0 { show(totals, hasClasses: !loaded.description.labels.isEmpty) }
+      if group.rank == 0 { show(totals, hasAccuracy: loaded.description.hasAccuracy) }
     }
   }
 
@@ -78,11 +78,12 @@ struct EvaluateCommand: ParsableCommand {
         "\(self.data): \(dataset.columns) features and \(dataset.outputs) outputs, but the model has "
           + "\(loaded.network.inputs) and \(loaded.network.outputs)")
     }
+    try loaded.description.loss.check(dataset, data)
   }
 
-  private func show(_ totals: EvaluationTotals, hasClasses: Bool) {
+  private func show(_ totals: EvaluationTotals, hasAccuracy: Bool) {
     var rows = [("rows", "\(totals.rows)", "rows"), ("loss", "\(totals.loss)", "loss")]
-    if hasClasses {
+    if hasAccuracy {
       let percent = String(format: "%.2f %%", 100 * totals.accuracy)
       rows.append(("accuracy", json ? "\(totals.accuracy)" : percent, "accuracy"))
     }

@@ -152,10 +152,13 @@ private final class CSVPredictions: PredictionWriter {
     let scales = model.schema?.scales ?? []
     self.scales = scales
     let hasNames = model.schema?.hasHeader == true
+    let areProbabilities = model.loss == .binaryCrossEntropy
     names =
       model.labels.isEmpty
       ? (0..<(model.widths.last ?? 1)).map {
-        hasNames ? "predicted_\(scales[$0].name)" : "value_\($0 + 1)"
+        areProbabilities
+          ? "p_\(hasNames ? scales[$0].name : "\($0 + 1)")"
+          : hasNames ? "predicted_\(scales[$0].name)" : "value_\($0 + 1)"
       }
       : ["class"] + model.labels.map { "p_\($0)" }
     self.sink = sink

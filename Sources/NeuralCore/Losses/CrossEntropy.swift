@@ -12,12 +12,24 @@ internal import Foundation
 ///
 /// Log-sum-exp and softmax are shifted by the row's maximum, and differences of logits are computed
 /// in Float64, so that both are finite for all finite logits.
+///
+/// Label smoothing replaces y_j by (1 - s) y_j + s / K, where K is the number of classes, as
+/// `label_smoothing` of `torch.nn.CrossEntropyLoss` does: Szegedy, Vanhoucke, Ioffe, Shlens, Wojna,
+/// "Rethinking the Inception Architecture for Computer Vision", CVPR 2016.
 public struct CrossEntropy: LossFunction {
+  /// The share s of each target that is spread evenly over all classes.
+  public let labelSmoothing: Double
+
   /// Creates the loss.
-  public init() {}
+  ///
+  /// - Parameter labelSmoothing: from 0, for none, to 1.
+  public init(labelSmoothing: Double = 0) { self.labelSmoothing = labelSmoothing }
+
+  public var outputTransform: OutputTransform { .softmax }
 
   public func compute(_ outputs: MatrixView, _ targets: TargetView) throws -> Double {
     try Targets.check(targets, against: outputs)
+    if labelSmoothing != 0 { return computeSmoothed(outputs, targets) }
     var sum = LogarithmSum()
     for row in 0..<outputs.rows {
       let z = outputs.row(row)
@@ -40,6 +52,9 @@ public struct CrossEntropy: LossFunction {
   ) throws -> Double {
     try Targets.check(targets, against: outputs)
     let scale = 1 / Float(batchRows)
+    if labelSmoothing != 0 {
+      return computeSmoothed(outputs, targets, scale: scale, into: gradient)
+    }
     if case .classes(let classes) = targets, outputs.columns <= 16 {
       return computeWithinOneVector(outputs, classes, scale: scale, into: gradient)
     }
@@ -98,6 +113,80 @@ public struct CrossEntropy: LossFunction {
       for j in 0..<outputs.columns where y[j] != 0 {
         sum.add(Double(y[j]) * ((Double(maximum) - Double(z[j])) + logTotal), logarithmOf: 1)
       }
+    }
+  }
+}
+
+// MARK: - Label smoothing
+
+extension CrossEntropy {
+  private func computeSmoothed(_ outputs: MatrixView, _ targets: TargetView) -> Double {
+    var sum = LogarithmSum()
+    for row in 0..<outputs.rows {
+      let (maximum, total) = Softmax.maximumAndSum(outputs.row(row), outputs.columns)
+      _ = addSmoothed(row, of: outputs, targets, maximum: maximum, total: total, to: &sum)
+    }
+    return sum.value
+  }
+
+  private func computeSmoothed(
+    _ outputs: MatrixView, _ targets: TargetView, scale: Float, into gradient: MutableMatrixView
+  ) -> Double {
+    let n = outputs.columns
+    let even = scale * Float(labelSmoothing / Double(n))
+    let rest = scale * Float(1 - labelSmoothing)
+    var sum = LogarithmSum()
+    for row in 0..<outputs.rows {
+      let g = gradient.base + row * n
+      let (maximum, total) = Softmax.exponentials(outputs.row(row), n, into: g)
+      let weight = addSmoothed(row, of: outputs, targets, maximum: maximum, total: total, to: &sum)
+      let factor = scale * Float(weight / total)
+      switch targets {
+      case .classes(let classes):
+        Vectors.forEach(n) { j, lanes in
+          let p = Vectors.load(g + j, count: lanes) * factor
+          Vectors.store(p - even, to: g + j, count: lanes)
+        }
+        g[Int(classes[row])] -= rest
+      case .values(let values):
+        let y = values.row(row)
+        Vectors.forEach(n) { j, lanes in
+          let p = Vectors.load(g + j, count: lanes) * factor
+          let target = Vectors.load(y + j, count: lanes) * rest
+          Vectors.store(p - even - target, to: g + j, count: lanes)
+        }
+      }
+    }
+    return sum.value
+  }
+
+  /// Adds the loss of a row with smoothed targets, and returns the sum of these.
+  ///
+  /// With y' for the smoothed targets, the loss is the sum over j of y'_j (maximum - z_j), and log of
+  /// the total times the sum of y'.
+  @inline(__always)
+  private func addSmoothed(
+    _ row: Int, of outputs: MatrixView, _ targets: TargetView, maximum: Float, total: Double,
+    to sum: inout LogarithmSum
+  ) -> Double {
+    let (z, n) = (outputs.row(row), outputs.columns)
+    let even = labelSmoothing / Double(n) * Softmax.distance(z, n, from: maximum)
+    switch targets {
+    case .classes(let classes):
+      let distance = Double(maximum) - Double(z[Int(classes[row])])
+      sum.add((1 - labelSmoothing) * distance + even, logarithmOf: total)
+      return 1
+    case .values(let values):
+      let y = values.row(row)
+      var (distance, weight) = (0.0, 0.0)
+      for j in 0..<n where y[j] != 0 {
+        weight += Double(y[j])
+        distance += Double(y[j]) * (Double(maximum) - Double(z[j]))
+      }
+      let smoothed = (1 - labelSmoothing) * weight + labelSmoothing
+      sum.add(
+        (1 - labelSmoothing) * distance + even + smoothed * Softmax.log(total), logarithmOf: 1)
+      return smoothed
     }
   }
 }
@@ -190,6 +279,21 @@ public enum Softmax {
     let e = exponential(z, count, maximum)
     let total = DoubleVectors.widened(e.lowHalf) + DoubleVectors.widened(e.highHalf)
     return (e, maximum, Reductions.sum(total))
+  }
+
+  /// The sum over a row of maximum - z, in Float64.
+  fileprivate static func distance(
+    _ z: UnsafePointer<Float>, _ count: Int, from maximum: Float
+  ) -> Double {
+    let maximum = Vector(repeating: maximum)
+    var sum = DoubleVectors.Vector()
+    Vectors.forEach(count) { j, lanes in
+      let inside = Vectors.load(z + j, count: lanes)
+      let x = lanes == 16 ? inside : maximum.replacing(with: inside, where: Vectors.mask(first: lanes))
+      sum += DoubleVectors.widened(maximum.lowHalf) - DoubleVectors.widened(x.lowHalf)
+      sum += DoubleVectors.widened(maximum.highHalf) - DoubleVectors.widened(x.highHalf)
+    }
+    return Reductions.sum(sum)
   }
 
   /// values_j *= factor.

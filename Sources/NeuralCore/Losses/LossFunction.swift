@@ -6,6 +6,9 @@
 /// divides by the number of rows of the global batch. A custom loss needs only
 /// ``compute(_:_:)`` and ``derivative(_:_:batchRows:into:)``.
 public protocol LossFunction: Sendable {
+  /// What outputs stand for: the predicted values themselves, unless a loss says otherwise.
+  var outputTransform: OutputTransform { get }
+
   /// The sum of the rows' losses, not divided by their number.
   ///
   /// - Throws: ``NeuralCoreError`` if outputs and targets don't fit.
@@ -32,6 +35,8 @@ public protocol LossFunction: Sendable {
 }
 
 extension LossFunction {
+  public var outputTransform: OutputTransform { .identity }
+
   public func computeWithDerivative(
     _ outputs: MatrixView, _ targets: TargetView, batchRows: Int,
     into gradient: MutableMatrixView
@@ -129,6 +134,19 @@ public enum Targets {
         case .values(let values): argmax(values.row(row), values.columns)
         }
       if isArgmax(target, of: y, outputs.columns) { correct += 1 }
+    }
+    return correct
+  }
+
+  /// The number of elements whose probability is on the same side of 1/2 as their target; 1/2 itself
+  /// is on the side of 1.
+  public static func correctElements(_ probabilities: MatrixView, _ targets: TargetView) -> Int {
+    var correct = 0
+    for row in 0..<probabilities.rows {
+      let p = probabilities.row(row)
+      for j in 0..<probabilities.columns where (p[j] >= 0.5) == (value(targets, row, j) >= 0.5) {
+        correct += 1
+      }
     }
     return correct
   }

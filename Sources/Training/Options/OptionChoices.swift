@@ -32,22 +32,6 @@ public enum ActivationName: String, Codable, CaseIterable, Sendable {
   }
 }
 
-/// Loss functions, by their names on the command line.
-public enum LossName: String, Codable, CaseIterable, Sendable {
-  /// Softmax cross-entropy, for classes.
-  case crossEntropy = "cross-entropy"
-  /// Mean squared error, for numeric targets, or for classes as one-hot rows.
-  case meanSquaredError = "mse"
-
-  /// The loss function of that name.
-  public var function: any LossFunction {
-    switch self {
-    case .crossEntropy: CrossEntropy()
-    case .meanSquaredError: MeanSquaredError()
-    }
-  }
-}
-
 /// Optimizers, by their names on the command line.
 public enum OptimizerName: String, Codable, CaseIterable, Sendable {
   /// Adam, or AdamW with weight decay.
@@ -93,6 +77,9 @@ public enum HeaderName: String, Codable, CaseIterable, Sendable {
 
 /// What is done to targets that are numbers, by the names on the command line.
 public enum TargetScaleName: String, Codable, CaseIterable, Sendable {
+  /// ``standard`` where the loss function has no unit of its own, ``none`` elsewhere; see
+  /// ``LossName/standardizesTargets``.
+  case auto
   /// The training rows' mean is subtracted, and what remains divided by their standard deviation.
   case standard
   case none
@@ -141,7 +128,6 @@ extension TableSeparator: WordOption {
   package init?(commandLine text: String) { self.init(named: text) }
 }
 extension ActivationName: WordOption {}
-extension LossName: WordOption {}
 extension OptimizerName: WordOption {}
 extension ScheduleName: WordOption {}
 extension BatchNormName: WordOption {}

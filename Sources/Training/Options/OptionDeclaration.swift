@@ -207,6 +207,9 @@ extension TrainingOptions {
     var resolved = self
     resolved.learningRate = unscaledLearningRate
     resolved.slices = slices
+    resolved.targetScale = standardizesTargets ? .standard : .none
+    if loss == .huber { resolved.huberDelta = huberDelta ?? LossParameters.defaultDelta }
+    if loss == .quantile { resolved.quantile = quantile ?? LossParameters.defaultQuantile }
     if steps == nil { resolved.epochs = epochs ?? Self.defaultEpochs }
     return resolved
   }
@@ -237,6 +240,13 @@ extension TrainingOptions {
     return rows
   }
 
+  /// The values of all options by name, whether they determine the result or not.
+  func values(slices: Int) -> [String: String] {
+    let resolved = resolved(slices: slices)
+    return Dictionary(
+      Self.declarations.map { ($0.name, $0.text(resolved)) }, uniquingKeysWith: { first, _ in first })
+  }
+
   /// The declarations in the order in which ``determining(slices:ranks:)`` lists them.
   private static let declarationsByEffect: [OptionDeclaration] = {
     // The order that users know from the table at the start of a run; other options come last.
@@ -259,12 +269,32 @@ extension TrainingOptions {
   /// - Throws: ``TrainingError/usage(_:)`` that names the option and what it must be.
   public func validate(ranks: Int) throws(TrainingError) {
     for option in Self.declarations { try option.check(self) }
+    try validateLoss()
     try validateOptimizer()
     try validateRun()
     if let slices, slices < ranks {
       throw .usage(
         "--slices \(slices): fewer slices than the \(ranks) ranks; use --slices \(ranks) or more, "
           + "or fewer ranks")
+    }
+  }
+
+  /// Checks what belongs to one loss function, as far as it is chosen.
+  func validateLoss() throws(TrainingError) {
+    if let huberDelta, loss != .huber {
+      throw .usage("--huber-delta \(huberDelta): requires --loss huber")
+    }
+    if let quantile, loss != .quantile {
+      throw .usage("--quantile \(quantile): requires --loss quantile")
+    }
+    if labelSmoothing != 0, let loss, loss != .crossEntropy {
+      throw .usage(
+        "--label-smoothing \(labelSmoothing): requires --loss cross-entropy, not \(loss.rawValue)")
+    }
+    if targetScale == .standard, let loss, !loss.standardizesTargets, !loss.takesClasses {
+      throw .usage(
+        "--target-scale standard: --loss \(loss.rawValue) takes targets as they are; use "
+          + "--target-scale none, or leave it out")
     }
   }
 

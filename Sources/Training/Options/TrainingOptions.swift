@@ -29,7 +29,7 @@ public struct TrainingOptions: Equatable, Sendable {
   /// What separates the fields of a table; nil to find it out.
   public var separator: TableSeparator?
   /// Whether targets that are numbers are standardized.
-  public var targetScale = TargetScaleName.standard
+  public var targetScale = TargetScaleName.auto
   /// Data to evaluate on, of any form that `data` can have; nil to hold out rows of `data`.
   public var validation: String?
   /// Fraction of rows held out if the data have no test set.
@@ -53,6 +53,12 @@ public struct TrainingOptions: Equatable, Sendable {
   public var activation = ActivationName.relu
   /// Loss function; nil for cross-entropy with classes, and the mean squared error with numbers.
   public var loss: LossName?
+  /// The difference from which the Huber loss is linear; nil for 1.
+  public var huberDelta: Double?
+  /// The quantile that the quantile loss estimates; nil for the median, 0.5.
+  public var quantile: Double?
+  /// The share of each target that is spread evenly over all classes.
+  public var labelSmoothing = 0.0
   /// Mode of batch normalization.
   public var batchNorm = BatchNormName.synchronized
   /// Gradient through batch normalization.
@@ -181,8 +187,11 @@ package struct OptionSection: Sendable {
         "separator", \.separator, "What separates the fields of a table.", unset: "found out"),
       OptionDeclaration(
         "target-scale", \.targetScale,
-        "Targets that are numbers: standardized for training, or taken as they are.",
-        affectsResult: .when { $0.loss == .meanSquaredError }),
+        """
+        Targets that are numbers: standardized for training, or taken as they are; auto takes \
+        them as they are with --loss poisson and binary-cross-entropy.
+        """,
+        affectsResult: .when { $0.loss?.standardizesTargets == true }),
       OptionDeclaration(
         "validation", \.validation,
         "Data to evaluate on, in any form that DATA can have, instead of rows of DATA.",
@@ -223,8 +232,23 @@ package struct OptionSection: Sendable {
         "activation", \.activation, "Hidden-layer activation.", affectsResult: .always),
       OptionDeclaration(
         "loss", \.loss,
-        "Loss function; mse takes numeric targets, or classes as one-hot rows.",
+        """
+        Loss function: cross-entropy for classes, binary-cross-entropy for columns of 0 and 1, \
+        poisson for counts, mse, mae, huber and quantile for numbers; mse also takes classes, as \
+        one-hot rows.
+        """,
         unset: "cross-entropy for classes, mse for numbers", affectsResult: .always),
+      OptionDeclaration(
+        "huber-delta", \.huberDelta,
+        "Difference, in units of the scaled target, beyond which --loss huber is linear.",
+        .positive, unset: "1", affectsResult: .when { $0.loss == .huber }),
+      OptionDeclaration(
+        "quantile", \.quantile, "Quantile that --loss quantile estimates.", .openFraction,
+        unset: "0.5", affectsResult: .when { $0.loss == .quantile }),
+      OptionDeclaration(
+        "label-smoothing", \.labelSmoothing,
+        "Share of each target spread evenly over all classes; requires --loss cross-entropy.",
+        .fraction, affectsResult: .when { $0.labelSmoothing != 0 }),
       OptionDeclaration(
         "batch-norm", \.batchNorm,
         "Batch normalization over the global batch, over each rank's rows, or off.",
@@ -368,7 +392,7 @@ extension TrainingOptions {
   /// How the data are read.
   public var loadOptions: LoadOptions {
     var load = LoadOptions(
-      targets: loss.map { $0 == .crossEntropy ? .classes : .numeric } ?? .automatic)
+      targets: loss.map { $0.takesClasses ? .classes : .numeric } ?? .automatic)
     load.table.separator = separator
     load.table.header = header == .auto ? nil : header == .yes
     load.table.target = targetColumns.names
@@ -379,12 +403,30 @@ extension TrainingOptions {
     load.table.missing = missing
     load.heldOutFraction = validation == nil ? validationSplit : 0
     load.seed = seed
-    load.standardizesTargets = targetScale == .standard
+    load.standardizesTargets = standardizesTargets
     return load
   }
 
   /// The loss function, that of classes if none is chosen.
   public var lossName: LossName { loss ?? .crossEntropy }
+
+  /// The parameters of the loss function; nil if all have their defaults.
+  var lossParameters: LossParameters? {
+    let parameters = LossParameters(
+      delta: lossName == .huber ? huberDelta : nil,
+      quantile: lossName == .quantile ? quantile : nil,
+      labelSmoothing: labelSmoothing == 0 ? nil : labelSmoothing)
+    return parameters == LossParameters() ? nil : parameters
+  }
+
+  /// Whether targets that are numbers are standardized.
+  var standardizesTargets: Bool {
+    switch targetScale {
+    case .auto: loss?.standardizesTargets ?? true
+    case .standard: true
+    case .none: false
+    }
+  }
 
   fileprivate var hasBatchNorm: Bool { batchNorm != .off }
 
