@@ -8,9 +8,6 @@ from pairwise import covering_set
 
 PAIRS_SEED = 5
 TABLES = 8
-HUBER_DELTA = 0.75
-QUANTILE = 0.25
-LABEL_SMOOTHING = 0.125
 TRUST_COEFFICIENT = 0.25
 
 # The values of each factor; see `specification` for what they mean.
@@ -72,6 +69,10 @@ OPTIMIZER_DEFAULTS = {
     "beta2": 0.999, "epsilon": 1e-8, "alpha": 0.99,
     "trustCoefficient": TRUST_COEFFICIENT,
 }
+# Delta of huber, the quantile, and the label smoothing.
+LOSS_PARAMETERS = {"huber": 0.75, "quantile": 0.25,
+                   "cross-entropy smoothed": 0.125,
+                   "cross-entropy soft smoothed": 0.125}
 # Gradients of some losses are larger than those of cross-entropy.
 SLOWER = {"mse": 0.5, "mae": 0.5, "poisson": 0.125,
           "binary-cross-entropy": 0.5}
@@ -97,13 +98,7 @@ MAX_NORM = 1.125
 def is_valid(choice):
     """Whether a possibly incomplete choice of factors can be trained."""
     loss, outputs = choice.get("loss", ""), choice.get("outputs")
-    if loss.startswith("cross-entropy") and outputs == "one":
-        return False
-    # A bias before batch norm has no gradient where the activation is the
-    # identity, and the trust ratio would amplify noise to a full step.
-    return not (choice.get("activation") == "identity"
-                and choice.get("norm") == "batch exact"
-                and choice.get("optimizer", "")[:4] in ("lars", "lamb"))
+    return not (loss.startswith("cross-entropy") and outputs == "one")
 
 
 def all_choices():
@@ -222,10 +217,6 @@ def specification(choice, table, tables):
         "batchNormAveraging": True,
         **tables.add(choice, table),
     }
-    if "smoothed" in loss:
-        spec["labelSmoothing"] = LABEL_SMOOTHING
-    if loss[0] == "huber":
-        spec["huberDelta"] = HUBER_DELTA
-    if loss[0] == "quantile":
-        spec["quantile"] = QUANTILE
+    if choice["loss"] in LOSS_PARAMETERS:
+        spec["lossParameter"] = LOSS_PARAMETERS[choice["loss"]]
     return spec

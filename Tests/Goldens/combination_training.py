@@ -22,10 +22,7 @@ def has_residual(spec, index):
 
 
 def layer_number(*path):
-    """The number of a layer in layers: `path` are its places, outermost first.
-
-    A residual connection passes its number on to what it contains.
-    """
+    """The number of a layer in layers: `path` are its places, outermost first."""
     number = path[0]
     for place in path[1:]:
         number = (number + 1) * 4096 + place
@@ -36,22 +33,28 @@ def dropout_factors(spec, update, rows, dtype):
     """What dropout multiplies inputs and hidden outputs by, or None.
 
     One for the input, then one for each hidden block.  Before a block's
-    layer are the dropout of the input and layer norm, after it is its dropout.
+    layer are the dropout of the input and layer norm, after it is its dropout;
+    a residual connection has the block at place 0.
     """
     widths = spec["widths"]
 
-    def factor(probability, number, units):
+    def number(index, place):
+        if has_residual(spec, index):
+            return layer_number(index, 0, place)
+        return layer_number(index, place)
+
+    def factor(probability, layer, units):
         if probability == 0:
             return None
-        mask = dropout_mask(spec["seed"], number, update, rows, units,
+        mask = dropout_mask(spec["seed"], layer, update, rows, units,
                             probability)
         return torch.tensor(mask, dtype=dtype) / (1 - probability)
 
-    factors = [factor(spec["inputDropout"], layer_number(0, 0), widths[0])]
+    factors = [factor(spec["inputDropout"], number(0, 0), widths[0])]
     for index, probability in enumerate(spec["dropout"]):
         before = ((index == 0 and spec["inputDropout"] > 0)
                   + (spec["norm"] == "layer"))
-        factors.append(factor(probability, layer_number(index, before + 1),
+        factors.append(factor(probability, number(index, before + 1),
                               widths[index + 1]))
     return factors
 
@@ -112,7 +115,7 @@ def row_losses(outputs, target, spec):
     """The loss of each row: the sum over its columns."""
     loss = spec["loss"]
     if loss == "cross-entropy":
-        smoothing = spec.get("labelSmoothing", 0)
+        smoothing = spec.get("lossParameter", 0)
         target = (1 - smoothing) * target + smoothing / outputs.shape[1]
         each = target * (torch.logsumexp(outputs, dim=1, keepdim=True)
                          - outputs)
@@ -121,7 +124,7 @@ def row_losses(outputs, target, spec):
     elif loss == "mae":
         each = (outputs - target).abs()
     elif loss == "huber":
-        delta = spec["huberDelta"]
+        delta = spec["lossParameter"]
         off = (outputs - target).abs()
         each = torch.where(off <= delta, off ** 2 / 2,
                            delta * (off - delta / 2))
@@ -129,8 +132,8 @@ def row_losses(outputs, target, spec):
         each = torch.exp(outputs) - target * outputs
     elif loss == "quantile":
         off = target - outputs
-        each = torch.maximum(spec["quantile"] * off,
-                             (spec["quantile"] - 1) * off)
+        tau = spec["lossParameter"]
+        each = torch.maximum(tau * off, (tau - 1) * off)
     else:
         each = torch.logaddexp(outputs, torch.zeros_like(outputs)) \
             - target * outputs
@@ -143,14 +146,14 @@ def torch_row_losses(outputs, target, spec):
     if loss == "cross-entropy":
         return functional.cross_entropy(
             outputs, target, reduction="none",
-            label_smoothing=spec.get("labelSmoothing", 0))
+            label_smoothing=spec.get("lossParameter", 0))
     if loss == "quantile":
         return None
     each = {
         "mse": lambda: functional.mse_loss(outputs, target, reduction="none"),
         "mae": lambda: functional.l1_loss(outputs, target, reduction="none"),
         "huber": lambda: functional.huber_loss(
-            outputs, target, reduction="none", delta=spec["huberDelta"]),
+            outputs, target, reduction="none", delta=spec["lossParameter"]),
         "poisson": lambda: functional.poisson_nll_loss(
             outputs, target, reduction="none"),
         "binary-cross-entropy":
@@ -184,15 +187,11 @@ def batch_loss(outputs, target, weights, spec):
 
 # --- Optimizers -------------------------------------------------------------
 
-def trust_ratio(above, below):
-    """|above| / |below|, or 1 if one of them is zero."""
-    if above.norm() == 0 or below.norm() == 0:
-        return 1.0
-    return above.norm() / below.norm()
-
-
 class FormulaOptimizer:
-    """All optimizers as their papers state them, on a list of tensors."""
+    """All optimizers as their papers state them, on a list of tensors.
+
+    As usual, only weights are decayed, and have a trust ratio other than 1.
+    """
 
     def __init__(self, settings, count):
         self.settings = settings
@@ -233,7 +232,9 @@ class FormulaOptimizer:
     def lamb(self, i, w, g, is_weight):
         """You et al., ICLR 2020, algorithm 2, with the identity as phi."""
         direction = self.adaptive_moments(i, g) + self.decay(is_weight) * w
-        return trust_ratio(w, direction) * direction
+        if is_weight and w.norm() > 0 and direction.norm() > 0:
+            direction = direction * (w.norm() / direction.norm())
+        return direction
 
     def rmsprop(self, i, w, g, is_weight):
         """As torch.optim.RMSprop."""
@@ -250,9 +251,8 @@ class FormulaOptimizer:
         """You et al., 2017 (arXiv 1708.03888), with the rate outside of v."""
         s = self.settings
         decay = self.decay(is_weight)
-        if w.norm() == 0 or g.norm() == 0:
-            trust = 1.0
-        else:
+        trust = 1.0
+        if is_weight and w.norm() > 0 and g.norm() > 0:
             trust = s["trustCoefficient"] * w.norm() / (
                 g.norm() + decay * w.norm())
         self.first[i] = s["momentum"] * self.first[i] + trust * (g + decay * w)

@@ -40,10 +40,11 @@ def check_known_answers():
 def dropout_mask(seed, layer, update, rows, units, probability):
     """Rows of 0 and 1: which units of a batch's rows are kept.
 
-    `layer` is the number of the dropout layer, `update` counts from 1.
+    `layer` is the number of the dropout layer, `update` counts from 1.  The
+    counter has room for 24 bits of the number; the others change the key.
     """
     threshold = round(probability * 2 ** 32)
-    key = (seed & MASK, seed >> 32)
+    key = (seed & MASK, (seed >> 32) ^ (layer >> 24))
     mask = []
     for row in range(rows):
         words = []
