@@ -139,8 +139,8 @@ struct LayerKernels {
           g, normalized: hat.base, factor: ones.base, meanOfGradient: zeros.base,
           meanOfProduct: zeros.base)
       },
-      try loss(),
     ]
+      + losses()
       + Self.activations.flatMap { name, function, operations, slopeOperations in
         // Repeated products with slopes below 1 would become subnormal, and slow.
         gradient.fill(with: 0)
@@ -179,19 +179,45 @@ struct LayerKernels {
       bytes: 4 * passes * elements, limits: limits)
   }
 
-  private func loss() throws -> Measurement {
+  /// Cross-entropy of classes, and the losses of elements for as many targets.
+  private func losses() throws -> [Measurement] {
     let (rows, classes) = (workload.batch, workload.classes)
     let labels = (0..<rows).map { Int32($0 % classes) }
     let outputs = MatrixView(input.base, rows: rows, columns: classes)
     let target = MutableMatrixView(gradient.base, rows: rows, columns: classes)
-    return try labels.withUnsafeBufferPointer { labels in
-      // The maximum, and an exponential of 20 operations.
-      try row("softmax, loss and derivative", columns: classes, passes: 2, operations: 24) {
-        _ = try CrossEntropy().computeWithDerivative(
-          outputs, .classes(labels), batchRows: rows, into: target)
+    func measure(
+      _ kernel: String, _ loss: any LossFunction, _ targets: TargetView, passes: Int,
+      operations: Int
+    ) throws -> Measurement {
+      try row(kernel, columns: classes, passes: passes, operations: operations) {
+        _ = try loss.computeWithDerivative(outputs, targets, batchRows: rows, into: target)
       }
     }
+    return try labels.withUnsafeBufferPointer { labels in
+      // The maximum, and an exponential of 20 operations.
+      try [
+        measure(
+          "softmax, loss and derivative", CrossEntropy(), .classes(labels), passes: 2,
+          operations: 24),
+        measure(
+          "the same with label smoothing", CrossEntropy(labelSmoothing: 0.1),
+          .classes(labels), passes: 2, operations: 27),
+      ]
+        + Self.losses.map { name, loss, operations in
+          try measure(
+            "\(name), loss and derivative", loss,
+            .values(MatrixView(hat.base, rows: rows, columns: classes)), passes: 3,
+            operations: operations)
+        }
+    }
   }
+
+  /// The losses of elements, with the floating-point operations per element as for activations.
+  private static let losses: [(String, any LossFunction, Int)] = [
+    ("absolute error", MeanAbsoluteError(), 6), ("Huber", Huber(), 9),
+    ("quantile", QuantileLoss(tau: 0.9), 11), ("Poisson", PoissonLoss(), 26),
+    ("binary cross-entropy", BinaryCrossEntropy(), 43),
+  ]
 }
 
 /// Measures the kernels that are applied to all weights of a layer at the end of a step.

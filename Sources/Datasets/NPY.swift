@@ -106,7 +106,8 @@ enum NPYPair {
         throw .malformed(
           path: array.path, place: "row \(row)",
           problem: "not one-hot (a single 1 among zeros): save one column of classes, or use "
-            + "--loss mse for \(width) columns of numbers")
+            + "--loss mse for \(width) columns of numbers, or --loss binary-cross-entropy for "
+            + "\(width) columns of 0 and 1")
       }
       indices[row] = Int32(place)
     }

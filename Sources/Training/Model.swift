@@ -152,7 +152,8 @@ public struct ModelDescription: Codable, Equatable, Sendable {
   public init(json: String, path: String) throws(TrainingError) {
     guard let read = try? JSONDecoder().decode(Self.self, from: Data(json.utf8)),
       read.widths.count >= 2, read.widths.allSatisfy({ (1...1 << 24).contains($0) }),
-      read.epsilon > 0, read.lossParameters?.isValid ?? true, read.labels.isEmpty || read.labels.count == read.widths.last,
+      read.epsilon > 0, read.lossParameters?.isValid ?? true,
+      read.labels.isEmpty || read.labels.count == read.widths.last,
       read.schema?.isValid(inputs: read.widths[0], outputs: read.widths[read.widths.count - 1])
         ?? true, read.schema.map({ $0.labels == read.labels }) ?? true
     else {

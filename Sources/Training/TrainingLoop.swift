@@ -201,7 +201,8 @@ public final class TrainingLoop {
     try checkpoints.explainingWriteErrors { try log.append(totals) }
     observe(
       .evaluated(
-        log.progress(nil), loss: totals.loss, accuracy: training.hasAccuracy ? totals.accuracy : nil,
+        log.progress(nil), loss: totals.loss,
+        accuracy: training.hasAccuracy ? totals.accuracy : nil,
         scores: totals.scores))
   }
 

@@ -36,6 +36,8 @@ package struct GoldenFile: Decodable {
   package struct Case: Decodable {
     package let name, activation, loss, mode, initial, inputs, targets: String
     package let widths: [Int]
+    /// Absent for losses without a parameter.
+    package let lossParameter: Double?
     package let optimizer: Optimizer
     package let learningRates: [Double]
     package let clip: Double?
@@ -51,7 +53,6 @@ package struct GoldenFile: Decodable {
     package let seed: UInt64?
     /// The name of the rows' weights; absent without any.
     package let weights: String?
-    package let labelSmoothing, huberDelta, quantile: Double?
     package let expected: Expected
   }
 

@@ -42,8 +42,24 @@ package struct GoldenRun {
       : VanillaSGDOptimizer(
         momentum: Float(o.momentum), nesterov: o.nesterov, weightDecay: Float(o.weightDecay))
     return try NeuralNetwork(
-      layers: layers, loss: golden.loss == "mse" ? MeanSquaredError() : CrossEntropy(),
-      optimizer: optimizer, clipNorm: golden.clip, seed: 0)
+      layers: layers, loss: loss(golden.loss, golden.lossParameter), optimizer: optimizer,
+      clipNorm: golden.clip, seed: 0)
+  }
+
+  /// The loss function of a name in the references.
+  ///
+  /// - Parameter parameter: delta, tau or the label smoothing; nil for losses without one.
+  package static func loss(_ name: String, _ parameter: Double?) throws -> any LossFunction {
+    switch name {
+    case "cross-entropy": return CrossEntropy(labelSmoothing: parameter ?? 0)
+    case "mse": return MeanSquaredError()
+    case "mae": return MeanAbsoluteError()
+    case "huber": return Huber(delta: parameter ?? 1)
+    case "poisson": return PoissonLoss()
+    case "quantile": return QuantileLoss(tau: parameter ?? 0.5)
+    case "binary-cross-entropy": return BinaryCrossEntropy()
+    default: throw GoldenError.missing("loss \(name)")
+    }
   }
 
   private static let activations: [String: any ActivationFunction] = [

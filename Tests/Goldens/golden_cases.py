@@ -155,6 +155,21 @@ def make_tables(seed):
     # "deadUnit" is active for some.
     inputs["far"] = [[[(256, -256)[i % 2] * x for x in row]
                       for i, row in enumerate(source.rows(ROWS, 5))]]
+
+    # Targets of losses for counts, and for independent targets of 0 and 1.
+    source = Numbers(seed * 1000 + 7)
+    targets["counts"] = {"rows": steps(
+        lambda b: [source.classes(3, 5) for _ in range(b)])}
+    targets["bits"] = {"rows": steps(
+        lambda b: [source.classes(3, 2) for _ in range(b)])}
+    targets["probabilities"] = {"rows": steps(
+        lambda b: [[source.uniform(0, 1) for _ in range(3)]
+                   for _ in range(b)])}
+    targets["oneBit"] = {"rows": steps(
+        lambda b: [source.classes(1, 2) for _ in range(b)])}
+    targets["wideBits"] = {"rows": steps(
+        lambda b: [source.classes(10, 2) for _ in range(b)], (37,) * STEPS)}
+    initials["oneOutput"] = source.initial([5, 7, 6, 1])
     return inputs, targets, initials
 
 
@@ -174,12 +189,15 @@ def adam(epsilon, decay=0.0):
 
 def case(name, activation, loss, mode, optimizer, rate, *, inputs="plain",
          targets=None, initial="A", clip=None, epsilon=EPSILON,
-         norm_momentum=NORM_MOMENTUM, averaging=False, probe=None):
+         norm_momentum=NORM_MOMENTUM, averaging=False, probe=None,
+         parameter=None):
     rates = rate if isinstance(rate, list) else [rate] * STEPS
     if targets is None:
         targets = "values3" if loss == "mse" else "classes"
     # Keys that only cases with averaging have.
     more = {"batchNormAveraging": True} if averaging else {}
+    if parameter is not None:
+        more["lossParameter"] = parameter
     if probe is not None:
         more["inferenceInputs"] = probe
     return {
@@ -281,7 +299,7 @@ def all_cases():
              0.015625, inputs="wide", targets="wideClasses",
              initial="wide"),
     ]
-    return cases + averaging_cases() + activation_cases()
+    return cases + averaging_cases() + activation_cases() + loss_cases()
 
 
 def averaging_cases():
@@ -330,3 +348,42 @@ def activation_cases():
                  "frozen", sgd(0.9, True, 0.01), 0.015625),
         ]
     return cases
+
+
+def loss_cases():
+    """Each other loss, with some of its parameters and kinds of targets."""
+    bce, ce = "binary-cross-entropy", "cross-entropy"
+    momentum, adamw = sgd(0.9), adam(1e-3, 0.05)
+    return [
+        case("mae momentum exact", "relu", "mae", "exact", momentum, 0.03125,
+             targets="values3"),
+        case("mae adamw frozen", "sigmoid", "mae", "frozen", adamw, 0.015625,
+             targets="values3"),
+        case("huber 0.5 momentum exact", "relu", "huber", "exact", momentum,
+             0.03125, targets="values3", parameter=0.5),
+        case("huber 1 adamw frozen", "sigmoid", "huber", "frozen", adamw,
+             0.015625, targets="values3", parameter=1.0),
+        case("quantile 0.9 momentum exact", "relu", "quantile", "exact",
+             momentum, 0.03125, targets="values3", parameter=0.9),
+        case("quantile 0.25 adamw frozen", "sigmoid", "quantile", "frozen",
+             adamw, 0.015625, targets="values3", parameter=0.25),
+        case("poisson momentum exact", "relu", "poisson", "exact", momentum,
+             0.0078125, targets="counts"),
+        case("poisson adamw frozen", "sigmoid", "poisson", "frozen", adamw,
+             0.015625, targets="counts"),
+        case(f"{bce} momentum exact", "relu", bce, "exact", momentum,
+             0.03125, targets="bits"),
+        case(f"{bce} of probabilities adamw frozen", "sigmoid", bce, "frozen",
+             adamw, 0.015625, targets="probabilities"),
+        case(f"{bce} one output", "relu", bce, "exact", adam(1e-3), 0.015625,
+             targets="oneBit", initial="oneOutput"),
+        case(f"{bce} odd widths", "sigmoid", bce, "exact", momentum, 0.03125,
+             inputs="wide", targets="wideBits", initial="wide"),
+        case("label smoothing 0.1 momentum exact", "relu", ce, "exact",
+             momentum, 0.03125, parameter=0.1),
+        case("label smoothing 0.25 of soft labels", "sigmoid", ce, "frozen",
+             adamw, 0.015625, targets="soft", parameter=0.25),
+        case("label smoothing 0.1 odd widths", "sigmoid", ce, "exact",
+             momentum, 0.03125, inputs="wide", targets="wideClasses",
+             initial="wide", parameter=0.1),
+    ]

@@ -4,6 +4,7 @@
 import math
 
 import torch
+from torch.nn import functional
 
 TENSORS = ("weight", "bias", "gamma", "beta")
 
@@ -18,6 +19,21 @@ ACTIVATIONS = {
     # Without the switch to the identity above a threshold.
     "softplus": lambda z: torch.logaddexp(z, torch.zeros_like(z)),
     "tanh": torch.tanh,
+}
+
+# Losses that are sums over outputs, with the terms of each.
+TORCH_LOSSES = {
+    "mae": lambda z, y, _: functional.l1_loss(z, y, reduction="none"),
+    "huber": lambda z, y, delta: functional.huber_loss(
+        z, y, reduction="none", delta=delta),
+    "poisson": lambda z, y, _: functional.poisson_nll_loss(
+        z, y, log_input=True, full=False, reduction="none"),
+    # PyTorch has no pinball loss.
+    "quantile": lambda z, y, tau: torch.where(
+        y >= z, tau * (y - z), (1 - tau) * (z - y)),
+    "binary-cross-entropy":
+        lambda z, y, _: functional.binary_cross_entropy_with_logits(
+            z, y, reduction="none"),
 }
 
 
@@ -52,10 +68,19 @@ def forward(layers, rows, spec, statistics=None, record=None):
     return out
 
 
-def loss_of(outputs, target, loss):
-    """The loss; `target` has one row of numbers for each row of outputs."""
+def loss_of(outputs, target, loss, parameter=None):
+    """The loss; `target` has one row of numbers for each row of outputs.
+
+    `parameter`: delta of huber, the quantile, or the label smoothing.
+    """
     if loss == "mse":
         return ((outputs - target) ** 2).sum(dim=1).mean()
+    if loss in TORCH_LOSSES:
+        terms = TORCH_LOSSES[loss](outputs, target, parameter)
+        return terms.sum(dim=1).mean()
+    if parameter is not None:
+        return functional.cross_entropy(outputs, target,
+                                        label_smoothing=parameter)
     logs = torch.log_softmax(outputs, dim=1)
     return -(target * logs).sum(dim=1).mean()
 
@@ -175,7 +200,7 @@ def train(spec, tables, dtype=torch.float64, optimizer_type=FormulaOptimizer):
         target = target_tensor(targets[spec["targets"]], step, width, dtype)
         record = []
         loss = loss_of(forward(layers, rows, spec, record=record), target,
-                       spec["loss"])
+                       spec["loss"], spec.get("lossParameter"))
         gradients = torch.autograd.grad(loss, parameters)
         norm = math.sqrt(sum((g.double() ** 2).sum().item()
                              for g in gradients))

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Writes exact values of the losses and of exp and sigmoid, for tests.
 
-- losses.json: cross-entropy and mean squared error with their derivatives,
-  for ordinary and extreme outputs (up to the largest finite Float32);
+- losses.json: all losses with their derivatives, for ordinary and extreme
+  outputs (up to the largest finite Float32);
 - functions.json: exp(x) and sigmoid(x) = 1 / (1 + exp(-x)) at Float32 points
   over the whole range, including both sides of every limit.
 
@@ -94,7 +94,81 @@ def mean_squared_error(outputs, targets):
     return total / count, derivative
 
 
-def loss_case(name, loss, outputs, *, classes=None, targets=None):
+def smoothed(compute):
+    """The loss of targets of which `share` is spread over all classes."""
+    def smooth(outputs, targets, share):
+        rest = [[(1 - mpf(share)) * mpf(t) + mpf(share) / len(row)
+                 for t in row] for row in targets]
+        return compute(outputs, rest)
+    return smooth
+
+
+def elementwise(term, slope):
+    """The mean over rows of a sum of terms, and its derivative."""
+    def compute(outputs, targets, *parameter):
+        count = len(outputs)
+        parameter = [mpf(p) for p in parameter]
+        pairs = [[(mpf(z), mpf(y)) for z, y in zip(row, target)]
+                 for row, target in zip(outputs, targets)]
+        total = mp.fsum(term(z, y, *parameter) for row in pairs
+                        for z, y in row)
+        derivative = [[slope(z, y, *parameter) / count for z, y in row]
+                      for row in pairs]
+        return total / count, derivative
+    return compute
+
+
+def power(x):
+    """exp(x), 0 where a Float64 is far from holding it."""
+    return mpf(0) if x < -1e5 else mp.exp(x)
+
+
+def softplus(x):
+    """log(1 + exp(x)) for x of any size."""
+    return max(x, mpf(0)) + mp.log1p(power(-abs(x)))
+
+
+def logistic(x):
+    """sigmoid(x) for x of any size."""
+    small = power(-abs(x))
+    return 1 / (1 + small) if x >= 0 else small / (1 + small)
+
+
+def sign(x):
+    return mpf((x > 0) - (x < 0))
+
+
+ELEMENTWISE = {
+    "mae": elementwise(lambda z, y: abs(z - y), lambda z, y: sign(z - y)),
+    "huber": elementwise(
+        lambda z, y, d: (z - y) ** 2 / 2 if abs(z - y) <= d
+        else d * (abs(z - y) - d / 2),
+        lambda z, y, d: max(-d, min(d, z - y))),
+    "poisson": elementwise(lambda z, y: power(z) - y * z,
+                           lambda z, y: power(z) - y),
+    "quantile": elementwise(
+        lambda z, y, q: q * (y - z) if y >= z else (1 - q) * (z - y),
+        lambda z, y, q: mpf(0) if z == y else -q if z < y else 1 - q),
+    # -y log(sigmoid(z)) - (1 - y) log(sigmoid(-z)); the derivative is
+    # y (sigmoid(z) - 1) + (1 - y) sigmoid(z).
+    "binary-cross-entropy": elementwise(
+        lambda z, y: y * softplus(-z) + (1 - y) * softplus(z),
+        lambda z, y: (1 - y) * logistic(z) - y * logistic(-z)),
+}
+
+
+def loss_of(loss, outputs, targets, parameter):
+    parameters = [] if parameter is None else [parameter]
+    if loss == "mse":
+        return mean_squared_error(outputs, targets)
+    if loss == "cross-entropy":
+        compute = smoothed(cross_entropy) if parameters else cross_entropy
+        return compute(outputs, targets, *parameters)
+    return ELEMENTWISE[loss](outputs, targets, *parameters)
+
+
+def loss_case(name, loss, outputs, *, classes=None, targets=None,
+              parameter=None):
     outputs = [[float32(x) for x in row] for row in outputs]
     width = len(outputs[0])
     if targets is None:
@@ -103,12 +177,13 @@ def loss_case(name, loss, outputs, *, classes=None, targets=None):
     else:
         targets = [[float32(x) for x in row] for row in targets]
         rows = targets
-    compute = cross_entropy if loss == "cross-entropy" else mean_squared_error
-    value, derivative = compute(outputs, rows)
-    value = rounded(value)
+    value, derivative = loss_of(loss, outputs, rows, parameter)
+    # Losses are Float64, so the linear ones may be beyond Float32.
+    value = float(value) if loss in ELEMENTWISE else rounded(value)
     assert value is not None, f"{name}: the loss overflows Float32"
+    more = {} if parameter is None else {"parameter": parameter}
     return {
-        "name": name, "loss": loss, "outputs": outputs, "classes": classes,
+        "name": name, "loss": loss, **more, "outputs": outputs, "classes": classes,
         "targets": targets, "value": value,
         "derivative": [[rounded(x) for x in row] for row in derivative],
     }
@@ -191,6 +266,92 @@ def loss_cases():
         targets=[[1e6, 1e6 - 0.5], [-1e6 - 0.125, 16777214.0]]))
     cases.append(loss_case("squares below the smallest number", mse,
                            [[1e-30, -1e-25]], targets=[[0.0, 1e-25]]))
+    rows = slice(5)
+    return (cases + elementwise_cases(big[rows], other[rows], labels[rows])
+            + smoothing_cases(big[rows], labels[rows]))
+
+
+def elementwise_cases(big, other, labels):
+    """Losses that are sums over outputs, at ordinary and extreme ones."""
+    cases = []
+    numbers = [[1.5, -2.5, 0.25, 1e30, -1e30, FLOAT_MAX, 1e-30, 0.0]]
+    targets = [[1.5, 3.0, 0.5, -1e30, 1e10, -FLOAT_MAX, -1e-30, 1e-40]]
+    for loss, parameters in (("mae", [None]),
+                             ("huber", [1.0, 0.3, 1e-3, 1e6]),
+                             ("quantile", [0.5, 0.9, 0.001])):
+        for parameter in parameters:
+            label = loss if parameter is None else f"{loss} {parameter:g}"
+            cases += [
+                loss_case(f"5 rows of 10, {label}", loss, big, targets=other,
+                          parameter=parameter),
+                loss_case(f"extreme numbers, {label}", loss, numbers,
+                          targets=targets, parameter=parameter),
+                loss_case(f"no error, {label}", loss, [[1.5, -1e30]],
+                          targets=[[1.5, -1e30]], parameter=parameter),
+                loss_case(f"classes as one-hot rows, {label}", loss, big,
+                          classes=labels, parameter=parameter),
+            ]
+    cases.append(loss_case("at delta, huber 0.5", "huber",
+                           [[0.5, -0.5, 0.75, -0.75]], targets=[[0.0] * 4],
+                           parameter=0.5))
+    source = random.Random(11)
+    counts = [[source.randrange(9) for _ in range(10)] for _ in range(5)]
+    bits = [[source.randrange(2) for _ in range(10)] for _ in range(5)]
+    shares = [[round(source.random() * 1024) / 1024 for _ in range(10)]
+              for _ in range(5)]
+    bce, poisson = "binary-cross-entropy", "poisson"
+    cases += [
+        loss_case("5 rows of 10, poisson", poisson, big, targets=counts),
+        loss_case("classes as one-hot rows, poisson", poisson, big,
+                  classes=labels),
+        loss_case("no counts, poisson", poisson,
+                  [[-1e30, -104.0, -88.0, -20.0, 0.0, 20.0]],
+                  targets=[[0.0] * 6]),
+        loss_case("large counts, poisson", poisson,
+                  [[-1e30, -50.0, 0.0, 13.8, 60.0, 88.0]],
+                  targets=[[3.0, 1.0, 1e9, 1e6, 1e20, 1e30]]),
+        loss_case("5 rows of 10, binary", bce, big, targets=bits),
+        loss_case("5 rows of 10 probabilities, binary", bce, big,
+                  targets=shares),
+        loss_case("classes as one-hot rows, binary", bce, big,
+                  classes=labels),
+    ]
+    steps = [0.0, 1e-30, 0.5, 20.0, 88.0, 104.0, 1e4, 1e30, FLOAT_MAX]
+    logits = steps + [-x for x in steps]
+    for target in (0.0, 1.0, 0.25):
+        # One row each, so that a large loss does not hide the others.
+        for z in logits:
+            cases.append(loss_case(f"logit {z:g}, target {target:g}, binary",
+                                   bce, [[z]], targets=[[target]]))
+        cases.append(loss_case(f"all logits, target {target:g}, binary", bce,
+                               [logits], targets=[[target] * len(logits)]))
+    return cases
+
+
+def smoothing_cases(big, labels):
+    """Cross-entropy with label smoothing."""
+    ce, cases = "cross-entropy", []
+    for share in (0.1, 0.5):
+        cases += [
+            loss_case(f"5 rows of 10, smoothing {share}", ce, big,
+                      classes=labels, parameter=share),
+            loss_case(f"soft rows, smoothing {share}", ce,
+                      [[0.5, -1.25, 2.0], [1.0, 1.0, 1.0]],
+                      targets=[[0.25, 0.5, 0.25], [0.125, 0.0, 0.875]],
+                      parameter=share),
+            loss_case(f"one class, smoothing {share}", ce, [[3.5]],
+                      classes=[0], parameter=share),
+            loss_case(f"all equal to 1e30, smoothing {share}", ce,
+                      [[1e30] * 4], classes=[2], parameter=share),
+        ]
+        for label in range(3):
+            for size in (1.0, 88.0, 1e4, 1e30):
+                cases.append(loss_case(
+                    f"+-{size:g}, class {label}, smoothing {share}", ce,
+                    [[size, -size, 0.0]], classes=[label], parameter=share))
+    wide = [[row[i % 10] + i / 64 for i in range(33)] for row in big]
+    cases.append(loss_case("5 rows of 33, smoothing 0.1", ce, wide,
+                           classes=[0, 15, 16, 32, 7], parameter=0.1))
     return cases
 
 

@@ -16,7 +16,7 @@ struct GoldenTests {
     arguments: [1, 2, 3, 4, 7, 16])
   func cases(slices: Int) throws {
     let file = try GoldenFile.load(resource("goldens.json"))
-    #expect(file.cases.count >= 139)
+    #expect(file.cases.count >= 154)
     #expect(file.cases.count { $0.batchNormAveraging == true } >= 11)
     for golden in file.cases {
       let run = try GoldenRun(golden, of: file)

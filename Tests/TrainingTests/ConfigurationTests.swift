@@ -39,6 +39,9 @@ struct ConfigurationTests {
     options.layers = [3, 1, 4]
     options.activation = .sigmoid
     options.loss = .meanSquaredError
+    options.huberDelta = 0.7
+    options.quantile = 0.2
+    options.labelSmoothing = 0.1
     options.optimizer = .sgd
     options.learningRate = 0.1 + 0.2
     options.scaleLearningRate = 32
@@ -120,6 +123,9 @@ struct ConfigurationTests {
       layers: [256, 128]
       activation: relu
       loss: null
+      huber-delta: null
+      quantile: null
+      label-smoothing: 0.0
       batch-norm: synchronized
       batch-norm-backward: exact
       batch-norm-momentum: 0.9

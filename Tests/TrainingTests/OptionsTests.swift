@@ -35,6 +35,31 @@ struct OptionsTests {
     ),
     ("--weight-decay nan", { $0.weightDecay = .nan }),
     ("--clip-norm 0.0", { $0.clipNorm = 0 }),
+    ("--huber-delta 0.0: must be a positive number", { $0.huberDelta = 0 }),
+    ("--huber-delta 2.0: requires --loss huber", { $0.huberDelta = 2 }),
+    ("--quantile 0.5: requires --loss quantile", { $0.quantile = 0.5 }),
+    (
+      "--quantile 1.0: must be between 0 and 1",
+      {
+        $0.loss = .quantile
+        $0.quantile = 1
+      }
+    ),
+    ("--label-smoothing 1.0: must be at least 0 and below 1", { $0.labelSmoothing = 1 }),
+    (
+      "--label-smoothing 0.1: requires --loss cross-entropy, not mse",
+      {
+        $0.loss = .meanSquaredError
+        $0.labelSmoothing = 0.1
+      }
+    ),
+    (
+      "--target-scale standard: --loss binary-cross-entropy takes targets as they are",
+      {
+        $0.loss = .binaryCrossEntropy
+        $0.targetScale = .standard
+      }
+    ),
     ("--warmup-steps -1", { $0.warmupSteps = -1 }),
     ("--decay-every and --decay-factor", { $0.decayEvery = 5 }),
     (
@@ -176,6 +201,26 @@ struct OptionsTests {
         "batch-norm local", "batch-norm-backward exact", "batch-norm-momentum 0.9",
         "epsilon 1e-05", "target-scale standard", "ranks 2",
       ])
+  }
+
+  @Test("Parameters of a loss determine the result with that loss only, with resolved defaults")
+  func lossParameters() {
+    let names: Set = ["target-scale", "huber-delta", "quantile", "label-smoothing"]
+    func rows(_ loss: LossName?, _ change: (inout TrainingOptions) -> Void = { _ in }) -> [String] {
+      var options = TrainingOptions()
+      options.loss = loss
+      change(&options)
+      return options.determining(slices: 4, ranks: 1).filter { names.contains($0.name) }
+        .map { "\($0.name) \($0.value)" }
+    }
+    #expect(rows(nil).isEmpty && rows(.crossEntropy).isEmpty)
+    #expect(rows(.crossEntropy) { $0.labelSmoothing = 0.1 } == ["label-smoothing 0.1"])
+    #expect(rows(.huber) == ["target-scale standard", "huber-delta 1.0"])
+    #expect(rows(.huber) { $0.huberDelta = 1 } == rows(.huber))
+    #expect(rows(.quantile) { $0.quantile = 0.9 } == ["target-scale standard", "quantile 0.9"])
+    #expect(
+      rows(.meanAbsoluteError) { $0.targetScale = TargetScaleName.none } == ["target-scale none"])
+    #expect(rows(.poisson).isEmpty && rows(.binaryCrossEntropy).isEmpty)
   }
 
   @Test("Each name that other libraries have for an option is known once, and leads to an option")

@@ -144,7 +144,9 @@ struct SchemaDecision {
     let hasWords = layout.targets.contains { layout.uses[$0] == .targetWord }
     guard layout.targets.count == 1 else {
       guard !hasWords, options.targets != .classes else {
-        throw .usage("--target: classes must be in one column, not in \(layout.targets.count)")
+        throw .usage(
+          "--target: classes must be in one column, not in \(layout.targets.count); for several columns "
+            + "of 0 and 1 use --loss binary-cross-entropy")
       }
       return nil
     }

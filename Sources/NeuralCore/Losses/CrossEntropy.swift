@@ -289,7 +289,8 @@ public enum Softmax {
     var sum = DoubleVectors.Vector()
     Vectors.forEach(count) { j, lanes in
       let inside = Vectors.load(z + j, count: lanes)
-      let x = lanes == 16 ? inside : maximum.replacing(with: inside, where: Vectors.mask(first: lanes))
+      let x =
+        lanes == 16 ? inside : maximum.replacing(with: inside, where: Vectors.mask(first: lanes))
       sum += DoubleVectors.widened(maximum.lowHalf) - DoubleVectors.widened(x.lowHalf)
       sum += DoubleVectors.widened(maximum.highHalf) - DoubleVectors.widened(x.highHalf)
     }

@@ -114,7 +114,8 @@ extension LossName {
   private func check(
     _ values: AlignedBuffer<Float>, _ names: [String], _ data: String
   ) throws(TrainingError) {
-    guard let range = targetRange, let place = values.elements.firstIndex(where: { !range.contains($0) })
+    guard let range = targetRange,
+      let place = values.elements.firstIndex(where: { !range.contains($0) })
     else { return }
     let (value, row) = (values[place], place / names.count + 1)
     let shown = Int(exactly: value).map { "\($0)" } ?? "\(value)"

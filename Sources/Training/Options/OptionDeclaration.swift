@@ -244,7 +244,8 @@ extension TrainingOptions {
   func values(slices: Int) -> [String: String] {
     let resolved = resolved(slices: slices)
     return Dictionary(
-      Self.declarations.map { ($0.name, $0.text(resolved)) }, uniquingKeysWith: { first, _ in first })
+      Self.declarations.map { ($0.name, $0.text(resolved)) },
+      uniquingKeysWith: { first, _ in first })
   }
 
   /// The declarations in the order in which ``determining(slices:ranks:)`` lists them.
