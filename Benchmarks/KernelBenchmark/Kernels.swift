@@ -226,12 +226,17 @@ struct ParameterKernels {
   let limits: MachineLimits
   private let count: Int
   private let weights, gradients, moments: AlignedBuffer<Float>
+  private let store: ParameterStore
   private let sums = SliceSums(count: 1)
 
   init(_ workload: Workload, _ limits: MachineLimits) {
     self.workload = workload
     self.limits = limits
     count = workload.inputs * workload.outputs
+    let weight = TensorSpecification(
+      "weight", shape: [workload.outputs, workload.inputs], order: .columnMajor,
+      initializer: .heNormal(inputs: workload.inputs), role: .weight)
+    store = ParameterStore(ParameterTable(layers: [[weight]]), seed: 1)
     (weights, gradients) = (AlignedBuffer(count: count), AlignedBuffer(count: count))
     moments = AlignedBuffer(count: 2 * count)
     weights.fill(with: 0.5)
@@ -244,6 +249,8 @@ struct ParameterKernels {
       parameters: weights.base, gradients: gradients.base, moments: moments.base,
       momentStride: count, count: count, decays: true, gradientScale: 1)
     let (adam, sgd) = (AdamOptimizer(), VanillaSGDOptimizer(momentum: 0.9))
+    let rmsprop = RMSPropOptimizer(momentum: 0.9)
+    let maxNorm = MaxNorm(store.table)
     return [
       row("squares of the gradient", passes: 1, operations: 2) {
         _ = Reductions.sumOfSquares(gradients.base, count)
@@ -255,7 +262,35 @@ struct ParameterKernels {
       row("SGD with momentum", passes: 5, operations: 6) {
         sgd.updateGradients(shard, update(sgd))
       },
+      row("RMSProp with momentum", passes: 7, operations: 11) {
+        rmsprop.updateGradients(shard, update(rmsprop))
+      },
+      // The first pass reads four arrays and writes two, the second reads three and writes one.
+      layerwise("LAMB, both passes", LAMBOptimizer(), passes: 10, operations: 27),
+      layerwise(
+        "LARS with momentum, both passes", LARSOptimizer(momentum: 0.9), passes: 7, operations: 13),
+      row("max-norm, no row exceeding it", passes: 1, operations: 2) {
+        maxNorm.apply(1e30, to: store)
+      },
     ]
+  }
+
+  /// An update with the sums of squares and the trust ratio, as a single replica does it.
+  private func layerwise(
+    _ name: String, _ optimizer: any Optimizer, passes: Int, operations: Int
+  ) -> Measurement {
+    let state = OptimizerState(
+      store.table, ranges: [0..<store.table.parameterCount], optimizer: optimizer)
+    state.moments.fill(with: 0.125)
+    let update = update(optimizer)
+    return row(name, passes: passes, operations: operations) {
+      if let trustRatios = state.trustRatios {
+        state.computeSteps(
+          update, gradientNorm: 1, of: store, gradients: gradients.base, trustRatios)
+        trustRatios.finish()
+      }
+      state.apply(update, gradientNorm: 1, to: store, gradients: gradients.base)
+    }
   }
 
   private func update(_ optimizer: any Optimizer) -> ParameterUpdate {

@@ -35,6 +35,12 @@ final class DistributedReplicas: Replicas {
   private let reduceScatter: any ReduceScatter
   private let norm: GradientNorm
   private let state: OptimizerState
+  /// Collects what trust ratios are made from; nil where each rank computes all of it, or nobody
+  /// needs it.
+  private let trustRatioGather: TrustRatioGather?
+  private let maxNorm: MaxNorm
+  /// Whether the ranks of the local group update one copy of the parameters.
+  private let sharesParameters: Bool
   /// Sends parameters to the local groups; nil where collectives send shards to all ranks.
   private let parameterGather: ParameterGather?
   private let watch: StallWatch?
@@ -82,8 +88,16 @@ final class DistributedReplicas: Replicas {
     state = OptimizerState(
       store.table,
       ranges: mode == .sharded ? shards.ownRanges : [0..<store.table.parameterCount],
-      moments: optimizer.momentNames.count,
+      optimizer: optimizer,
       writing: shared == nil ? .inPlace : areStreamed ? .streamed : .copied)
+    trustRatioGather =
+      mode == .allReduce
+      ? nil : try state.trustRatios.map { try TrustRatioGather(group, shards, $0) }
+    sharesParameters = shared != nil
+    maxNorm =
+      shared == nil
+      ? MaxNorm(store.table)
+      : MaxNorm(store.table, member: group.groups.localRank, of: group.groups.members.count)
     parameterGather =
       halves || mode == .allReduce
       ? nil : ParameterGather(group, store, shards, areStreamed: areStreamed)
@@ -130,18 +144,45 @@ final class DistributedReplicas: Replicas {
     let norm = try timed(.wait, .gradientNorm) { try self.norm.norm(merging: update.sums) }
     let outcome = UpdateOutcome(gradientNorm: norm, of: update)
     guard outcome.applied else { return outcome }
+    if let trustRatios = state.trustRatios { try computeTrustRatios(trustRatios, update, norm) }
     if let parameterGather {
       try updateShards(update, norm, parameterGather)
-      return outcome
+    } else {
+      timed(.update, .shard) {
+        state.apply(update, gradientNorm: norm, to: store, gradients: gradients.base)
+      }
+      if mode == .sharded {
+        watch?.enter(.parameterGather)
+        try timed(.exchange, .parameterGather) { try allGatherShards(of: store.parameters) }
+      }
     }
-    timed(.update, .shard) {
-      state.apply(update, gradientNorm: norm, to: store, gradients: gradients.base)
-    }
-    if mode == .sharded {
-      watch?.enter(.parameterGather)
-      try timed(.exchange, .parameterGather) { try allGatherShards(of: store.parameters) }
-    }
+    if let limit = update.maxNorm { try limitNorms(limit) }
     return outcome
+  }
+
+  /// The first pass of a layer-wise optimizer, and the ratios for the second one; all ranks.
+  private func computeTrustRatios(
+    _ trustRatios: TrustRatios, _ update: ParameterUpdate, _ norm: Double
+  ) throws {
+    timed(.update, .shard) {
+      state.computeSteps(
+        update, gradientNorm: norm, of: store, gradients: store.gradients[0].base, trustRatios)
+    }
+    if let trustRatioGather {
+      watch?.enter(.trustRatios)
+      try timed(.wait, .trustRatios) { try trustRatioGather.gather() }
+    }
+    trustRatios.finish()
+  }
+
+  /// Scales the rows of weight matrices, once all parameters are new here; all ranks.
+  ///
+  /// Ranks that share one copy divide the units among themselves.
+  private func limitNorms(_ limit: Double) throws {
+    timed(.update, .shard) { maxNorm.apply(limit, to: store) }
+    guard sharesParameters else { return }
+    watch?.enter(.parameterGather)
+    try timed(.exchange, .parameterGather) { try group.synchronize(at: .parameters) }
   }
 
   /// Updates this rank's shards, and sends each while the next is updated; all ranks.

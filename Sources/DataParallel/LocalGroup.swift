@@ -16,6 +16,10 @@ final class LocalGroup {
     case norm
     /// The sums of squares of all groups are written.
     case wholeNorm
+    /// Each rank has written the sums from which trust ratios are made.
+    case layerNorms
+    /// The same sums of all groups are written.
+    case allLayerNorms
     /// The parameters are updated.
     case parameters
   }

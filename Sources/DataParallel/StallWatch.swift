@@ -24,6 +24,7 @@ enum Phase: Int {
   case backwardSums
   case gradientExchange
   case gradientNorm
+  case trustRatios
   case parameterGather
   case digest
   case evaluation
@@ -49,6 +50,7 @@ enum Phase: Int {
     case .backwardSums: "the backward sums"
     case .gradientExchange: "the gradient exchange"
     case .gradientNorm: "the gradient norm"
+    case .trustRatios: "the trust ratios"
     case .parameterGather: "the parameter gather"
     case .digest: "the digest"
     case .evaluation: "the evaluation"

@@ -29,6 +29,8 @@ package final class SpanRecorder {
     case inFlight
     /// The norm over all shards of the gradient.
     case gradientNorm
+    /// The norms of parameters and steps of each layer, which LARS and LAMB need.
+    case trustRatios
     /// The optimizer on this process's shard.
     case shard
     /// Sending the updated parameters to all processes.

@@ -67,6 +67,13 @@ struct ResumePoint: Codable {
   /// Whether targets that are numbers were not standardized when the checkpoint was written.
   var predatesTargetScale: Bool { model.schema == nil }
 
+  /// The options that determined the run so far and are unset now, if all others are as they were.
+  private func unset(_ own: [(name: String, value: String)]) -> [(name: String, value: String)] {
+    let names = Set(own.map(\.name)).union(Self.lengths)
+    return TrainingOptions.optionNames.filter { config[$0] != nil && !names.contains($0) }
+      .map { ($0, "none") }
+  }
+
   /// Checks that the resumed run gives what the run would have given.
   ///
   /// - Throws: ``TrainingError/usage(_:)`` that lists the options that differ;
@@ -75,12 +82,12 @@ struct ResumePoint: Codable {
     _ options: TrainingOptions, dataHash: String, totalSteps: Int, ranks: Int
   ) throws {
     let own = options.determining(slices: options.slices ?? slices, ranks: ranks)
-    let depends =
-      options.schedule == .cosine || options.schedule == .step && options.decayEvery == nil
-    let changed = own.filter { name, value in
+    let depends = options.schedule.dependsOnLength(options)
+    var changed = own.filter { name, value in
       config[name] ?? Self.earlierMeanings[name] != value
         && (depends || !Self.lengths.contains(name))
     }
+    if changed.isEmpty { changed = unset(own) }
     if changed.map(\.name) == ["ranks"] {
       throw TrainingError.usage(
         "--resume: with --batch-norm local the result depends on the number of ranks: \(path) was "

@@ -55,6 +55,7 @@ extension SpanRecorder.Name {
     case .exchange: "exchange"
     case .inFlight: "bucket \(index) in flight"
     case .gradientNorm: "gradient norm"
+    case .trustRatios: "trust ratios"
     case .shard: "optimizer"
     case .parameterGather: "parameter gather"
     case .digest: "digest"

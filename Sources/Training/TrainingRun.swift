@@ -63,6 +63,7 @@ final class TrainingRun {
       optimizer: options.makeOptimizer,
       schedule: options.makeSchedule(totalSteps: schedule.totalSteps),
       clipNorm: options.clipNorm, seed: options.seed)
+    network.maxNorm = options.maxNorm
     if options.trace { network.spans = Self.spanRecorder(options, network) }
     try group.join(network, slices: slices, exchange: options.exchangeOptions)
     loader = BatchLoader(

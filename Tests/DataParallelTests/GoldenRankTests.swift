@@ -8,13 +8,14 @@ import Testing
 struct GoldenRankTests {
   @Test(
     "Several ranks agree with PyTorch in Float64, and bit for bit with one replica of as many slices",
-    arguments: 1...5)
-  func goldens(ranks: Int) throws {
+    arguments: 1...5,
+    [("goldens", "goldens.json"), ("optimizer goldens", "optimizers.json")])
+  func goldens(ranks: Int, check: (name: String, file: String)) throws {
     let goldens = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
       .deletingLastPathComponent()
-      .appendingPathComponent("NeuralCoreTests/Resources/goldens.json")
+      .appendingPathComponent("NeuralCoreTests/Resources/\(check.file)")
     let result = try mpirun(
-      ranks: ranks, productURL(named: "RankChecks").path, ["goldens"],
+      ranks: ranks, productURL(named: "RankChecks").path, [check.name],
       environment: ["LOCKSTEP_GOLDENS": goldens.path])
     #expect(result.status == 0, "\(result.standardOutput)\(result.standardError)")
   }

@@ -44,6 +44,12 @@ struct ExactnessTests {
       ["--batch", "3", "--slices", "7", "--clip-norm", "0.5", "--schedule", "cosine"],
       ["--batch", "47", "--slices", "6", "--activation", "gelu"],
       ["--batch", "64", "--slices", "8", "--batch-norm", "off", "--weight-decay", "0.01"],
+      [
+        "--batch", "61", "--slices", "7", "--optimizer", "lamb", "--weight-decay", "0.1",
+        "--max-norm", "1.25",
+      ],
+      ["--batch", "5", "--slices", "8", "--optimizer", "lars", "--momentum", "0.9"],
+      ["--batch", "47", "--slices", "6", "--optimizer", "rmsprop", "--schedule", "one-cycle"],
     ])
   func oddBatches(options: [String]) throws {
     let data = ["synthetic:101x9x4", "--layers", "12,7", "--epochs", "2", "--log-every", "1"]
@@ -76,6 +82,25 @@ struct ExactnessTests {
     try runs.train("one", ranks: 1, data)
     try runs.train(
       "many", ranks: ranks, data + options + ["--bucket-mb", "0.01"])
+    for name in ["metrics.jsonl", "checkpoints/step-000000004.safetensors"] {
+      #expect(try runs.file("many", name) == runs.file("one", name))
+    }
+  }
+
+  @Test(
+    "LAMB and max-norm give the bits of one rank where a layer's weights span many blocks and ranks",
+    arguments: [
+      (2, ["--transport", "messages"]), (3, ["--transport", "auto"]),
+      (4, ["--transport", "auto", "--exchange-schedule", "halving"]),
+      (3, ["--exchange", "all-reduce"]),
+    ])
+  func layerwise(ranks: Int, options: [String]) throws {
+    let data = [
+      "synthetic:101x9x4", "--layers", "600,300", "--batch", "40", "--slices", "6", "--steps", "4",
+      "--log-every", "1", "--optimizer", "lamb", "--max-norm", "1.25",
+    ]
+    try runs.train("one", ranks: 1, data)
+    try runs.train("many", ranks: ranks, data + options + ["--bucket-mb", "0.01"])
     for name in ["metrics.jsonl", "checkpoints/step-000000004.safetensors"] {
       #expect(try runs.file("many", name) == runs.file("one", name))
     }

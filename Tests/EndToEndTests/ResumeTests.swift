@@ -34,6 +34,15 @@ struct ResumeTests {
     arguments: [
       (4, 1, []), (1, 3, []), (2, 4, ["--exchange", "all-reduce"]),
       (3, 2, ["--optimizer", "sgd", "--momentum", "0.9"]),
+      (3, 2, ["--optimizer", "lamb", "--weight-decay", "0.01", "--schedule", "one-cycle"]),
+      (
+        2, 3,
+        [
+          "--optimizer", "lars", "--momentum", "0.9", "--max-norm", "1.25", "--exchange-schedule",
+          "halving", "--bucket-mb", "0.001",
+        ]
+      ),
+      (1, 4, ["--optimizer", "rmsprop", "--momentum", "0.9", "--schedule", "exponential"]),
     ])
   func sameBits(before: Int, after: Int, options: [String]) throws {
     try runs.train("whole", ranks: 1, Self.options + options)
@@ -141,6 +150,21 @@ struct ResumeTests {
       ])
     #expect(result.status == 0, "\(result.standardError)")
     #expect(try runs.file("r", Self.last) == runs.file("whole", Self.last))
+  }
+
+  @Test("Resuming is refused without an option that the run had, or with one that it didn't have")
+  func optionalOptions() throws {
+    let limit = ["--max-norm", "2"]
+    try runs.train("with", ranks: 1, Self.options + limit)
+    try runs.train("without", ranks: 1, Self.options)
+    for (name, more, words) in [
+      ("with", [], "--max-norm none (was 2.0)"), ("without", limit, "--max-norm 2.0 (was unset)"),
+    ] {
+      try interrupt(name)
+      let result = try resume(name, ranks: 1, more)
+      #expect(result.status == 64, "\(result.standardError)")
+      #expect(result.standardError.contains(words), "\(result.standardError)")
+    }
   }
 
   @Test("Resuming is refused with other options, with fewer steps, and without a run")

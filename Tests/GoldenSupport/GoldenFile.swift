@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 package import Foundation
+package import NeuralCore
 
 /// The Float64 references in `goldens.json` and `combinations.json`.
 ///
@@ -24,7 +25,31 @@ package struct GoldenFile: Decodable {
     package let kind: String
     package let momentum, weightDecay, beta1, beta2, epsilon: Double
     package let nesterov: Bool
-    package let alpha, trustCoefficient: Double?
+    /// Absent where the optimizer doesn't have them.
+    package let rho, trustCoefficient: Double?
+    /// Absent where there is no limit.
+    package let maxNorm: Double?
+
+    /// The optimizer with these settings.
+    package func make() throws -> any NeuralCore.Optimizer {
+      let (momentum, decay) = (Float(momentum), Float(weightDecay))
+      switch (kind, rho, trustCoefficient) {
+      case ("sgd", nil, nil):
+        return VanillaSGDOptimizer(momentum: momentum, nesterov: nesterov, weightDecay: decay)
+      case ("adam", nil, nil):
+        return AdamOptimizer(
+          beta1: beta1, beta2: beta2, epsilon: epsilon, weightDecay: weightDecay)
+      case ("rmsprop", let rho?, nil):
+        return RMSPropOptimizer(
+          rho: rho, epsilon: epsilon, momentum: momentum, weightDecay: decay)
+      case ("lamb", nil, nil):
+        return LAMBOptimizer(
+          beta1: beta1, beta2: beta2, epsilon: epsilon, weightDecay: weightDecay)
+      case ("lars", nil, let trust?):
+        return LARSOptimizer(momentum: momentum, weightDecay: decay, trustCoefficient: trust)
+      default: throw GoldenError.missing("optimizer \(kind)")
+      }
+    }
   }
   package struct Expected: Decodable {
     package let losses, gradientNorms: [Double]
@@ -46,19 +71,18 @@ package struct GoldenFile: Decodable {
     package let batchNormAveraging: Bool?
     /// Absent where they are `inputs`.
     package let inferenceInputs: String?
+    /// Per step the weight of each row; absent where all weigh 1.
+    package let weights: [[Double]]?
     package let norm: String?
     package let residual: Bool?
     package let dropout: [Double]?
-    package let inputDropout, maxNorm: Double?
+    package let inputDropout: Double?
     package let seed: UInt64?
-    /// The name of the rows' weights; absent without any.
-    package let weights: String?
     package let expected: Expected
   }
 
   package let inputs: [String: [[[Double]]]]
   package let targets: [String: Targets]
-  package let weights: [String: [[Double]]]?
   package let initials: [String: [Layer]]
   package let cases: [Case]
 

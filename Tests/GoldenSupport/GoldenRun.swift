@@ -34,16 +34,11 @@ package struct GoldenRun {
         inputs: golden.widths[index], outputs: golden.widths[index + 1],
         activation: index == last ? Identity() : hidden, normalization: norm)
     }
-    let o = golden.optimizer
-    let optimizer: any Optimizer =
-      o.kind == "adam"
-      ? AdamOptimizer(
-        beta1: o.beta1, beta2: o.beta2, epsilon: o.epsilon, weightDecay: o.weightDecay)
-      : VanillaSGDOptimizer(
-        momentum: Float(o.momentum), nesterov: o.nesterov, weightDecay: Float(o.weightDecay))
-    return try NeuralNetwork(
-      layers: layers, loss: loss(golden.loss, golden.lossParameter), optimizer: optimizer,
-      clipNorm: golden.clip, seed: 0)
+    let network = try NeuralNetwork(
+      layers: layers, loss: loss(golden.loss, golden.lossParameter),
+      optimizer: golden.optimizer.make(), clipNorm: golden.clip, seed: 0)
+    network.maxNorm = golden.optimizer.maxNorm
+    return network
   }
 
   /// The loss function of a name in the references.
@@ -102,9 +97,11 @@ package struct GoldenRun {
     return mismatches
   }
 
-  /// Larger for Adam, which divides each gradient by its magnitude, and so amplifies the rounding
+  /// Larger for Adam and its like, which divide each gradient by its magnitude, and so amplify the rounding
   /// errors of small ones.
-  private var tolerance: Double { golden.optimizer.kind == "adam" ? 2e-5 : 1e-5 }
+  private var tolerance: Double {
+    ["adam", "rmsprop", "lamb"].contains(golden.optimizer.kind) ? 2e-5 : 1e-5
+  }
 
   private func compareFirstGradients() -> [String] {
     let floor = 0.01 * (golden.expected.gradientNorms.max() ?? 0)

@@ -27,6 +27,30 @@ struct GoldenTests {
     }
   }
 
+  @Test(
+    "RMSProp, LAMB, LARS and max-norm agree with Float64 references, for any number of slices",
+    arguments: [1, 2, 3, 7, 16])
+  func optimizers(slices: Int) throws {
+    let file = try GoldenFile.load(resource("optimizers.json"))
+    #expect(file.cases.count >= 20)
+    for golden in file.cases {
+      let run = try GoldenRun(golden, of: file)
+      run.network.replicas = SingleReplica(
+        run.network.store, slices: slices, optimizer: run.network.optimizer)
+      let mismatches = try run.run(compareGradients: true)
+      #expect(mismatches.isEmpty, "\(golden.name): \(mismatches)")
+    }
+  }
+
+  @Test("the comparison with references detects that max-norm is missing")
+  func missingMaxNorm() throws {
+    let file = try GoldenFile.load(resource("optimizers.json"))
+    let golden = try #require(file.cases.first { $0.name == "max-norm momentum" })
+    let run = try GoldenRun(golden, of: file)
+    run.network.maxNorm = nil
+    #expect(try !run.run(compareGradients: true).isEmpty)
+  }
+
   @Test("the comparison with PyTorch detects an unexpected gradient clipping")
   func mustFail() throws {
     let file = try GoldenFile.load(resource("goldens.json"))

@@ -23,10 +23,10 @@ struct OptimizerTests {
       moments = Guarded(m + [Float](repeating: 7, count: 5) + v)
     }
 
-    func shard(decays: Bool, scale: Float) -> OptimizerShard {
+    func shard(decays: Bool, scale: Float, trustRatio: Float = 1) -> OptimizerShard {
       OptimizerShard(
         parameters: w.base, gradients: g.base, moments: moments.base, momentStride: stride,
-        count: before.count, decays: decays, gradientScale: scale)
+        count: before.count, decays: decays, gradientScale: scale, trustRatio: trustRatio)
     }
 
     var isIntact: Bool {
@@ -97,15 +97,112 @@ struct OptimizerTests {
 
   @Test("weight decay does not apply to undecayed parameters")
   func undecayed() {
-    for optimizer in [
-      AdamOptimizer(weightDecay: 0.5), VanillaSGDOptimizer(weightDecay: 0.5),
-    ] as [any Optimizer] {
+    let pairs: [(any Optimizer, any Optimizer)] = [
+      (AdamOptimizer(weightDecay: 0.5), AdamOptimizer()),
+      (VanillaSGDOptimizer(weightDecay: 0.5), VanillaSGDOptimizer()),
+      (RMSPropOptimizer(weightDecay: 0.5), RMSPropOptimizer()),
+      (LAMBOptimizer(weightDecay: 0.5), LAMBOptimizer()),
+      (LARSOptimizer(weightDecay: 0.5), LARSOptimizer()),
+    ]
+    for (optimizer, without) in pairs {
       let (memory, plain) = (Memory(17), Memory(17))
-      optimizer.updateGradients(memory.shard(decays: false, scale: 1), update(optimizer))
-      let without: any Optimizer =
-        optimizer is AdamOptimizer ? AdamOptimizer() : VanillaSGDOptimizer()
-      without.updateGradients(plain.shard(decays: true, scale: 1), update(without))
+      step(optimizer, memory.shard(decays: false, scale: 1))
+      step(without, plain.shard(decays: true, scale: 1))
       #expect(memory.w.values == plain.w.values)
+      let decayed = Memory(17)
+      step(optimizer, decayed.shard(decays: true, scale: 1))
+      #expect(decayed.w.values != plain.w.values)
     }
+  }
+
+  /// Both passes of an update, or its only one; returns the steps of the first.
+  @discardableResult
+  private func step(_ optimizer: any Optimizer, _ shard: OptimizerShard) -> [Float] {
+    let steps = Guarded([Float](repeating: 0, count: shard.count))
+    if let layerwise = optimizer as? any LayerwiseOptimizer {
+      layerwise.computeSteps(shard, into: steps.base, update(optimizer))
+    }
+    optimizer.updateGradients(shard, update(optimizer))
+    #expect(steps.isIntact)
+    return steps.values
+  }
+
+  @Test(
+    "RMSProp's state is within 4 units of its terms, its weights within 8 units of their step",
+    arguments: oddLengths, [(0.0, 0.0), (0.9, 0), (0.5, 0.5)])
+  func rmsprop(count: Int, setting: (momentum: Double, decay: Double)) {
+    let memory = Memory(count)
+    let rmsprop = RMSPropOptimizer(
+      rho: 0.875, epsilon: 1e-3, momentum: Float(setting.momentum),
+      weightDecay: Float(setting.decay))
+    // The first moment is RMSProp's average, which is not negative.
+    for i in 0..<count { memory.moments.base[i] = abs(memory.moments.base[i]) }
+    step(rmsprop, memory.shard(decays: true, scale: 0.5))
+    for i in 0..<count {
+      let w = Double(memory.before[i])
+      let (g, decay) = (Double(memory.g.base[i]) / 2, setting.decay * w)
+      let average = 0.875 * abs(Double(memory.m[i])) + 0.125 * (g + decay) * (g + decay)
+      let magnitude = 0.875 * abs(Double(memory.m[i])) + 0.125 * pow(abs(g) + abs(decay), 2)
+      #expect(units(memory.moments.base[i], average, of: magnitude) <= 4)
+      let root = Double(memory.moments.base[i]).squareRoot() + 1e-3
+      let old = setting.momentum * Double(memory.v[i])
+      let step = old + (g + decay) / root
+      let terms = abs(old) + (abs(g) + abs(decay)) / root
+      if setting.momentum > 0 {
+        #expect(units(memory.moments.base[memory.stride + i], step, of: terms) <= 6)
+      }
+      #expect(
+        abs(Double(memory.w.base[i]) - (w - 0.01 * step))
+          <= (2 * abs(w) + 8 * 0.01 * terms) * 0x1p-23)
+    }
+    #expect(memory.isIntact)
+  }
+
+  @Test(
+    "LAMB's moments are those of Adam, its steps within 6 units, its weights within 2 plus 8 units of the step",
+    arguments: oddLengths, [0, 0.25])
+  func lamb(count: Int, weightDecay: Double) {
+    let (memory, other) = (Memory(count), Memory(count))
+    let lamb = LAMBOptimizer(epsilon: 1e-3, weightDecay: weightDecay)
+    let steps = step(lamb, memory.shard(decays: true, scale: 0.5, trustRatio: 0.75))
+    let adam = AdamOptimizer()
+    adam.updateGradients(other.shard(decays: true, scale: 0.5), update(adam))
+    #expect(memory.moments.values == other.moments.values)
+    for i in 0..<count {
+      let w = Double(memory.before[i])
+      let (m, v) = (
+        Double(memory.moments.base[i]), Double(memory.moments.base[memory.stride + i])
+      )
+      let root = (v / (1 - pow(0.999, 3))).squareRoot() + 1e-3
+      let adam = m / (1 - pow(0.9, 3)) / root
+      let terms = abs(adam) + weightDecay * abs(w)
+      #expect(units(steps[i], adam + weightDecay * w, of: terms) <= 6)
+      let new = w - 0.01 * 0.75 * (adam + weightDecay * w)
+      #expect(
+        abs(Double(memory.w.base[i]) - new) <= (2 * abs(w) + 8 * 0.0075 * terms) * 0x1p-23)
+    }
+    #expect(memory.isIntact)
+  }
+
+  @Test(
+    "LARS's steps are the scaled gradients, its velocity and weights within 4 units of their terms",
+    arguments: oddLengths, [(0.0, 0.0), (0, 0.5), (0.9, 0.5)])
+  func lars(count: Int, setting: (momentum: Double, decay: Double)) {
+    let memory = Memory(count)
+    let lars = LARSOptimizer(
+      momentum: Float(setting.momentum), weightDecay: Float(setting.decay))
+    let steps = step(lars, memory.shard(decays: true, scale: 0.5, trustRatio: 0.75))
+    for i in 0..<count {
+      let (w, old) = (Double(memory.before[i]), setting.momentum * Double(memory.m[i]))
+      #expect(steps[i] == memory.g.base[i] / 2)
+      let (g, decay) = (0.75 * Double(steps[i]), 0.75 * setting.decay * w)
+      let magnitude = abs(old) + abs(g) + abs(decay)
+      if setting.momentum > 0 {
+        #expect(units(memory.moments.base[i], old + g + decay, of: magnitude) <= 4)
+      }
+      let terms = abs(w) + 0.01 * magnitude
+      #expect(units(memory.w.base[i], w - 0.01 * (old + g + decay), of: terms) <= 4)
+    }
+    #expect(memory.isIntact)
   }
 }

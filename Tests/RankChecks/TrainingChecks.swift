@@ -9,7 +9,10 @@ import NeuralCore
 
 /// Training on several ranks.
 let trainingChecks: [String: RankCheck] = [
-  "goldens": GoldenChecks.run, "local batch norm": LocalNormalizationChecks.run,
+  "goldens": { try GoldenChecks.run($0) },
+  // Each case with several ways to exchange, since some optimizers exchange norms of their own.
+  "optimizer goldens": { try GoldenChecks.run($0, rounds: 4) },
+  "local batch norm": LocalNormalizationChecks.run,
 ]
 
 /// Training on several ranks against the Float64 references of PyTorch.
@@ -18,7 +21,9 @@ enum GoldenChecks {
   /// a single replica with the same number of slices.
   ///
   /// The environment variable `LOCKSTEP_GOLDENS` is the path of the reference file.
-  static func run(_ environment: MPIEnvironment) throws {
+  ///
+  /// - Parameter rounds: how often to go through all cases, with other slices and exchange options.
+  static func run(_ environment: MPIEnvironment, rounds: Int = 1) throws {
     let path = ProcessInfo.processInfo.environment["LOCKSTEP_GOLDENS"] ?? ""
     let file = try GoldenFile.load(URL(fileURLWithPath: path))
     let groups = try hostAssignments(ranks: environment.world.size).flatMap { machines in
@@ -28,7 +33,9 @@ enum GoldenChecks {
           streamingStores: $0)
       }
     }
-    for (index, golden) in file.cases.enumerated() {
+    for (index, golden) in (0..<rounds).flatMap({ round in
+      file.cases.enumerated().map { ($0.offset + 37 * round, $0.element) }
+    }) {
       let group = groups[index % groups.count]
       // Slices, local groups, streaming stores, exchange options and bucket size alternate with
       // different periods, so that they are combined with all kinds of cases.

@@ -94,6 +94,10 @@ struct AllocationTests {
       (3, digits + frozen + messages), (3, small + exact + messages),
       (3, small + exact + ["--exchange-schedule", "halving", "--bucket-mb", "0.004"]),
       (3, small + exact + ["--exchange", "all-reduce", "--optimizer", "sgd", "--momentum", "0.9"]),
+      (1, small + exact + ["--optimizer", "rmsprop", "--schedule", "one-cycle"]),
+      (1, digits + exact + ["--optimizer", "lamb", "--max-norm", "1.25"]),
+      (3, digits + exact + ["--optimizer", "lamb", "--max-norm", "1.25"]),
+      (3, small + exact + messages + ["--optimizer", "lars", "--max-norm", "1.25"]),
     ])
   func none(ranks: Int, options: [String]) throws {
     let options = options + ["--log-every", "100000", "--drop-last"]

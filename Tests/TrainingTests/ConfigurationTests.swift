@@ -50,6 +50,9 @@ struct ConfigurationTests {
     options.weightDecay = 0x1p-1074
     options.beta1 = 0.1
     options.beta2 = 0.2
+    options.rho = 0.3
+    options.trustCoefficient = 0.02
+    options.maxNorm = 2.5
     options.schedule = .step
     options.warmupSteps = 3
     options.decayEvery = 7
@@ -138,11 +141,14 @@ struct ConfigurationTests {
       weight-decay: 0.0
       beta1: 0.9
       beta2: 0.999
+      rho: 0.99
+      trust-coefficient: 0.001
       schedule: constant
       warmup-steps: 0
       decay-every: null
       decay-factor: 0.1
       clip-norm: null
+      max-norm: null
       exchange: sharded
       exchange-schedule: auto
       transport: auto

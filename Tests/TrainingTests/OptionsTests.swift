@@ -22,12 +22,54 @@ struct OptionsTests {
         $0.momentum = 1
       }
     ),
-    ("--momentum 0.5", { $0.momentum = 0.5 }),
-    ("--nesterov", { $0.nesterov = true }),
+    ("--momentum: requires --optimizer sgd, rmsprop or lars", { $0.momentum = 0.5 }),
+    (
+      "--momentum: requires --optimizer sgd, rmsprop or lars",
+      {
+        $0.optimizer = .lamb
+        $0.momentum = 0.5
+      }
+    ),
+    ("--nesterov: requires --optimizer sgd", { $0.nesterov = true }),
+    (
+      "--nesterov: requires --optimizer sgd",
+      {
+        $0.optimizer = .rmsprop
+        $0.momentum = 0.5
+        $0.nesterov = true
+      }
+    ),
+    (
+      "--nesterov: requires --momentum above 0",
+      {
+        $0.optimizer = .sgd
+        $0.nesterov = true
+      }
+    ),
+    ("--rho 1.0: must be at least 0 and below 1", { $0.rho = 1 }),
+    ("--rho: requires --optimizer rmsprop", { $0.rho = 0.9 }),
+    ("--trust-coefficient 0.0: must be a positive number", { $0.trustCoefficient = 0 }),
+    ("--trust-coefficient: requires --optimizer lars", { $0.trustCoefficient = 0.01 }),
+    ("--max-norm 0.0: must be a positive number", { $0.maxNorm = 0 }),
+    ("--max-norm nan: must be a positive number", { $0.maxNorm = .nan }),
+    (
+      "--warmup-steps and --schedule one-cycle are mutually exclusive",
+      {
+        $0.schedule = .oneCycle
+        $0.warmupSteps = 1
+      }
+    ),
+    (
+      "--decay-every and --decay-factor: require --schedule step or exponential",
+      {
+        $0.schedule = .oneCycle
+        $0.decayFactor = 0.5
+      }
+    ),
     ("--beta1 1.0", { $0.beta1 = 1 }),
     ("--beta2 -0.1", { $0.beta2 = -0.1 }),
     (
-      "--beta1 and --beta2",
+      "--beta1 and --beta2: require --optimizer adam or lamb",
       {
         $0.optimizer = .sgd
         $0.beta1 = 0.5
@@ -141,6 +183,50 @@ struct OptionsTests {
     #expect(options.resolvedLearningRate == 0.2)
   }
 
+  @Test("Options give the optimizer and its learning rate, by default that of the optimizer")
+  func optimizers() throws {
+    var options = TrainingOptions()
+    options.optimizer = .rmsprop
+    (options.rho, options.momentum, options.weightDecay) = (0.5, 0.25, 0.125)
+    #expect(options.resolvedLearningRate == 1e-3)
+    let rmsprop = try #require(options.makeOptimizer as? RMSPropOptimizer)
+    #expect(rmsprop.rho == 0.5 && rmsprop.momentum == 0.25 && rmsprop.weightDecay == 0.125)
+    #expect(rmsprop.momentNames == ["square_average", "momentum"])
+    options.optimizer = .lars
+    options.trustCoefficient = 0.01
+    #expect(options.resolvedLearningRate == 1)
+    let lars = try #require(options.makeOptimizer as? LARSOptimizer)
+    #expect(lars.trustCoefficient == 0.01 && lars.momentum == 0.25 && lars.weightDecay == 0.125)
+    #expect(lars.momentNames == ["momentum"])
+    options.optimizer = .lamb
+    (options.beta1, options.beta2) = (0.5, 0.75)
+    #expect(options.resolvedLearningRate == 1e-2)
+    let lamb = try #require(options.makeOptimizer as? LAMBOptimizer)
+    #expect(lamb.beta1 == 0.5 && lamb.beta2 == 0.75 && lamb.weightDecay == 0.125)
+    #expect(lamb.momentNames == ["first_moment", "second_moment"])
+  }
+
+  @Test("One-cycle takes all steps of the run, exponential decay a third of them by default")
+  func newSchedules() {
+    var options = TrainingOptions()
+    options.learningRate = 0.5
+    options.schedule = .oneCycle
+    #expect(
+      options.makeSchedule(totalSteps: 30)
+        == LearningRateSchedule(base: 0.5, shape: .oneCycle(totalSteps: 30)))
+    options.schedule = .exponential
+    options.warmupSteps = 4
+    #expect(
+      options.makeSchedule(totalSteps: 30)
+        == LearningRateSchedule(
+          base: 0.5, shape: .exponential(every: 10, factor: 0.1), warmupSteps: 4))
+    (options.decayEvery, options.decayFactor) = (3, 0.5)
+    #expect(
+      options.makeSchedule(totalSteps: 30)
+        == LearningRateSchedule(
+          base: 0.5, shape: .exponential(every: 3, factor: 0.5), warmupSteps: 4))
+  }
+
   @Test("Options that change no bit are not among those that determine the result")
   func determining() {
     var options = TrainingOptions()
@@ -193,6 +279,8 @@ struct OptionsTests {
         "batch-norm off", "target-scale standard",
       ])
     options.decayEvery = 5
+    options.maxNorm = 3
+    #expect(determining(options).contains("max-norm 3.0"))
     options.batchNorm = .local
     let rows = determining(options)
     #expect(rows.contains("decay-every 5"))
@@ -221,6 +309,22 @@ struct OptionsTests {
     #expect(
       rows(.meanAbsoluteError) { $0.targetScale = TargetScaleName.none } == ["target-scale none"])
     #expect(rows(.poisson).isEmpty && rows(.binaryCrossEntropy).isEmpty)
+  }
+
+  @Test("The options of an optimizer are listed only with that optimizer")
+  func determiningOptimizer() {
+    var options = TrainingOptions()
+    let names = { (optimizer: OptimizerName) in
+      options.optimizer = optimizer
+      return options.determining(slices: 4, ranks: 2).map(\.name).filter {
+        ["momentum", "nesterov", "beta1", "beta2", "rho", "trust-coefficient"].contains($0)
+      }
+    }
+    #expect(names(.adam) == ["beta1", "beta2"])
+    #expect(names(.lamb) == ["beta1", "beta2"])
+    #expect(names(.sgd) == ["momentum", "nesterov"])
+    #expect(names(.rmsprop) == ["momentum", "rho"])
+    #expect(names(.lars) == ["momentum", "trust-coefficient"])
   }
 
   @Test("Each name that other libraries have for an option is known once, and leads to an option")
@@ -268,6 +372,8 @@ struct OptionsTests {
       ("output_dir", "run"), ("force", "overwrite"), ("save_freq", "checkpoint-every"),
       ("eval_every", "evaluate-every"), ("log_interval", "log-every"),
       ("resume_from_checkpoint", "resume"), ("batchSize", "batch"), ("beta_2", "beta2"),
+      ("trust_coef", "trust-coefficient"), ("kernel_constraint", "max-norm"),
+      ("smoothing_constant", "rho"), ("maxNorm", "max-norm"), ("decay_rate", "decay-factor"),
     ])
   func meanings(name: String, option: String) {
     #expect(

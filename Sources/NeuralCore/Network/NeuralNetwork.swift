@@ -25,6 +25,11 @@ public final class NeuralNetwork {
   public var schedule: LearningRateSchedule
   /// The maximum norm of the global gradient, nil for no clipping.
   public var clipNorm: Double?
+  /// The maximum norm of each row of a weight matrix, the incoming weights of a unit; nil for no
+  /// limit. Longer rows are scaled down to it after each update.
+  ///
+  /// Source: Srivastava et al., "Dropout", Journal of Machine Learning Research 15, 2014, section 5.1.
+  public var maxNorm: Double?
   /// Parameters, gradients and statistics.
   public let store: ParameterStore
   /// The group of replicas that trains this network together.
@@ -127,7 +132,7 @@ public final class NeuralNetwork {
     let rate = schedule.rate(at: stepsDone)
     let update = ParameterUpdate(
       optimizer: optimizer, number: stepsDone + 1, learningRate: rate, clipNorm: clipNorm,
-      sums: totals)
+      maxNorm: maxNorm, sums: totals)
     let outcome = try spans.record(.update) { try replicas.updateParameters(update) }
     let total = BatchTotals(
       rows: batch.globalRows, lossSum: totals.whole[0],

@@ -40,14 +40,23 @@ public final class OptimizerState {
     let parameters: Range<Int>
     let stateOffset: Int
     let decays: Bool
+    /// The index of the tensor in ``OptimizerState/trustRatios``; nil where the ratio is 1.
+    let layerwiseTensor: Int?
   }
   private var pieces: [Piece] = []
 
-  /// Creates zero state with `moments` moments for ranges of the parameter buffer.
+  /// The trust ratios of a ``LayerwiseOptimizer``; nil with other optimizers.
+  package let trustRatios: TrustRatios?
+
+  /// Creates zero state of an optimizer for ranges of the parameter buffer.
   public init(
-    _ table: ParameterTable, ranges: [Range<Int>], moments: Int, writing: Writing = .inPlace
+    _ table: ParameterTable, ranges: [Range<Int>], optimizer: any Optimizer,
+    writing: Writing = .inPlace
   ) {
     self.writing = writing
+    let trustRatios = (optimizer as? any LayerwiseOptimizer).map { TrustRatios(table, $0) }
+    self.trustRatios = trustRatios
+    let moments = optimizer.momentNames.count
     staging = AlignedBuffer(count: writing == .inPlace ? 0 : 4096)
     self.ranges = ranges
     elementCount = ranges.reduce(0) { $0 + $1.count }
@@ -61,7 +70,8 @@ public final class OptimizerState {
           Piece(
             range: index, parameters: part,
             stateOffset: offset + part.lowerBound - range.lowerBound,
-            decays: entry.specification.role == .weight))
+            decays: entry.specification.role == .weight,
+            layerwiseTensor: trustRatios?.tensor(containing: part)))
       }
       offset += range.count
     }
@@ -119,17 +129,46 @@ public final class OptimizerState {
     store.markChanged()
   }
 
+  /// The first pass of a ``LayerwiseOptimizer`` over all of this replica's ranges, which consist of
+  /// whole blocks: adds up the squares of their parameters and steps.
+  ///
+  /// Parameters stay as they are. Call it before ``apply(_:gradientNorm:to:gradients:only:)``, and set
+  /// the ratios in between, once the sums of all replicas are there.
+  package func computeSteps(
+    _ update: ParameterUpdate, gradientNorm: Double, of store: ParameterStore,
+    gradients: UnsafePointer<Float>, _ trustRatios: TrustRatios
+  ) {
+    let scale = update.gradientScale(norm: gradientNorm)
+    for piece in pieces {
+      let elements = piece.parameters
+      trustRatios.computeSteps(elements, ofTensor: piece.layerwiseTensor, update) { part in
+        let first = part.lowerBound - elements.lowerBound
+        return shard(
+          piece, first..<first + part.count, of: store.parameters.base + part.lowerBound,
+          gradients, scale)
+      }
+    }
+  }
+
   /// Updates one part of a piece, whose parameters may be in the staging buffer.
   private func step(
     _ update: ParameterUpdate, _ piece: Piece, _ part: Range<Int>,
     of parameters: UnsafeMutablePointer<Float>, _ gradients: UnsafePointer<Float>, _ scale: Float
   ) {
     update.optimizer.updateGradients(
-      OptimizerShard(
-        parameters: parameters,
-        gradients: gradients + piece.parameters.lowerBound + part.lowerBound,
-        moments: moments.base + piece.stateOffset + part.lowerBound, momentStride: elementCount,
-        count: part.count, decays: piece.decays, gradientScale: scale),
-      update)
+      shard(piece, part, of: parameters, gradients, scale), update)
+  }
+
+  @inline(__always)
+  private func shard(
+    _ piece: Piece, _ part: Range<Int>, of parameters: UnsafeMutablePointer<Float>,
+    _ gradients: UnsafePointer<Float>, _ scale: Float
+  ) -> OptimizerShard {
+    OptimizerShard(
+      parameters: parameters,
+      gradients: gradients + piece.parameters.lowerBound + part.lowerBound,
+      moments: moments.base + piece.stateOffset + part.lowerBound, momentStride: elementCount,
+      count: part.count, decays: piece.decays, gradientScale: scale,
+      trustRatio: piece.layerwiseTensor.map { trustRatios?.ratio(ofTensor: $0) ?? 1 } ?? 1)
   }
 }

@@ -41,13 +41,15 @@ public struct OptimizerShard {
   public let decays: Bool
   /// The factor to multiply each gradient by first: less than 1 when the global norm is clipped.
   public let gradientScale: Float
+  /// The trust ratio of the tensor, in the second pass of a ``LayerwiseOptimizer``; otherwise 1.
+  public let trustRatio: Float
   private let moments: UnsafeMutablePointer<Float>
   private let momentStride: Int
 
   package init(
     parameters: UnsafeMutablePointer<Float>, gradients: UnsafePointer<Float>,
     moments: UnsafeMutablePointer<Float>, momentStride: Int, count: Int, decays: Bool,
-    gradientScale: Float
+    gradientScale: Float, trustRatio: Float = 1
   ) {
     self.parameters = parameters
     self.gradients = gradients
@@ -56,6 +58,7 @@ public struct OptimizerShard {
     self.count = count
     self.decays = decays
     self.gradientScale = gradientScale
+    self.trustRatio = trustRatio
   }
 
   /// The state at `index` of ``Optimizer/momentNames``, one element per parameter.
@@ -183,6 +186,73 @@ public struct AdamOptimizer: Optimizer {
       let second = b2 * v + c2 * (gradient * gradient)
       let root = clockstep_square_root(second * secondCorrection) + epsilon
       return (keep * w - rate * first / root, first, second)
+    }
+  }
+}
+
+/// RMSProp with optional momentum, not centered, as `torch.optim.RMSprop`.
+///
+///     g = gradient + weightDecay * w          weights only: biases, gamma and beta are not decayed
+///     s = rho * s + (1 - rho) * g^2
+///     u = momentum * u + g / (sqrt(s) + epsilon)
+///     w = w - lr * u
+///
+/// s and u start at 0.
+///
+/// Source: Tieleman, Hinton, "Lecture 6.5: rmsprop", COURSERA: Neural Networks for Machine Learning,
+/// 2012, with momentum as PyTorch has it.
+public struct RMSPropOptimizer: Optimizer {
+  /// The decay rate of the average of squared gradients: PyTorch's `alpha`, the `rho` of Keras.
+  public let rho: Double
+  /// The term added to the square root for numerical stability.
+  public let epsilon: Double
+  /// The momentum factor; 0 for none.
+  public let momentum: Float
+  /// The weight decay coefficient (L2 penalty).
+  public let weightDecay: Float
+
+  /// Creates the optimizer; `rho` and `momentum` must be in 0 ..< 1.
+  public init(
+    rho: Double = 0.99, epsilon: Double = 1e-8, momentum: Float = 0, weightDecay: Float = 0
+  ) {
+    self.rho = rho
+    self.epsilon = epsilon
+    self.momentum = momentum
+    self.weightDecay = weightDecay
+  }
+
+  public var momentNames: [String] {
+    momentum == 0 ? ["square_average"] : ["square_average", "momentum"]
+  }
+
+  public func updateGradients(_ shard: OptimizerShard, _ update: ParameterUpdate) {
+    let rate = Vectors.broadcast(Float(update.learningRate))
+    let decay = Vectors.broadcast(shard.decays ? weightDecay : 0)
+    let scale = Vectors.broadcast(shard.gradientScale)
+    let (keep, add, epsilon) = (Float(rho), Float(1 - rho), Float(epsilon))
+    let (w, g, s) = (shard.parameters, shard.gradients, shard.moment(0))
+    /// Updates s, and returns w and g / (sqrt(s) + epsilon).
+    @inline(__always)
+    func normalize(_ i: Int, _ lanes: Int) -> (w: Vectors.Vector, step: Vectors.Vector) {
+      let old = Vectors.load(w + i, count: lanes)
+      let gradient = Vectors.load(g + i, count: lanes) * scale + decay * old
+      let average = keep * Vectors.load(s + i, count: lanes) + add * (gradient * gradient)
+      Vectors.store(average, to: s + i, count: lanes)
+      return (old, gradient / (clockstep_square_root(average) + epsilon))
+    }
+    guard momentum != 0 else {
+      Vectors.forEach(shard.count) { i, lanes in
+        let new = normalize(i, lanes)
+        Vectors.store(new.w - rate * new.step, to: w + i, count: lanes)
+      }
+      return
+    }
+    let (u, momentum) = (shard.moment(1), Vectors.broadcast(momentum))
+    Vectors.forEach(shard.count) { i, lanes in
+      let new = normalize(i, lanes)
+      let velocity = momentum * Vectors.load(u + i, count: lanes) + new.step
+      Vectors.store(velocity, to: u + i, count: lanes)
+      Vectors.store(new.w - rate * velocity, to: w + i, count: lanes)
     }
   }
 }

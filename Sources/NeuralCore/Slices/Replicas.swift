@@ -48,6 +48,9 @@ public struct ParameterUpdate {
   public let learningRate: Double
   /// The maximum global gradient norm; longer gradients are scaled down to it.
   public let clipNorm: Double?
+  /// The maximum norm of each row of a weight matrix; longer rows are scaled down to it after the
+  /// update. Nil for no limit.
+  public let maxNorm: Double?
   /// Sums over the batch that nobody needs earlier: the replicas add them up together with the norm,
   /// in `sums.whole`.
   public let sums: SliceSums
@@ -55,13 +58,14 @@ public struct ParameterUpdate {
   /// An update with its rule, its settings, and the sums that travel with it.
   public init(
     optimizer: any Optimizer, number: Int, learningRate: Double, clipNorm: Double? = nil,
-    sums: SliceSums
+    maxNorm: Double? = nil, sums: SliceSums
   ) {
     self.sums = sums
     self.optimizer = optimizer
     self.number = number
     self.learningRate = learningRate
     self.clipNorm = clipNorm
+    self.maxNorm = maxNorm
   }
 
   /// The factor by which gradients of a given global norm are scaled.
@@ -92,6 +96,7 @@ public final class SingleReplica: Replicas {
   public private(set) var updateSeconds = 0.0
   private let store: ParameterStore
   private let state: OptimizerState
+  private let maxNorm: MaxNorm
   private let blockSums: AlignedBuffer<Double>
 
   /// A replica that trains the parameters in `store` alone, on batches of `slices` slices.
@@ -101,7 +106,8 @@ public final class SingleReplica: Replicas {
     blockSums = AlignedBuffer(count: store.table.blocks.count)
     store.allocateGradients(nodes: 1)
     state = OptimizerState(
-      store.table, ranges: [0..<store.table.parameterCount], moments: optimizer.momentNames.count)
+      store.table, ranges: [0..<store.table.parameterCount], optimizer: optimizer)
+    maxNorm = MaxNorm(store.table)
   }
 
   /// Copies of the optimizer's moments, laid out as the parameters.
@@ -137,7 +143,14 @@ public final class SingleReplica: Replicas {
     if outcome.applied {
       let start = MonotonicClock.seconds
       defer { updateSeconds += MonotonicClock.seconds - start }
-      state.apply(update, gradientNorm: outcome.gradientNorm, to: store, gradients: gradients.base)
+      let norm = outcome.gradientNorm
+      if let trustRatios = state.trustRatios {
+        state.computeSteps(
+          update, gradientNorm: norm, of: store, gradients: gradients.base, trustRatios)
+        trustRatios.finish()
+      }
+      state.apply(update, gradientNorm: norm, to: store, gradients: gradients.base)
+      if let limit = update.maxNorm { maxNorm.apply(limit, to: store) }
     }
     return outcome
   }

@@ -38,6 +38,12 @@ public enum OptimizerName: String, Codable, CaseIterable, Sendable {
   case adam
   /// Stochastic gradient descent, with optional momentum.
   case sgd
+  /// RMSProp, with optional momentum.
+  case rmsprop
+  /// Adam with layer-wise scaled steps, for large batches.
+  case lamb
+  /// SGD with layer-wise scaled steps, for large batches.
+  case lars
 }
 
 /// Learning-rate schedules, by their names on the command line.
@@ -47,6 +53,10 @@ public enum ScheduleName: String, Codable, CaseIterable, Sendable {
   case step
   /// Decays to zero along half a cosine wave.
   case cosine
+  /// Decays continuously, by a factor every N steps.
+  case exponential
+  /// Rises to the learning rate and then decays to nearly zero, along half a cosine wave each.
+  case oneCycle = "one-cycle"
 }
 
 /// Modes of batch normalization, by their names on the command line.

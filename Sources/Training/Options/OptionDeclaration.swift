@@ -253,9 +253,10 @@ extension TrainingOptions {
     // The order that users know from the table at the start of a run; other options come last.
     let order = [
       "layers", "activation", "loss", "optimizer", "learning-rate", "weight-decay", "beta1",
-      "beta2", "momentum", "nesterov", "schedule", "warmup-steps", "decay-every", "decay-factor",
-      "clip-norm", "batch", "epochs", "steps", "drop-last", "validation-split", "seed", "slices",
-      "batch-norm", "batch-norm-backward", "batch-norm-momentum", "epsilon",
+      "beta2", "momentum", "nesterov", "rho", "trust-coefficient", "schedule", "warmup-steps",
+      "decay-every", "decay-factor", "clip-norm", "max-norm", "batch", "epochs", "steps",
+      "drop-last", "validation-split", "seed", "slices", "batch-norm", "batch-norm-backward",
+      "batch-norm-momentum", "epsilon",
     ]
     let listed = order.compactMap { name in declarations.first { $0.name == name } }
     return listed + declarations.filter { !order.contains($0.name) }
@@ -304,15 +305,31 @@ extension TrainingOptions {
     guard rate > 0 && rate.isFinite else {
       throw .usage("--learning-rate \(learningRate ?? rate): must be a positive number")
     }
-    if optimizer == .adam && momentum != 0 {
-      throw .usage("--momentum \(momentum): requires --optimizer sgd")
+    if !optimizer.hasMomentum && momentum != 0 {
+      throw .usage("--momentum: requires --optimizer sgd, rmsprop or lars")
     }
+    if nesterov && optimizer != .sgd { throw .usage("--nesterov: requires --optimizer sgd") }
     if nesterov && momentum == 0 { throw .usage("--nesterov: requires --momentum above 0") }
-    if optimizer == .sgd && (beta1 != 0.9 || beta2 != 0.999) {
-      throw .usage("--beta1 and --beta2: require --optimizer adam")
+    if !optimizer.hasBetas && (beta1 != 0.9 || beta2 != 0.999) {
+      throw .usage("--beta1 and --beta2: require --optimizer adam or lamb")
     }
-    if schedule != .step && (decayEvery != nil || decayFactor != 0.1) {
-      throw .usage("--decay-every and --decay-factor: require --schedule step")
+    if optimizer != .rmsprop && rho != 0.99 {
+      throw .usage("--rho: requires --optimizer rmsprop")
+    }
+    if optimizer != .lars && trustCoefficient != 0.001 {
+      throw .usage("--trust-coefficient: requires --optimizer lars")
+    }
+    try validateSchedule()
+  }
+
+  private func validateSchedule() throws(TrainingError) {
+    if !schedule.hasDecay && (decayEvery != nil || decayFactor != 0.1) {
+      throw .usage("--decay-every and --decay-factor: require --schedule step or exponential")
+    }
+    if schedule == .oneCycle && warmupSteps > 0 {
+      throw .usage(
+        "--warmup-steps and --schedule one-cycle are mutually exclusive: one-cycle has a warm-up "
+          + "of its own")
     }
   }
 

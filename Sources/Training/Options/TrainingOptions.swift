@@ -70,30 +70,36 @@ public struct TrainingOptions: Equatable, Sendable {
 
   /// Optimizer.
   public var optimizer = OptimizerName.adam
-  /// Learning rate; nil for 1e-3 with Adam and 1e-2 with SGD.
+  /// Learning rate; nil for the optimizer's default.
   public var learningRate: Double?
   /// Batch size that `learningRate` is meant for; the rate is scaled linearly to `batch`.
   public var scaleLearningRate: Int?
-  /// Momentum of SGD.
+  /// Momentum of SGD, RMSProp and LARS.
   public var momentum = 0.0
   /// Whether momentum is Nesterov's.
   public var nesterov = false
   /// Weight decay.
   public var weightDecay = 0.0
-  /// Decay rate of Adam's first moment.
+  /// Decay rate of the first moment of Adam and LAMB.
   public var beta1 = 0.9
-  /// Decay rate of Adam's second moment.
+  /// Decay rate of the second moment of Adam and LAMB.
   public var beta2 = 0.999
+  /// Decay rate of RMSProp's average of squared gradients.
+  public var rho = 0.99
+  /// Trust coefficient of LARS.
+  public var trustCoefficient = 0.001
   /// Learning-rate schedule.
   public var schedule = ScheduleName.constant
   /// Steps of linear warmup.
   public var warmupSteps = 0
-  /// Steps between decays of the step schedule; nil for a third of all steps.
+  /// Steps per decay of the step and exponential schedules; nil for a third of all steps.
   public var decayEvery: Int?
-  /// Factor of each decay of the step schedule.
+  /// Factor of each decay of the step and exponential schedules.
   public var decayFactor = 0.1
   /// Maximum norm of the global gradient; nil for no clipping.
   public var clipNorm: Double?
+  /// Maximum norm of each row of a weight matrix; nil for no limit.
+  public var maxNorm: Double?
 
   /// Gradient exchange.
   public var exchange = ExchangeOptions.Mode.sharded
@@ -273,42 +279,60 @@ package struct OptionSection: Sendable {
       OptionDeclaration("optimizer", \.optimizer, "Optimizer.", affectsResult: .always),
       OptionDeclaration(
         "learning-rate", \.learningRate, "Learning rate.", .positive,
-        unset: "1e-3 for adam, 1e-2 for sgd", affectsResult: .always),
+        unset: OptimizerName.defaultLearningRates, affectsResult: .always),
       OptionDeclaration(
         "scale-learning-rate", \.scaleLearningRate,
         "Scale the learning rate linearly: multiply it by --batch and divide it by this batch size.",
         .atLeast(1), valueName: "batch"),
       OptionDeclaration(
-        "momentum", \.momentum, "Momentum; requires --optimizer sgd.", .fraction,
-        affectsResult: .when { $0.optimizer == .sgd }),
+        "momentum", \.momentum, "Momentum; requires --optimizer sgd, rmsprop or lars.", .fraction,
+        affectsResult: .when(\.optimizer.hasMomentum)),
       OptionDeclaration(
         "nesterov", \.nesterov, "Use Nesterov momentum; requires --momentum.",
         affectsResult: .when { $0.optimizer == .sgd }),
       OptionDeclaration(
         "weight-decay", \.weightDecay,
-        "Weight decay: decoupled (AdamW) with adam, added to the gradient with sgd.", .nonnegative,
-        affectsResult: .always),
+        """
+        Weight decay: decoupled (AdamW) with adam and lamb, added to the gradient with the others.
+        """,
+        .nonnegative, affectsResult: .always),
       OptionDeclaration(
-        "beta1", \.beta1, "Decay rate of Adam's first moment.", .fraction,
-        affectsResult: .when { $0.optimizer == .adam }),
+        "beta1", \.beta1, "Decay rate of the first moment; requires --optimizer adam or lamb.",
+        .fraction, affectsResult: .when(\.optimizer.hasBetas)),
       OptionDeclaration(
-        "beta2", \.beta2, "Decay rate of Adam's second moment.", .fraction,
-        affectsResult: .when { $0.optimizer == .adam }),
+        "beta2", \.beta2, "Decay rate of the second moment; requires --optimizer adam or lamb.",
+        .fraction, affectsResult: .when(\.optimizer.hasBetas)),
+      OptionDeclaration(
+        "rho", \.rho,
+        "Decay rate of the average of squared gradients; requires --optimizer rmsprop.", .fraction,
+        affectsResult: .when { $0.optimizer == .rmsprop }),
+      OptionDeclaration(
+        "trust-coefficient", \.trustCoefficient,
+        "Norm of a step relative to that of the weights; requires --optimizer lars.", .positive,
+        affectsResult: .when { $0.optimizer == .lars }),
       OptionDeclaration(
         "schedule", \.schedule, "Learning-rate schedule.", affectsResult: .always),
       OptionDeclaration(
         "warmup-steps", \.warmupSteps, "Steps of linear learning-rate warmup.", .atLeast(0),
         affectsResult: .always),
       OptionDeclaration(
-        "decay-every", \.decayEvery, "Steps between decays; requires --schedule step.",
-        .atLeast(1), unset: "a third of all steps", affectsResult: .when { $0.schedule == .step }),
+        "decay-every", \.decayEvery,
+        "Steps in which the learning rate decays once; requires --schedule step or exponential.",
+        .atLeast(1), unset: "a third of all steps", affectsResult: .when(\.schedule.hasDecay)),
       OptionDeclaration(
         "decay-factor", \.decayFactor,
-        "Factor that each decay multiplies the learning rate by; requires --schedule step.",
-        .above(0, atMost: 1), affectsResult: .when { $0.schedule == .step }),
+        """
+        Factor that each decay multiplies the learning rate by; requires --schedule step or \
+        exponential.
+        """,
+        .above(0, atMost: 1), affectsResult: .when(\.schedule.hasDecay)),
       OptionDeclaration(
         "clip-norm", \.clipNorm, "Maximum norm of the global gradient.", .positive,
         unset: "none", affectsResult: .always),
+      OptionDeclaration(
+        "max-norm", \.maxNorm,
+        "Maximum norm of each unit's incoming weights; longer ones are scaled down to it.",
+        .positive, unset: "none", affectsResult: .when { $0.maxNorm != nil }),
     ])
 
   package static let communication = OptionSection(
@@ -437,7 +461,7 @@ extension TrainingOptions {
   }
 
   /// The learning rate with its default.
-  var unscaledLearningRate: Double { learningRate ?? (optimizer == .adam ? 1e-3 : 1e-2) }
+  var unscaledLearningRate: Double { learningRate ?? optimizer.defaultLearningRate }
 
   /// The number of steps of a run.
   public func totalSteps(stepsPerEpoch: Int) -> Int {
@@ -452,6 +476,15 @@ extension TrainingOptions {
     case .sgd:
       VanillaSGDOptimizer(
         momentum: Float(momentum), nesterov: nesterov, weightDecay: Float(weightDecay))
+    case .rmsprop:
+      RMSPropOptimizer(
+        rho: rho, momentum: Float(momentum), weightDecay: Float(weightDecay))
+    case .lamb:
+      LAMBOptimizer(beta1: beta1, beta2: beta2, weightDecay: weightDecay)
+    case .lars:
+      LARSOptimizer(
+        momentum: Float(momentum), weightDecay: Float(weightDecay),
+        trustCoefficient: trustCoefficient)
     }
   }
 
@@ -461,9 +494,45 @@ extension TrainingOptions {
       switch schedule {
       case .constant: .constant
       case .step: .step(every: decayEvery ?? Swift.max(totalSteps / 3, 1), factor: decayFactor)
+      case .exponential:
+        .exponential(every: decayEvery ?? Swift.max(totalSteps / 3, 1), factor: decayFactor)
       case .cosine: .cosine(totalSteps: totalSteps)
+      case .oneCycle: .oneCycle(totalSteps: totalSteps)
       }
     return LearningRateSchedule(
       base: resolvedLearningRate, shape: shape, warmupSteps: warmupSteps)
+  }
+}
+
+extension OptimizerName {
+  /// Whether `momentum` applies.
+  var hasMomentum: Bool { [.sgd, .rmsprop, .lars].contains(self) }
+  /// Whether `beta1` and `beta2` apply.
+  var hasBetas: Bool { [.adam, .lamb].contains(self) }
+
+  /// The learning rate if none is set.
+  var defaultLearningRate: Double {
+    switch self {
+    case .adam, .rmsprop: 1e-3
+    case .sgd, .lamb: 1e-2
+    case .lars: 1
+    }
+  }
+
+  /// All of them, for the help.
+  static let defaultLearningRates = "1e-3 for adam and rmsprop, 1e-2 for sgd and lamb, 1 for lars"
+}
+
+extension ScheduleName {
+  /// Whether `decayEvery` and `decayFactor` apply.
+  var hasDecay: Bool { [.step, .exponential].contains(self) }
+
+  /// Whether the learning rates of all steps depend on the number of steps.
+  func dependsOnLength(_ options: TrainingOptions) -> Bool {
+    switch self {
+    case .constant: false
+    case .cosine, .oneCycle: true
+    case .step, .exponential: options.decayEvery == nil
+    }
   }
 }

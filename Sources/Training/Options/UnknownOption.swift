@@ -55,7 +55,13 @@ package enum UnknownOption {
     ("schedule", ["lr_schedule", "scheduler", "lr_scheduler", "lr_scheduler_type"]),
     ("warmup-steps", ["warmup", "warmup_iters", "num_warmup_steps"]),
     ("decay-every", ["step_size"]),
-    ("decay-factor", ["gamma", "lr_decay"]),
+    ("decay-factor", ["gamma", "lr_decay", "decay_rate"]),
+    ("rho", ["rmsprop_alpha", "rmsprop_decay", "smoothing_constant", "square_avg_decay"]),
+    (
+      "trust-coefficient",
+      ["trust_coef", "lars_coefficient", "lars_coef", "eeta", "lars_eta"]
+    ),
+    ("max-norm", ["max_weight_norm", "kernel_constraint", "weight_constraint"]),
     (
       "clip-norm",
       ["grad_clip", "gradient_clip_val", "max_grad_norm", "clip_grad_norm", "clipnorm"]
