@@ -5,7 +5,7 @@ public import NeuralCore
 ///
 /// The requests are those that a network really makes: it is trained for two steps with replicas that
 /// record them. Their times are the arithmetic before them: `2 m n` operations per row for each matrix
-/// product, of which a layer has one forward and two backward, the first layer one.
+/// product, of which a fully connected layer has one forward and two backward, the first layer one.
 public struct StepSchedule: Sendable {
   /// What is asked for.
   public enum Request: Hashable, Sendable {
@@ -63,37 +63,50 @@ public struct StepSchedule: Sendable {
       }
     }
     blocks = network.store.table.blocks
-    let work = StepWork(network.layers.map { Double($0.inputs) * Double($0.outputs) })
+    let work = StepWork(network)
     events = work.events(recorder.requests)
   }
 }
 
 /// The position of requests within the arithmetic of a step.
 private struct StepWork {
-  /// Each layer's number of inputs times its number of outputs.
+  /// The number of inputs times the number of outputs, of each layer that has parameters, be it a member
+  /// of a composite layer; 0 for those that have no matrix product.
   private let layers: [Double]
+  /// The layers that normalize over the batch.
+  private let normalized: [Int]
 
-  init(_ layers: [Double]) { self.layers = layers }
+  init(_ network: NeuralNetwork) {
+    let trained = network.layers.flatMap(\.leaves).filter {
+      $0.tensors.contains { $0.role != .statistic }
+    }
+    layers = trained.map { $0 is LayerNorm ? 0 : Double($0.inputs) * Double($0.outputs) }
+    normalized = trained.indices.filter {
+      (trained[$0] as? FullyConnectedLayer)?.normalization != nil
+    }
+  }
 
   private var forward: Double { layers.reduce(0, +) }
-  private var total: Double { 3 * forward - layers[0] }
+  private var total: Double { Swift.max(3 * forward - (layers.first ?? 0), 1) }
 
   func events(_ requests: [StepSchedule.Request]) -> [StepSchedule.Event] {
+    // The statistics of the first layer's inputs are merged in the step before.
+    let merging = Array(normalized.suffix(requests.prefix(while: \.isPartials).count))
     var (merges, finished, isBackward) = (0, 0, false)
     return requests.map { request in
       let layer = layers.count - 1 - finished
       let done: Double
       switch request {
-      case .partials where finished == layers.count || layer < 0: done = total
-      case .partials where !isBackward && merges + 1 < layers.count:
+      case .partials where layer < 0: done = total
+      case .partials where !isBackward && merges < merging.count:
+        done = layers[..<merging[merges]].reduce(0, +)
         merges += 1
-        done = layers[..<merges].reduce(0, +)
       case .partials:
         isBackward = true
         done = backward(from: layer + 1) + 2 * layers[layer]
       case .gradients:
         isBackward = true
-        done = backward(from: layer)
+        done = backward(from: Swift.max(layer, 0))
         finished += 1
       case .part(let span):
         isBackward = true
@@ -108,6 +121,17 @@ private struct StepWork {
   private func backward(from layer: Int) -> Double {
     forward + layers[layer...].reduce(0) { $0 + 2 * $1 } - (layer == 0 ? layers[0] : 0)
   }
+}
+
+extension StepSchedule.Request {
+  fileprivate var isPartials: Bool {
+    if case .partials = self { true } else { false }
+  }
+}
+
+extension Layer {
+  /// The layer itself, or what its members are made of.
+  fileprivate var leaves: [Layer] { members.isEmpty ? [self] : members.flatMap(\.leaves) }
 }
 
 /// A single replica that records requests, and updates nothing.

@@ -41,6 +41,9 @@ public final class LoadedModel {
     let widths = description.widths
     for (layer, (inputs, outputs)) in zip(widths, widths.dropFirst()).enumerated() {
       try checkpoint.entry("layers.\(layer).weight", shape: [outputs, inputs])
+      if description.norm == .layer {
+        try checkpoint.entry("layers.\(layer).norm.gamma", shape: [inputs])
+      }
     }
   }
 
@@ -80,6 +83,12 @@ public struct ModelDescription: Codable, Equatable, Sendable {
   /// Whether the running statistics are plain means over the first batches, see
   /// `BatchNormalization.averagesFirstBatches`; false in checkpoints of versions that didn't do so.
   public var batchNormAveraging: Bool
+  /// Layer normalization of the layers' inputs, which then have no batch norm; nil for what
+  /// ``batchNorm`` says, as in checkpoints of earlier versions.
+  public var norm: NormName?
+  /// Whether a hidden layer has a residual connection where the one before it has the same width; nil
+  /// for no, as in checkpoints of earlier versions.
+  public var residual: Bool?
   /// The number that is added to variances for numerical stability.
   public var epsilon: Double
   /// The classes in the order of the outputs; empty for numeric targets.
@@ -89,7 +98,7 @@ public struct ModelDescription: Codable, Equatable, Sendable {
   public var schema: TableSchema?
 
   enum CodingKeys: String, CodingKey {
-    case widths, activation, loss, epsilon, labels, schema
+    case widths, activation, loss, norm, residual, epsilon, labels, schema
     case lossParameters = "loss_parameters"
     case batchNorm = "batch_norm"
     case batchNormBackward = "batch_norm_backward"
@@ -106,10 +115,12 @@ public struct ModelDescription: Codable, Equatable, Sendable {
     activation = options.activation
     loss = options.lossName
     lossParameters = options.lossParameters
-    batchNorm = options.batchNorm
+    batchNorm = options.hasBatchNorm ? options.batchNorm : .off
     batchNormBackward = options.batchNormBackward
     batchNormMomentum = options.batchNormMomentum
     batchNormAveraging = true
+    norm = options.normName == .layer ? .layer : nil
+    residual = options.residual ? true : nil
     epsilon = options.epsilon
     self.labels = labels
     self.schema = schema
@@ -141,6 +152,8 @@ public struct ModelDescription: Codable, Equatable, Sendable {
     batchNormBackward = try fields.decode(BatchNormBackwardName.self, forKey: .batchNormBackward)
     batchNormMomentum = try fields.decode(Double.self, forKey: .batchNormMomentum)
     batchNormAveraging = try fields.decodeIfPresent(Bool.self, forKey: .batchNormAveraging) ?? false
+    norm = try fields.decodeIfPresent(NormName.self, forKey: .norm)
+    residual = try fields.decodeIfPresent(Bool.self, forKey: .residual)
     epsilon = try fields.decode(Double.self, forKey: .epsilon)
     labels = try fields.decode([String].self, forKey: .labels)
     schema = try fields.decodeIfPresent(TableSchema.self, forKey: .schema)
@@ -170,26 +183,68 @@ public struct ModelDescription: Codable, Equatable, Sendable {
   }
 
   /// A network of this architecture with the initial weights of a seed.
+  ///
+  /// - Parameter dropout: where training has dropout. It is no part of the architecture: inference has
+  ///   none, and the tensors are the same.
   public func makeNetwork(
     optimizer: any Optimizer = VanillaSGDOptimizer(),
     schedule: LearningRateSchedule = LearningRateSchedule(base: 1e-3), clipNorm: Double? = nil,
-    seed: UInt64 = 0
+    seed: UInt64 = 0, dropout: DropoutProbabilities = DropoutProbabilities()
   ) throws -> NeuralNetwork {
-    let normalization =
-      batchNorm == .off
-      ? nil
-      : BatchNormalization(
-        scope: batchNorm == .local ? .replica : .batch,
-        backward: batchNormBackward == .exact ? .exact : .frozenStatistics,
-        momentum: batchNormMomentum, averagesFirstBatches: batchNormAveraging, epsilon: epsilon)
-    let last = widths.count - 2
-    let layers = (0...last).map { index in
-      FullyConnectedLayer(
-        inputs: widths[index], outputs: widths[index + 1],
-        activation: index == last ? Identity() : activation.function, normalization: normalization)
+    try NeuralNetwork(
+      layers: (0..<widths.count - 1).map { try block($0, dropout) },
+      loss: loss.function(lossParameters), optimizer: optimizer, schedule: schedule, clipNorm: clipNorm, seed: seed)
+  }
+
+  /// Layer `index` of the network: a fully connected layer with what belongs to it.
+  private func block(_ index: Int, _ dropout: DropoutProbabilities) throws -> Layer {
+    let (inputs, outputs) = (widths[index], widths[index + 1])
+    let isHidden = index < widths.count - 2
+    var members: [(name: String, layer: Layer)] = []
+    if index == 0 && dropout.inputs > 0 {
+      let layer = Dropout(features: inputs, probability: dropout.inputs)
+      members.append((name: "input_dropout", layer: layer))
     }
-    return try NeuralNetwork(
-      layers: layers, loss: loss.function(lossParameters), optimizer: optimizer, schedule: schedule,
-      clipNorm: clipNorm, seed: seed)
+    if norm == .layer {
+      members.append((name: "norm", layer: LayerNorm(features: inputs, epsilon: epsilon)))
+    }
+    let linear = FullyConnectedLayer(
+      inputs: inputs, outputs: outputs, activation: isHidden ? activation.function : Identity(),
+      normalization: norm == .layer ? nil : batchNormalization)
+    members.append((name: "", layer: linear))
+    if isHidden, dropout.ofHidden(index) > 0 {
+      let layer = Dropout(features: outputs, probability: dropout.ofHidden(index))
+      members.append((name: "dropout", layer: layer))
+    }
+    let layer = members.count == 1 ? linear : try Sequential(members)
+    let isSkipped = residual == true && isHidden && index > 0 && inputs == outputs
+    return isSkipped ? try Residual(layer) : layer
+  }
+
+  private var batchNormalization: BatchNormalization? {
+    guard batchNorm != .off else { return nil }
+    return BatchNormalization(
+      scope: batchNorm == .local ? .replica : .batch,
+      backward: batchNormBackward == .exact ? .exact : .frozenStatistics,
+      momentum: batchNormMomentum, averagesFirstBatches: batchNormAveraging, epsilon: epsilon)
+  }
+}
+
+/// The probabilities of dropout in a network, each at least 0 and below 1.
+public struct DropoutProbabilities: Equatable, Sendable {
+  /// For the network's inputs.
+  public var inputs: Double
+  /// For the outputs of hidden layers: one for all, or one each; empty for none.
+  public var hidden: [Double]
+
+  /// No dropout, unless given.
+  public init(inputs: Double = 0, hidden: [Double] = []) {
+    self.inputs = inputs
+    self.hidden = hidden
+  }
+
+  /// For the outputs of the hidden layer at `index`; 0 for none.
+  func ofHidden(_ index: Int) -> Double {
+    hidden.count == 1 ? hidden[0] : index < hidden.count ? hidden[index] : 0
   }
 }

@@ -67,13 +67,6 @@ struct ResumePoint: Codable {
   /// Whether targets that are numbers were not standardized when the checkpoint was written.
   var predatesTargetScale: Bool { model.schema == nil }
 
-  /// The options that determined the run so far and are unset now, if all others are as they were.
-  private func unset(_ own: [(name: String, value: String)]) -> [(name: String, value: String)] {
-    let names = Set(own.map(\.name)).union(Self.lengths)
-    return TrainingOptions.optionNames.filter { config[$0] != nil && !names.contains($0) }
-      .map { ($0, "none") }
-  }
-
   /// Checks that the resumed run gives what the run would have given.
   ///
   /// - Throws: ``TrainingError/usage(_:)`` that lists the options that differ;
@@ -87,7 +80,7 @@ struct ResumePoint: Codable {
       config[name] ?? Self.earlierMeanings[name] != value
         && (depends || !Self.lengths.contains(name))
     }
-    if changed.isEmpty { changed = unset(own) }
+    if changed.isEmpty { changed = noLongerDetermining(options, own) }
     if changed.map(\.name) == ["ranks"] {
       throw TrainingError.usage(
         "--resume: with --batch-norm local the result depends on the number of ranks: \(path) was "
@@ -95,16 +88,6 @@ struct ResumePoint: Codable {
           + "start the same number")
     }
     try refuse(changed)
-    // Options that determined the result of the run, and no longer do.
-    let values = options.values(slices: options.slices ?? slices)
-    let names = Set(own.map(\.name)).union(Self.lengths)
-    try refuse(
-      config.keys.sorted().compactMap { name in
-        guard !names.contains(name), let value = values[name], config[name] != value else {
-          return nil
-        }
-        return (name: name, value: value)
-      })
     guard config["data-hash"] == dataHash else {
       throw TrainingError.unsuitableData(
         "\(options.data): its rows are not those that \(path) was trained on, or are read with "
@@ -114,6 +97,20 @@ struct ResumePoint: Codable {
       throw TrainingError.usage(
         "--resume: \(path) is at step \(step), beyond the last of \(totalSteps) steps; "
           + "raise --\(options.steps == nil ? "epochs" : "steps")")
+    }
+  }
+
+  /// Options that determined the result of the run and no longer do, with other values than then.
+  private func noLongerDetermining(
+    _ options: TrainingOptions, _ own: [(name: String, value: String)]
+  ) -> [(name: String, value: String)] {
+    let names = Set(own.map(\.name)).union(Self.lengths)
+    let values = options.values(slices: options.slices ?? slices)
+    return config.keys.sorted().compactMap { name in
+      guard !names.contains(name), let value = values[name], config[name] != value else {
+        return nil
+      }
+      return (name: name, value: value)
     }
   }
 

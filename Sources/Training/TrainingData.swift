@@ -71,7 +71,7 @@ struct TrainingData {
     var chosen = options
     chosen.loss = loss
     try chosen.validateLoss()
-    if trainingRows.count == 1 && options.batchNorm != .off {
+    if trainingRows.count == 1 && options.hasBatchNorm {
       throw TrainingError.unsuitableData(
         "\(options.data): batch norm needs at least two rows for training, and there is one; "
           + "add rows, lower --validation-split, or use --batch-norm off")

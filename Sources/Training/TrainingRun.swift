@@ -62,7 +62,7 @@ final class TrainingRun {
     network = try model.makeNetwork(
       optimizer: options.makeOptimizer,
       schedule: options.makeSchedule(totalSteps: schedule.totalSteps),
-      clipNorm: options.clipNorm, seed: options.seed)
+      clipNorm: options.clipNorm, seed: options.seed, dropout: options.dropoutProbabilities)
     network.maxNorm = options.maxNorm
     if options.trace { network.spans = Self.spanRecorder(options, network) }
     try group.join(network, slices: slices, exchange: options.exchangeOptions)

@@ -21,6 +21,18 @@ struct GoldenRankTests {
   }
 
   @Test(
+    "Dropout, layer norm and residual connections give the bits of one replica on several ranks, and PyTorch's results",
+    arguments: 1...5)
+  func layers(ranks: Int) throws {
+    let result = try mpirun(
+      ranks: ranks, productURL(named: "RankChecks").path, ["layers"],
+      environment: [
+        "LOCKSTEP_GOLDENS": packagePath("Tests/NeuralCoreTests/Resources/layers.json")
+      ])
+    #expect(result.status == 0, "\(result.standardOutput)\(result.standardError)")
+  }
+
+  @Test(
     "Local batch norm normalizes each rank's rows by their own statistics alone",
     arguments: 1...5)
   func localNormalization(ranks: Int) throws {

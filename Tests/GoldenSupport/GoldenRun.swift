@@ -57,7 +57,7 @@ package struct GoldenRun {
     }
   }
 
-  private static let activations: [String: any ActivationFunction] = [
+  static let activations: [String: any ActivationFunction] = [
     "relu": Relu(), "leaky-relu": LeakyRelu(), "elu": Elu(), "gelu": Gelu(), "silu": Silu(),
     "softplus": Softplus(), "tanh": Tanh(), "sigmoid": Sigmoid(), "identity": Identity(),
   ]
@@ -139,7 +139,7 @@ package struct GoldenRun {
       tolerance: 1e-4)
   }
 
-  private static func byRows(
+  static func byRows(
     _ elements: UnsafePointer<Float>, _ entry: ParameterTable.Entry
   ) -> [Double] {
     var values: [Double] = []

@@ -12,6 +12,7 @@ let trainingChecks: [String: RankCheck] = [
   "goldens": { try GoldenChecks.run($0) },
   // Each case with several ways to exchange, since some optimizers exchange norms of their own.
   "optimizer goldens": { try GoldenChecks.run($0, rounds: 4) },
+  "layers": GoldenChecks.runLayers,
   "local batch norm": LocalNormalizationChecks.run,
 ]
 
@@ -24,15 +25,8 @@ enum GoldenChecks {
   ///
   /// - Parameter rounds: how often to go through all cases, with other slices and exchange options.
   static func run(_ environment: MPIEnvironment, rounds: Int = 1) throws {
-    let path = ProcessInfo.processInfo.environment["LOCKSTEP_GOLDENS"] ?? ""
-    let file = try GoldenFile.load(URL(fileURLWithPath: path))
-    let groups = try hostAssignments(ranks: environment.world.size).flatMap { machines in
-      try [false, true].map {
-        try MPIProcessGroup(
-          environment.world.duplicate(), host: Host.name, machines: machines,
-          streamingStores: $0)
-      }
-    }
+    let file = try GoldenFile.load(path)
+    let groups = try groups(environment)
     for (index, golden) in (0..<rounds).flatMap({ round in
       file.cases.enumerated().map { ($0.offset + 37 * round, $0.element) }
     }) {
@@ -57,6 +51,49 @@ enum GoldenChecks {
         alone.network.store.digest() == run.network.store.digest(),
         "\(golden.name) with \(slices) slices: different bits than on a single replica")
       try compareOptimizerState(group, alone.network, golden.name)
+    }
+  }
+
+  private static var path: URL {
+    URL(fileURLWithPath: ProcessInfo.processInfo.environment["LOCKSTEP_GOLDENS"] ?? "")
+  }
+
+  private static func groups(_ environment: MPIEnvironment) throws -> [MPIProcessGroup] {
+    try hostAssignments(ranks: environment.world.size).flatMap { machines in
+      try [false, true].map {
+        try MPIProcessGroup(
+          environment.world.duplicate(), host: Host.name, machines: machines,
+          streamingStores: $0)
+      }
+    }
+  }
+
+  /// The same for the networks of `layers.json`, which have dropout, layer norm and residual
+  /// connections, each with both exchanges.
+  static func runLayers(_ environment: MPIEnvironment) throws {
+    let file = try LayerGoldenFile.load(path)
+    let groups = try groups(environment)
+    for (index, golden) in file.cases.enumerated() {
+      for mode in [ExchangeOptions.Mode.sharded, .allReduce] {
+        let group = groups[(index + (mode == .sharded ? 0 : 3)) % groups.count]
+        let slices = [group.size, group.size + 2, 7, 16][index % 4]
+        let exchange = ExchangeOptions(
+          mode: mode, schedule: index % 3 < 2 ? .direct : .halving,
+          transport: index % 5 < 4 ? .auto : .messages,
+          bucketBytes: [1, 4096, 1 << 20][index % 3])
+        let run = try LayerGoldenRun(golden)
+        try group.join(run.network, slices: slices, exchange: exchange)
+        let mismatches = try run.run(compareGradients: false)
+        try require(mismatches.isEmpty, "\(golden.name), \(mode): \(mismatches)")
+        let alone = try LayerGoldenRun(golden)
+        alone.network.replicas = SingleReplica(
+          alone.network.store, slices: slices, optimizer: alone.network.optimizer)
+        _ = try alone.run(compareGradients: false)
+        try require(
+          alone.network.store.digest() == run.network.store.digest(),
+          "\(golden.name), \(mode), \(slices) slices: different bits than on a single replica")
+        try compareOptimizerState(group, alone.network, golden.name)
+      }
     }
   }
 

@@ -54,6 +54,11 @@ struct AllocationTests {
   static let exact = ["--batch-norm-backward", "exact"]
   static let frozen = ["--batch-norm-backward", "frozen"]
   static let messages = ["--transport", "messages"]
+  static let blocks = [
+    "--layers", "64,64,64", "--norm", "layer", "--residual", "--dropout", "0.2,0.1,0.3",
+    "--input-dropout", "0.1",
+  ]
+  static let dropout = ["--layers", "48,48", "--residual", "--dropout", "0.2"]
 
   /// Trains, and returns what each rank allocated from its start to its end.
   private func count(ranks: Int, steps: Int, _ options: [String]) throws -> [AllocationCounts] {
@@ -91,6 +96,8 @@ struct AllocationTests {
       (2, digits + frozen), (2, small + exact),
       (2, digits + exact + messages), (2, small + frozen + messages),
       (3, digits + exact), (3, small + frozen),
+      (1, small + blocks), (2, small + dropout),
+      (3, small + blocks + messages + ["--exchange", "all-reduce"]),
       (3, digits + frozen + messages), (3, small + exact + messages),
       (3, small + exact + ["--exchange-schedule", "halving", "--bucket-mb", "0.004"]),
       (3, small + exact + ["--exchange", "all-reduce", "--optimizer", "sgd", "--momentum", "0.9"]),

@@ -82,6 +82,18 @@ static inline clockstep_float16 clockstep_interleave_high(
       a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
 }
 
+/// The lanes of x whose bit in `lanes` is set, and 0 in the others.
+static inline clockstep_float16 clockstep_keep(clockstep_float16 x, unsigned lanes) {
+#ifdef __AVX512F__
+  return (clockstep_float16)_mm512_maskz_mov_ps((__mmask16)lanes, (__m512)x);
+#else
+  typedef int clockstep_int16 __attribute__((ext_vector_type(16)));
+  const clockstep_int16 bits = {1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384,
+                                32768};
+  return (clockstep_float16)((clockstep_int16)x & (((clockstep_int16)(int)lanes & bits) != 0));
+#endif
+}
+
 /// Loads the first `count` (1 to 16) of 16 floats; the others are 0, and their memory is not read.
 static inline clockstep_float16 clockstep_load_first(const float *_Nonnull from, long count) {
 #ifdef __AVX512F__

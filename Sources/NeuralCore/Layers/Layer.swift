@@ -22,13 +22,17 @@ open class Layer {
   /// The layer's parameters and running statistics, in the order in which checkpoints store them.
   open var tensors: [TensorSpecification] { [] }
 
+  /// The layers that a composite layer, such as ``Sequential``, is made of; none for all others.
+  open var members: [Layer] { [] }
+
   /// Allocates buffers for batches of which this replica has at most `rows` rows.
   open func reserve(rows: Int) {}
 
   /// Training: computes, ahead of a batch's forward pass, what does not depend on parameters.
   ///
   /// All replicas call it, for the network's first layer only, with the input of the next forward
-  /// pass, which then has ``LayerPass/isPrepared`` set.
+  /// pass, which then has ``LayerPass/isPrepared`` set. The step before is not finished yet, so
+  /// ``LayerPass/updateNumber`` is still that step's.
   open func prepare(_ input: MatrixView, _ pass: LayerPass) throws {}
 
   /// Training: computes the outputs of this replica's rows, and stores what `backward` needs.
@@ -74,6 +78,21 @@ public final class LayerMemory {
     span = store.table.parameterSpan(ofLayer: layer)
   }
 
+  private init(_ whole: LayerMemory, tensors: Range<Int>) {
+    store = whole.store
+    entries = Array(whole.entries[tensors])
+    span = ParameterTable.span(of: entries)
+  }
+
+  /// Some of the layer's tensors, as the tensors of a member of a composite layer.
+  ///
+  /// A composite makes it once per member and keeps it, since this allocates memory.
+  ///
+  /// - Parameter tensors: the range of the member's tensors in ``Layer/tensors``.
+  public func part(_ tensors: Range<Int>) -> LayerMemory {
+    LayerMemory(self, tensors: tensors)
+  }
+
   /// The elements of the tensor at `index` of the layer's ``Layer/tensors``.
   public func tensor(_ index: Int) -> UnsafeMutablePointer<Float> {
     let entry = entries[index]
@@ -97,6 +116,28 @@ public struct LayerPass {
   public let updateNumber: Int
   /// Whether ``Layer/prepare(_:_:)`` has been called for this batch.
   public let isPrepared: Bool
+  /// The network's seed, for layers that draw random numbers.
+  public let seed: UInt64
+  /// A number that no other layer of the network has, for layers that draw random numbers.
+  ///
+  /// It is the index of a layer of the network, and `(q + 1) * 4096 + c` for the member at index c of a
+  /// composite layer with number q.
+  public let layerNumber: UInt64
+
+  /// The context of a member of a composite layer.
+  ///
+  /// - Parameters:
+  ///   - index: the member's index in ``Layer/members``.
+  ///   - memory: the member's tensors, see ``LayerMemory/part(_:)``.
+  ///   - isPrepared: whether the composite has prepared the member for this batch.
+  public func member(
+    _ index: Int, _ memory: LayerMemory, isPrepared: Bool = false
+  ) -> LayerPass {
+    LayerPass(
+      memory: memory, slices: slices, replicas: replicas, accumulator: accumulator,
+      updateNumber: updateNumber, isPrepared: isPrepared, seed: seed,
+      layerNumber: (layerNumber &+ 1) &* 4096 &+ UInt64(index))
+  }
 
   /// Accumulates the gradient of some elements of the tensor at `index` over this replica's slices.
   ///

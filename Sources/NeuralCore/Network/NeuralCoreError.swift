@@ -4,6 +4,8 @@
 public enum NeuralCoreError: Error, CustomStringConvertible, Sendable {
   /// A matrix does not have the number of rows or columns that a layer or the loss needs.
   case shapeMismatch(what: String, expected: Int, found: Int)
+  /// Two members of a composite layer have a tensor of the same name.
+  case duplicateTensor(name: String)
   /// A class index is not in `0 ..< classes`, the range of the network's outputs.
   case classOutOfRange(index: Int, classes: Int)
   /// oneDNN failed to compute a matrix product, with a `dnnl_status_t`.
@@ -16,6 +18,8 @@ public enum NeuralCoreError: Error, CustomStringConvertible, Sendable {
     switch self {
     case .shapeMismatch(let what, let expected, let found):
       "\(what): expected \(expected), found \(found)"
+    case .duplicateTensor(let name):
+      "two members of a Sequential have a tensor \(name): give one of them another name"
     case .classOutOfRange(let index, let classes):
       "class index \(index) is out of range: the network has \(classes) outputs"
     case .productFailed(let rows, let columns, let inner, let status):

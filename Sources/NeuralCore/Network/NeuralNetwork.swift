@@ -36,6 +36,8 @@ public final class NeuralNetwork {
   public var replicas: any Replicas {
     didSet { sliceCache.removeAll() }
   }
+  /// The seed of the initial parameters and of ``Dropout``.
+  public let seed: UInt64
   /// The number of updates done.
   public var stepsDone = 0
   /// Records when the parts of a step are done; nil if nobody wants to know.
@@ -44,9 +46,11 @@ public final class NeuralNetwork {
   let memories: [LayerMemory]
   /// The most columns of any layer's input or output.
   private let widest: Int
+  /// The index of the first layer with tensors: those before it have no gradients.
+  private let firstTrained: Int
   var activations: [AlignedBuffer<Float>] = []
   private let accumulator = GradientAccumulator()
-  private let totals = SliceSums(count: 3)
+  let totals = SliceSums(count: 3)
   private var sliceCache: [Int: BatchSlices] = [:]
   /// How often the first layer was prepared for a batch: the number of the last preparation.
   private var preparations = 0
@@ -66,6 +70,8 @@ public final class NeuralNetwork {
         what: "inputs of layer \(index + 1)", expected: before.outputs, found: after.inputs)
     }
     self.layers = layers
+    self.seed = seed
+    firstTrained = layers.firstIndex { !$0.tensors.isEmpty } ?? 0
     widest = layers.map { Swift.max($0.inputs, $0.outputs) }.max() ?? 0
     self.loss = loss
     self.optimizer = optimizer
@@ -199,11 +205,11 @@ public final class NeuralNetwork {
     let slices = slices(of: batch.globalRows)
     var place = layers.count % 2
     var gradient = outputGradient
-    for (index, layer) in layers.enumerated().reversed() {
+    for (index, layer) in layers.enumerated().reversed() where index >= firstTrained {
       place = 1 - place
       let next = activations[place].mutableMatrix(rows: slices.rows, columns: layer.inputs)
       try spans.record(.backward, index) {
-        try layer.backward(gradient, into: index > 0 ? next : nil, pass(index, slices))
+        try layer.backward(gradient, into: index > firstTrained ? next : nil, pass(index, slices))
       }
       gradient = next
     }
@@ -243,7 +249,7 @@ public final class NeuralNetwork {
   ) -> LayerPass {
     LayerPass(
       memory: memories[layer], slices: slices, replicas: replicas, accumulator: accumulator,
-      updateNumber: stepsDone + 1, isPrepared: isPrepared)
+      updateNumber: stepsDone + 1, isPrepared: isPrepared, seed: seed, layerNumber: UInt64(layer))
   }
 
   private func notFinite(_ quantity: NotFiniteFinding.Quantity, _ batch: Batch) -> NeuralCoreError {

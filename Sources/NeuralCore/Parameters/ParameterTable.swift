@@ -63,7 +63,12 @@ public struct ParameterTable: Sendable {
 
   /// The span of the parameter buffer from the first to the last of one layer's tensors.
   public func parameterSpan(ofLayer layer: Int) -> Range<Int> {
-    let spans = entries.filter { $0.layer == layer && !$0.isStatistic }.map(\.span)
+    Self.span(of: entries(ofLayer: layer))
+  }
+
+  /// The span of the parameter buffer from the first to the last of some adjacent tensors.
+  static func span(of entries: [Entry]) -> Range<Int> {
+    let spans = entries.filter { !$0.isStatistic }.map(\.span)
     guard let first = spans.first, let last = spans.last else { return 0..<0 }
     return first.lowerBound..<last.upperBound
   }

@@ -35,6 +35,16 @@ public struct TensorSpecification: Sendable {
     self.role = role
   }
 
+  private init(_ name: String, as other: TensorSpecification) {
+    self.name = name
+    (layout, initializer, role) = (other.layout, other.initializer, other.role)
+  }
+
+  /// The same tensor as a member of a composite layer: `prefix.name`, or the same name without prefix.
+  func prefixed(_ prefix: String) -> TensorSpecification {
+    prefix.isEmpty ? self : TensorSpecification("\(prefix).\(name)", as: self)
+  }
+
   /// The extent of each dimension, outermost first.
   public var shape: [Int] { layout.shape }
   /// The number of elements.
@@ -65,7 +75,8 @@ public enum Initializer: Sendable {
   ) {
     let stream = PhiloxStream(
       seed: seed, purpose: .initialWeights,
-      subject: UInt32(truncatingIfNeeded: layer) | UInt32(truncatingIfNeeded: index) << 24)
+      subject: UInt32(truncatingIfNeeded: layer) | UInt32(truncatingIfNeeded: index) << 24,
+      section: UInt16(truncatingIfNeeded: index >> 8))
     switch self {
     case .constant(let value):
       values.update(repeating: value)

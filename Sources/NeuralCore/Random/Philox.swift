@@ -43,6 +43,8 @@ public enum RandomPurpose: UInt32, Sendable {
   case validationSplit = 3
   /// Synthetic data; the subject distinguishes features, labels and so on.
   case syntheticData = 4
+  /// The masks of ``Dropout``; see there for the counter.
+  case dropout = 5
 }
 
 /// A sequence of random words keyed by (seed, purpose, subject).
@@ -53,13 +55,20 @@ public struct PhiloxStream: RandomNumberGenerator, Sendable {
   private let philox: Philox
   private let subject: UInt32
   private let purpose: RandomPurpose
+  private let section: UInt32
   private var nextBlock: UInt64 = 0
   private var words = SIMD4<UInt32>()
   private var wordsLeft = 0
 
   /// Creates a stream at its first word.
   public init(seed: UInt64, purpose: RandomPurpose, subject: UInt32 = 0) {
+    self.init(seed: seed, purpose: purpose, subject: subject, section: 0)
+  }
+
+  /// Creates one of 65,536 streams of a subject, whose first 2^48 blocks differ.
+  init(seed: UInt64, purpose: RandomPurpose, subject: UInt32, section: UInt16) {
     philox = Philox(seed: seed)
+    self.section = UInt32(section) << 16
     self.purpose = purpose
     self.subject = subject
   }
@@ -68,8 +77,8 @@ public struct PhiloxStream: RandomNumberGenerator, Sendable {
   public func block(_ index: UInt64) -> SIMD4<UInt32> {
     philox.block(
       at: SIMD4(
-        UInt32(truncatingIfNeeded: index), UInt32(truncatingIfNeeded: index >> 32), subject,
-        purpose.rawValue))
+        UInt32(truncatingIfNeeded: index), UInt32(truncatingIfNeeded: index >> 32) ^ section,
+        subject, purpose.rawValue))
   }
 
   /// The next 32 random bits.

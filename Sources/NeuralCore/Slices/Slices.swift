@@ -59,6 +59,8 @@ public final class BatchSlices {
   /// The rows of each of the plan's items, counted from the replica's first row.
   public let localRows: [Range<Int>]
 
+  /// The row of the global batch that is this replica's first.
+  public var firstRow: Int { partition.ownedRows(batchRows: batchRows).lowerBound }
   /// The number of rows that this replica has of the batch.
   public var rows: Int { localRows.last?.upperBound ?? 0 }
   /// The number of rows of the replica's largest slice.

@@ -59,6 +59,16 @@ public enum ScheduleName: String, Codable, CaseIterable, Sendable {
   case oneCycle = "one-cycle"
 }
 
+/// Normalizations of the layers' inputs, by their names on the command line.
+public enum NormName: String, Codable, CaseIterable, Sendable {
+  /// Batch normalization, in one of the modes of ``BatchNormName``.
+  case batch
+  /// Layer normalization.
+  case layer
+  /// No normalization. Not called `none`, which an optional name would take for its own.
+  case off = "none"
+}
+
 /// Modes of batch normalization, by their names on the command line.
 public enum BatchNormName: String, Codable, CaseIterable, Sendable {
   /// Statistics over the global batch, on all ranks.
@@ -140,6 +150,7 @@ extension TableSeparator: WordOption {
 extension ActivationName: WordOption {}
 extension OptimizerName: WordOption {}
 extension ScheduleName: WordOption {}
+extension NormName: WordOption {}
 extension BatchNormName: WordOption {}
 extension BatchNormBackwardName: WordOption {}
 extension ExchangeOptions.Mode: WordOption {}

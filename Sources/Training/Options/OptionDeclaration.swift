@@ -233,10 +233,12 @@ extension TrainingOptions {
   public func determining(slices: Int, ranks: Int) -> [(name: String, value: String)] {
     var resolved = resolved(slices: slices)
     resolved.learningRate = resolvedLearningRate
+    // As in checkpoints that were written before there was --norm.
+    if normName != .batch { resolved.batchNorm = .off }
     var rows = Self.declarationsByEffect.filter { $0.affectsResult.applies(resolved) }.map {
       (name: $0.name, value: $0.text(resolved))
     }
-    if batchNorm == .local { rows.append((name: "ranks", value: "\(ranks)")) }
+    if resolved.batchNorm == .local { rows.append((name: "ranks", value: "\(ranks)")) }
     return rows
   }
 
@@ -272,6 +274,7 @@ extension TrainingOptions {
   public func validate(ranks: Int) throws(TrainingError) {
     for option in Self.declarations { try option.check(self) }
     try validateLoss()
+    try validateNetwork()
     try validateOptimizer()
     try validateRun()
     if let slices, slices < ranks {
@@ -297,6 +300,32 @@ extension TrainingOptions {
       throw .usage(
         "--target-scale standard: --loss \(loss.rawValue) takes targets as they are; use "
           + "--target-scale none, or leave it out")
+    }
+  }
+
+  private func validateNetwork() throws(TrainingError) {
+    if let norm, norm != .off, batchNorm == .off {
+      throw .usage(
+        "--batch-norm off: is another name for --norm none, and contradicts --norm \(norm.rawValue); "
+          + "leave one of them out")
+    }
+    if batchNorm == .local && !hasBatchNorm {
+      throw .usage("--batch-norm local: requires --norm batch")
+    }
+    let widths = layers.isEmpty ? "\"\"" : layers.map(String.init).joined(separator: ",")
+    if residual && !zip(layers, layers.dropFirst()).contains(where: ==) {
+      throw .usage(
+        "--residual: requires two consecutive hidden layers of the same width, and --layers \(widths) "
+          + "has none; use widths such as --layers 128,128")
+    }
+    if !dropout.isEmpty && dropout.count != 1 && dropout.count != layers.count {
+      throw .usage(
+        "--dropout \(dropout.map { "\($0)" }.joined(separator: ",")): must be one number, or one for "
+          + "each of the \(layers.count) hidden layers of --layers \(widths)")
+    }
+    if !dropout.isEmpty && layers.isEmpty {
+      throw .usage(
+        "--dropout: requires hidden layers, and --layers \"\" has none; use --input-dropout")
     }
   }
 
@@ -343,7 +372,7 @@ extension TrainingOptions {
     if resume == .newest && overwrite {
       throw .usage("--resume and --overwrite are mutually exclusive")
     }
-    if batch == 1 && batchNorm != .off {
+    if batch == 1 && hasBatchNorm {
       throw .usage(
         "--batch 1: batch norm needs at least two rows; use --batch 2 or more, or --batch-norm off")
     }

@@ -59,14 +59,22 @@ public struct TrainingOptions: Equatable, Sendable {
   public var quantile: Double?
   /// The share of each target that is spread evenly over all classes.
   public var labelSmoothing = 0.0
+  /// Normalization of the layers' inputs; nil for batch norm, unless ``batchNorm`` is off.
+  public var norm: NormName?
   /// Mode of batch normalization.
   public var batchNorm = BatchNormName.synchronized
   /// Gradient through batch normalization.
   public var batchNormBackward = BatchNormBackwardName.exact
   /// Fraction of the running statistics that a step keeps; step k keeps at most 1 - 1/k.
   public var batchNormMomentum = 0.9
-  /// Added to variances in batch normalization.
+  /// Added to variances in batch and layer normalization.
   public var epsilon = 1e-5
+  /// Whether each hidden layer after one of the same width has a residual connection.
+  public var residual = false
+  /// Probabilities of dropout after hidden layers: one for all, or one each; empty for none.
+  public var dropout: [Double] = []
+  /// Probability of dropout of the inputs.
+  public var inputDropout = 0.0
 
   /// Optimizer.
   public var optimizer = OptimizerName.adam
@@ -255,9 +263,12 @@ package struct OptionSection: Sendable {
         "label-smoothing", \.labelSmoothing,
         "Share of each target spread evenly over all classes; requires --loss cross-entropy.",
         .fraction, affectsResult: .when { $0.labelSmoothing != 0 }),
+        "norm", \.norm,
+        "Normalization of the inputs of each layer: over the batch, over the features, or none.",
+        unset: "batch", affectsResult: .when { $0.norm == .layer }),
       OptionDeclaration(
         "batch-norm", \.batchNorm,
-        "Batch normalization over the global batch, over each rank's rows, or off.",
+        "Batch normalization over the global batch, over each rank's rows, or off (--norm none).",
         affectsResult: .always),
       OptionDeclaration(
         "batch-norm-backward", \.batchNormBackward,
@@ -269,8 +280,23 @@ package struct OptionSection: Sendable {
         .openFraction, affectsResult: .when(\.hasBatchNorm)),
       OptionDeclaration(
         "epsilon", \.epsilon,
-        "Added to variances in batch normalization for numerical stability.", .positive,
-        affectsResult: .when(\.hasBatchNorm)),
+        "Added to variances in batch and layer normalization for numerical stability.", .positive,
+        affectsResult: .when { $0.normName != .off }),
+      OptionDeclaration(
+        "residual", \.residual,
+        "Add the inputs of each hidden layer to its outputs where both hidden widths are equal.",
+        affectsResult: .when(\.residual)),
+      OptionDeclaration(
+        "dropout", \.dropout,
+        """
+        Probability that training sets an output of a hidden layer to zero: one number, or one \
+        per hidden layer separated by commas.
+        """,
+        .fraction, unset: "none", valueName: "p", affectsResult: .when { !$0.dropout.isEmpty }),
+      OptionDeclaration(
+        "input-dropout", \.inputDropout,
+        "Probability that training sets an input of the network to zero.", .fraction,
+        valueName: "p", affectsResult: .when { $0.inputDropout != 0 }),
     ])
 
   package static let optimizer = OptionSection(
@@ -452,7 +478,16 @@ extension TrainingOptions {
     }
   }
 
-  fileprivate var hasBatchNorm: Bool { batchNorm != .off }
+  /// The normalization of the layers' inputs.
+  public var normName: NormName { norm ?? (batchNorm == .off ? .off : .batch) }
+
+  /// Whether the layers' inputs are normalized over the batch.
+  var hasBatchNorm: Bool { normName == .batch }
+
+  /// The dropout of inputs and hidden layers.
+  public var dropoutProbabilities: DropoutProbabilities {
+    DropoutProbabilities(inputs: inputDropout, hidden: dropout)
+  }
 
   /// The learning rate with its default and its scaling.
   public var resolvedLearningRate: Double {

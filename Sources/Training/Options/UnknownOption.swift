@@ -49,6 +49,13 @@ package enum UnknownOption {
     ("huber-delta", ["delta", "huber_slope"]),
     ("quantile", ["tau", "quantile_alpha"]),
     ("label-smoothing", ["smoothing", "label_smoothing_factor"]),
+    ("norm", ["norm_layer", "norm_type", "layer_norm", "layernorm", "use_layer_norm"]),
+    ("batch-norm", ["batchnorm", "use_batch_norm", "use_bn", "bn"]),
+    (
+      "residual", ["skip", "skip_connection", "skip_connections", "residual_connections", "resnet"]
+    ),
+    ("dropout", ["dropout_rate", "dropout_prob", "p_dropout", "drop_rate", "hidden_dropout"]),
+    ("input-dropout", ["input_dropout_rate", "dropout_input", "input_dropout_ratio"]),
     ("optimizer", ["optim", "opt", "solver"]),
     ("learning-rate", ["lr", "learning_rate_init", "alpha", "eta", "base_lr"]),
     ("weight-decay", ["wd", "l2", "decay"]),
@@ -101,7 +108,6 @@ package enum UnknownOption {
       "an index column without a name is left out by itself; others with --ignore",
       ["index_col", "index", "id_column", "id"]
     ),
-    ("dropout is not supported yet", ["dropout", "dropout_rate", "p_dropout"]),
     (
       "early stopping is not supported yet",
       ["patience", "early_stopping", "early_stop", "early_stopping_rounds", "n_iter_no_change"]
