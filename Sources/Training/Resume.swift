@@ -67,6 +67,15 @@ struct ResumePoint: Codable {
   /// Whether targets that are numbers were not standardized when the checkpoint was written.
   var predatesTargetScale: Bool { model.schema == nil }
 
+  /// Options that the run had, and that are not set any more, such as `--class-weight`.
+  private func missing(
+    from own: [(name: String, value: String)]
+  ) -> [(name: String, value: String)] {
+    TrainingOptions.optionNames.filter { name in
+      config[name] != nil && !own.contains { $0.name == name } && !Self.lengths.contains(name)
+    }.map { (name: $0, value: "unset") }
+  }
+
   /// Checks that the resumed run gives what the run would have given.
   ///
   /// - Throws: ``TrainingError/usage(_:)`` that lists the options that differ;
@@ -77,10 +86,12 @@ struct ResumePoint: Codable {
     let own = options.determining(slices: options.slices ?? slices, ranks: ranks)
     let depends =
       options.schedule == .cosine || options.schedule == .step && options.decayEvery == nil
-    let changed = own.filter { name, value in
-      config[name] ?? Self.earlierMeanings[name] != value
-        && (depends || !Self.lengths.contains(name))
-    }
+    let changed =
+      own.filter { name, value in
+        config[name] ?? Self.earlierMeanings[name] != value
+          && (depends || !Self.lengths.contains(name))
+      }
+      + missing(from: own)
     if changed.map(\.name) == ["ranks"] {
       throw TrainingError.usage(
         "--resume: with --batch-norm local the result depends on the number of ranks: \(path) was "

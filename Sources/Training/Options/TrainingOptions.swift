@@ -20,6 +20,8 @@ public struct TrainingOptions: Equatable, Sendable {
   public var ignoredColumns = ColumnNames()
   /// Columns of a table that are categories although they hold numbers.
   public var categoricalColumns = ColumnNames()
+  /// The column of a table with the rows' weights in the training loss, if one is named.
+  public var weightsColumn = ColumnNames()
   /// The largest number of inputs for a categorical column.
   public var maxLevels = 256
   /// What is done about missing cells of features.
@@ -53,6 +55,8 @@ public struct TrainingOptions: Equatable, Sendable {
   public var activation = ActivationName.relu
   /// Loss function; nil for cross-entropy with classes, and the mean squared error with numbers.
   public var loss: LossName?
+  /// Weights of the classes in the training loss; nil for none.
+  public var classWeight: ClassWeights?
   /// Mode of batch normalization.
   public var batchNorm = BatchNormName.synchronized
   /// Gradient through batch normalization.
@@ -167,6 +171,11 @@ package struct OptionSection: Sendable {
         "Columns of a table that are categories although they hold numbers.",
         unset: "columns with words", valueName: "columns"),
       OptionDeclaration(
+        "weights", \.weightsColumn,
+        "Column of a table with the weight of each row in the training loss; no feature.",
+        unset: "none", valueName: "column",
+        affectsResult: .when { !$0.weightsColumn.names.isEmpty }),
+      OptionDeclaration(
         "max-levels", \.maxLevels,
         "Largest number of inputs for a categorical column; the rarest levels share one.",
         .from(2, to: 1_048_576)),
@@ -225,6 +234,13 @@ package struct OptionSection: Sendable {
         "loss", \.loss,
         "Loss function; mse takes numeric targets, or classes as one-hot rows.",
         unset: "cross-entropy for classes, mse for numbers", affectsResult: .always),
+      OptionDeclaration(
+        "class-weight", \.classWeight,
+        """
+        Weights of the classes in the training loss: balanced (rows / (classes * rows of the class)), \
+        or LABEL:WEIGHT separated by commas.
+        """,
+        unset: "none", valueName: "weights", affectsResult: .when { $0.classWeight != nil }),
       OptionDeclaration(
         "batch-norm", \.batchNorm,
         "Batch normalization over the global batch, over each rank's rows, or off.",
@@ -375,6 +391,7 @@ extension TrainingOptions {
     load.table.features = featureColumns.names
     load.table.ignored = ignoredColumns.names
     load.table.categorical = categoricalColumns.names
+    load.table.weights = weightsColumn.names.first
     load.table.maxLevels = maxLevels
     load.table.missing = missing
     load.heldOutFraction = validation == nil ? validationSplit : 0
