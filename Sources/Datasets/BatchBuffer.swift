@@ -7,11 +7,18 @@ public final class BatchBuffer {
   private let features: AlignedBuffer<Float>
   private let classes: AlignedBuffer<Int32>
   private let values: AlignedBuffer<Float>
+  private let weights: AlignedBuffer<Float>?
+  private let rowWeights: RowWeights?
   private var rows = 0
 
   /// Allocates memory for at most `capacity` rows of a dataset.
-  public init(_ dataset: Dataset, capacity: Int) {
+  ///
+  /// - Parameter weights: how its rows are weighted; nil for the dataset's own weights, if it has some.
+  public init(_ dataset: Dataset, capacity: Int, weights: RowWeights? = nil) {
     self.dataset = dataset
+    rowWeights = weights
+    self.weights =
+      weights != nil || dataset.weights != nil ? AlignedBuffer(count: capacity) : nil
     features = AlignedBuffer(count: capacity * dataset.columns)
     switch dataset.targets {
     case .classes:
@@ -44,6 +51,17 @@ public final class BatchBuffer {
     case .absent:
       break
     }
+    if let weights { gatherWeights(indices, into: weights.base) }
+  }
+
+  private func gatherWeights(
+    _ indices: UnsafeBufferPointer<Int32>, into target: UnsafeMutablePointer<Float>
+  ) {
+    if let rowWeights {
+      rowWeights.gather(indices, of: dataset, into: target)
+    } else if let all = dataset.weights {
+      for (place, row) in indices.enumerated() { target[place] = all.base[Int(row)] }
+    }
   }
 
   /// The features of the rows gathered last; valid until the next call, and as long as the buffer.
@@ -59,6 +77,8 @@ public final class BatchBuffer {
 
   /// The rows gathered last as this replica's part of a batch of `globalRows` rows.
   public func batch(globalRows: Int) -> Batch {
-    Batch(globalRows: globalRows, inputs: inputs, targets: targets)
+    Batch(
+      globalRows: globalRows, inputs: inputs, targets: targets,
+      weights: weights.map { UnsafeBufferPointer(start: $0.base, count: rows) })
   }
 }

@@ -23,12 +23,18 @@ public final class Dataset: @unchecked Sendable {
   public let features: AlignedBuffer<Float>
   /// The targets of the rows.
   public let targets: Targets
+  /// The weights of the rows in the training loss as the data have them, not normalized; nil for none.
+  public let weights: AlignedBuffer<Float>?
 
-  /// Wraps features of `rows * columns` elements and their targets, without a copy.
+  /// Wraps features of `rows * columns` elements, their targets and their weights, without a copy.
   public init(
-    rows: Int, columns: Int, features: AlignedBuffer<Float>, targets: Targets
+    rows: Int, columns: Int, features: AlignedBuffer<Float>, targets: Targets,
+    weights: AlignedBuffer<Float>? = nil
   ) {
     precondition(features.count == rows * columns, "features must have rows x columns elements")
+    precondition(
+      weights.map { $0.count == rows } ?? true, "weights must have as many elements as rows")
+    self.weights = weights
     self.rows = rows
     self.columns = columns
     self.features = features
@@ -50,7 +56,8 @@ public final class Dataset: @unchecked Sendable {
     return []
   }
 
-  /// The XXH3-128 of features, targets and labels: equal data have equal hashes on all machines.
+  /// The XXH3-128 of features, targets, labels and weights: equal data have equal hashes on all
+  /// machines.
   public var contentHash: ContentHash {
     let hasher = ContentHasher()
     hasher.update(features.elements)
@@ -63,6 +70,10 @@ public final class Dataset: @unchecked Sendable {
       hash(names, into: hasher)
     case .absent:
       break
+    }
+    if let weights {
+      hash(["weights"], into: hasher)
+      hasher.update(weights.elements)
     }
     hash(["\(rows)", "\(columns)"], into: hasher)
     return hasher.hash
@@ -240,7 +251,7 @@ extension Dataset.Targets {
 
 /// Everything about a dataset except its numbers, and the layout of the numbers in one block of memory.
 ///
-/// Features come first, then targets, each aligned to 64 bytes.
+/// Features come first, then targets, then weights, each aligned to 64 bytes.
 public struct DatasetShape: Codable, Hashable, Sendable {
   /// The number of rows.
   public let rows: Int
@@ -250,13 +261,19 @@ public struct DatasetShape: Codable, Hashable, Sendable {
   public let labels: [String]?
   /// The names of numeric targets; nil without them.
   public let targetNames: [String]?
+  /// Whether each row has a weight.
+  public let isWeighted: Bool
 
   /// The size of the numbers in bytes.
-  public var byteCount: Int { featureBytes + targetBytes }
+  public var byteCount: Int { featureBytes + targetBytes + weightBytes }
 
   var featureBytes: Int { Self.padded(rows * columns * MemoryLayout<Float>.stride) }
 
-  private var targetBytes: Int {
+  private var weightBytes: Int {
+    isWeighted ? Self.padded(rows * MemoryLayout<Float>.stride) : 0
+  }
+
+  var targetBytes: Int {
     labels != nil
       ? Self.padded(rows * MemoryLayout<Int32>.stride)
       : Self.padded(rows * (targetNames?.count ?? 0) * MemoryLayout<Float>.stride)
@@ -269,10 +286,13 @@ public struct DatasetShape: Codable, Hashable, Sendable {
 struct DatasetMemory {
   let features: UnsafeMutablePointer<Float>
   private let targets: UnsafeMutableRawPointer
+  /// The weight of each row, if the shape has them.
+  let weights: UnsafeMutablePointer<Float>
 
   init(_ shape: DatasetShape, _ memory: UnsafeMutableRawPointer) {
     features = memory.assumingMemoryBound(to: Float.self)
     targets = memory + shape.featureBytes
+    weights = (targets + shape.targetBytes).assumingMemoryBound(to: Float.self)
   }
 
   /// The class of each row.
@@ -291,7 +311,8 @@ extension Dataset {
     case .absent: break
     }
     return DatasetShape(
-      rows: rows, columns: columns, labels: labels, targetNames: names)
+      rows: rows, columns: columns, labels: labels, targetNames: names,
+      isWeighted: weights != nil)
   }
 
   /// Copies all numbers to memory of `shape.byteCount` bytes.
@@ -304,6 +325,10 @@ extension Dataset {
     case .values(let values, _):
       rest.copyMemory(from: values.base, byteCount: values.count * MemoryLayout<Float>.stride)
     case .absent: break
+    }
+    if let weights {
+      (rest + shape.targetBytes).copyMemory(
+        from: weights.base, byteCount: weights.count * MemoryLayout<Float>.stride)
     }
   }
 
@@ -329,6 +354,7 @@ extension Dataset {
       }
     self.init(
       rows: shape.rows, columns: shape.columns, features: buffer(start, shape.rows * shape.columns),
-      targets: targets)
+      targets: targets,
+      weights: shape.isWeighted ? buffer(rest + shape.targetBytes, shape.rows) : nil)
   }
 }

@@ -78,8 +78,18 @@ public enum ConfigurationFile {
     case .sequence(let items):
       items.allSatisfy({ $0.scalar != nil })
         ? .list(items.compactMap { $0.scalar.map(Self.scalar) }) : .other
-    case .mapping, .alias: .other
+    case .mapping(let items): mapping(items)
+    case .alias: .other
     }
+  }
+
+  private static func mapping(_ items: Node.Mapping) -> ConfigurationValue {
+    var entries: [ConfigurationValue.MappingEntry] = []
+    for (key, value) in items {
+      guard let key = key.scalar?.string, let value = value.scalar else { return .other }
+      entries.append(ConfigurationValue.MappingEntry(key: key, value: scalar(value)))
+    }
+    return .mapping(entries)
   }
 
   private static func scalar(_ scalar: Node.Scalar) -> ConfigurationValue {

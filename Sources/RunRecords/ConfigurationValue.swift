@@ -10,8 +10,20 @@ package enum ConfigurationValue: Equatable, Sendable {
   case quoted(String)
   /// A flow or block sequence of scalars.
   case list([ConfigurationValue])
-  /// What no option accepts: mappings, and lists within lists.
+  /// A mapping of scalars to scalars.
+  case mapping([MappingEntry])
+  /// What no option accepts: lists and mappings within others.
   case other
+
+  /// A key of a mapping with its value.
+  package struct MappingEntry: Equatable, Sendable {
+    package let key: String
+    package let value: ConfigurationValue
+
+    package init(key: String, value: ConfigurationValue) {
+      (self.key, self.value) = (key, value)
+    }
+  }
 }
 
 extension ConfigurationValue {
@@ -19,7 +31,7 @@ extension ConfigurationValue {
   package var text: String? {
     switch self {
     case .plain(let text), .quoted(let text): text
-    case .none, .list, .other: nil
+    case .none, .list, .mapping, .other: nil
     }
   }
 
@@ -28,7 +40,7 @@ extension ConfigurationValue {
     switch self {
     case .plain(let text), .quoted(let text): text
     case .list(let values): values.compactMap(\.commandLineText).joined(separator: ",")
-    case .none, .other: nil
+    case .none, .mapping, .other: nil
     }
   }
 
@@ -37,7 +49,7 @@ extension ConfigurationValue {
     switch self {
     case .plain(let text): Double(text).map { [$0] } ?? []
     case .list(let values): values.flatMap(\.numbers)
-    case .none, .quoted, .other: []
+    case .none, .quoted, .mapping, .other: []
     }
   }
 
@@ -47,7 +59,7 @@ extension ConfigurationValue {
     case .none: "nothing"
     case .plain(let text), .quoted(let text): "\"\(Self.oneLine(text))\""
     case .list: "a list"
-    case .other: "a mapping or nested list"
+    case .mapping, .other: "a mapping or nested list"
     }
   }
 
@@ -65,7 +77,7 @@ extension ConfigurationValue {
   /// The value as YAML text on one line.
   package var yaml: String {
     switch self {
-    case .none, .other: "null"
+    case .none, .mapping, .other: "null"
     case .plain(let text): text
     case .quoted(let text): Self.isPlain(text) ? text : Self.quotedText(text)
     case .list(let values): "[" + values.map(\.yaml).joined(separator: ", ") + "]"
@@ -234,7 +246,7 @@ extension Array: OptionValue where Element: OptionValue {
         .plain(String($0.drop { $0 == " " }.reversed().drop { $0 == " " }.reversed()))
       }
     case .none: items = []
-    case .other: return nil
+    case .mapping, .other: return nil
     }
     var elements: [Element] = []
     for item in items {

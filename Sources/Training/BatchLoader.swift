@@ -16,17 +16,19 @@ final class BatchLoader {
   /// The batch that was loaded ahead, and its step.
   private var prefetched: (step: Int, batch: PreparedBatch)?
 
-  /// - Parameter partition: the slices of a batch, and those of them that this rank owns.
+  /// - Parameters:
+  ///   - weights: the weights of rows in the loss; nil if all weigh 1.
+  ///   - partition: the slices of a batch, and those of them that this rank owns.
   init(
-    _ dataset: Dataset, _ batches: BatchSchedule, order: EpochOrder, partition: SlicePartition,
-    spans: SpanRecorder?
+    _ dataset: Dataset, _ batches: BatchSchedule, order: EpochOrder, weights: RowWeights?,
+    partition: SlicePartition, spans: SpanRecorder?
   ) {
     self.batches = batches
     self.order = order
     self.partition = partition
     self.spans = spans
     let capacity = partition.rowCapacity(batchRows: min(batches.batchRows, batches.rows))
-    buffers = (0..<2).map { _ in BatchBuffer(dataset, capacity: capacity) }
+    buffers = (0..<2).map { _ in BatchBuffer(dataset, capacity: capacity, weights: weights) }
   }
 
   /// This rank's rows of a step's batch: those loaded ahead, if they are.

@@ -23,6 +23,8 @@ public struct DataDescription: Encodable {
   let schema: TableSchema?
   /// What a person should know about that.
   public let notices: [String]
+  /// The weight of each class in the training loss, by its label; nil without class weights.
+  let classWeights: [String: Double]?
   /// The hash of everything that was read, and of the schema.
   let contentHash: String
   /// The hash of the schema.
@@ -39,7 +41,8 @@ public struct DataDescription: Encodable {
   public let summary: [(name: String, value: String)]
 
   private enum CodingKeys: CodingKey {
-    case data, trainingRows, heldOutRows, inputs, outputs, loss, schema, notices, contentHash
+    case data, trainingRows, heldOutRows, inputs, outputs, loss, schema, notices
+    case classWeights, contentHash
     case schemaHash, ranks, seconds, peakBytes, totalPeakBytes
   }
 
@@ -59,13 +62,15 @@ public struct DataDescription: Encodable {
     (trainingRows, heldOutRows) = (read.trainingRows.count, read.heldOutRows.count)
     (inputs, outputs) = (read.training.columns, read.training.outputs)
     notices = read.notices + warnings
+    classWeights = read.classWeights.map {
+      Dictionary(zip(read.training.labels, $0), uniquingKeysWith: { first, _ in first })
+    }
     contentHash = read.contentHash
     schemaHash = read.schema?.contentHash
     summary =
       [
         (name: "data", value: data),
         (name: "rows", value: "\(trainingRows) for training, \(heldOutRows) held out"),
-      ] + (read.schema?.summary(rows: read.training.rows, inputs: inputs) ?? [])
-      + [(name: "loss", value: loss.rawValue)]
+      ] + read.schemaSummary + [(name: "loss", value: loss.rawValue)]
   }
 }

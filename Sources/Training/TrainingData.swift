@@ -13,6 +13,10 @@ struct TrainingData {
   let schema: TableSchema?
   /// What a person should know about that.
   let notices: [String]
+  /// The weights of rows in the training loss; nil if all weigh 1.
+  let rowWeights: RowWeights?
+  /// The weight of each class before rows' weights are normalized; nil for none.
+  let classWeights: [Double]?
   /// The loss function that the options or the targets ask for.
   let loss: LossName
 
@@ -45,7 +49,7 @@ struct TrainingData {
 
   private init(_ options: TrainingOptions, _ loaded: LoadedData) throws {
     training = loaded.training
-    (schema, notices) = (loaded.schema, loaded.notices)
+    schema = loaded.schema
     let hasNumbers = if case .values = training.targets { true } else { false }
     loss = options.loss ?? (hasNumbers ? .meanSquaredError : .crossEntropy)
     if let held = loaded.heldOut {
@@ -66,6 +70,9 @@ struct TrainingData {
             + "\(options.data) has \(training.columns) and \(training.outputs)")
       }
     }
+    let ofClasses = try Self.classWeights(options, training, trainingRows)
+    (classWeights, notices) = (ofClasses?.weights, loaded.notices + (ofClasses?.notices ?? []))
+    rowWeights = try Self.rowWeights(options, training, trainingRows, classWeights)
     try loss.check(training, options.data)
     if heldOut !== training { try loss.check(heldOut, options.validation ?? options.data) }
     var chosen = options
@@ -81,6 +88,48 @@ struct TrainingData {
         "\(options.data): the \(trainingRows.count) training rows don't fill one batch (--batch "
           + "\(options.batch)), and --drop-last drops a partial one; lower --batch")
     }
+  }
+
+  private static func classWeights(
+    _ options: TrainingOptions, _ dataset: Dataset, _ trainingRows: [Int32]
+  ) throws -> (weights: [Double], notices: [String])? {
+    guard let weights = options.classWeight else { return nil }
+    guard case .classes(let indices, let labels) = dataset.targets else {
+      throw TrainingError.unsuitableData(
+        "\(options.data): --class-weight needs classes, and the targets are numbers; leave it out, "
+          + "use --weights COLUMN, or take the numbers for classes with --loss cross-entropy")
+    }
+    var counts = [Int](repeating: 0, count: labels.count)
+    for row in trainingRows { counts[Int(indices[Int(row)])] += 1 }
+    return try weights.weights(labels: labels, counts: counts)
+  }
+
+  private static func rowWeights(
+    _ options: TrainingOptions, _ dataset: Dataset, _ trainingRows: [Int32],
+    _ classWeights: [Double]?
+  ) throws -> RowWeights? {
+    guard classWeights != nil || dataset.weights != nil else { return nil }
+    guard
+      let weights = RowWeights(
+        dataset, trainingRows: trainingRows, classWeights: classWeights)
+    else {
+      let names = [
+        dataset.weights == nil ? nil : "--weights \(options.weightsColumn.names.first ?? "")",
+        options.classWeight.map { "--class-weight \($0.text)" },
+      ].compactMap { $0 }
+      throw TrainingError.unsuitableData(
+        "\(options.data): all training rows have weight 0 (\(names.joined(separator: ", "))): at least "
+          + "one must have a positive weight")
+    }
+    return weights
+  }
+
+  /// What the data were understood as, for a person.
+  var schemaSummary: [(name: String, value: String)] {
+    let ofSchema = schema?.summary(rows: training.rows, inputs: training.columns) ?? []
+    guard let classWeights else { return ofSchema }
+    let text = ClassWeights.summary(labels: training.labels, weights: classWeights)
+    return ofSchema + [(name: "class weights", value: text)]
   }
 
   /// The hash of everything that was loaded.

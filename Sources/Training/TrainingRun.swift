@@ -49,8 +49,7 @@ final class TrainingRun {
     dataHash = data.contentHash
     rowsText = "\(data.trainingRows.count) for training, \(data.heldOutRows.count) held out"
     let dataset = data.training
-    schemaSummary =
-      data.schema?.summary(rows: dataset.rows, inputs: dataset.columns) ?? []
+    schemaSummary = data.schemaSummary
     let batches = BatchSchedule(
       rows: data.trainingRows.count, batchRows: options.batch, dropsLast: options.dropLast)
     schedule = RunSchedule(options, batches, evaluates: !data.heldOutRows.isEmpty)
@@ -68,7 +67,7 @@ final class TrainingRun {
     try group.join(network, slices: slices, exchange: options.exchangeOptions)
     loader = BatchLoader(
       dataset, batches, order: EpochOrder(rows: data.trainingRows, seed: options.seed),
-      partition: network.replicas.slices, spans: network.spans)
+      weights: data.rowWeights, partition: network.replicas.slices, spans: network.spans)
     evaluator =
       data.heldOutRows.isEmpty
       ? nil

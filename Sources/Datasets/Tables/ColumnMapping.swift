@@ -114,6 +114,14 @@ struct ColumnMapping {
         targets = schema.targetColumns
         features = featureColumns.map { ($0, $0) }
       }
+    } else if let weights = schema.weightsColumn, width == columns.count - 1 {
+      // All but the weights, which only training needs.
+      func place(_ column: Int) -> Int { column - (column > weights ? 1 : 0) }
+      targets = schema.targetColumns.map(place)
+      features = featureColumns.map { ($0, place($0)) }
+      notices.append(
+        "\(width) columns are one fewer than the model's table had: they are taken for all of them but "
+          + "the weights, \(schema.name(of: weights))")
     } else if width == featureColumns.count {
       features = zip(featureColumns, 0..<width).map { ($0, $1) }
     } else {

@@ -191,7 +191,8 @@ extension NewTable {
     let shape = DatasetShape(
       rows: rows, columns: width,
       labels: options.readsTargets && schema.scales.isEmpty ? schema.labels : nil,
-      targetNames: options.readsTargets && !schema.scales.isEmpty ? schema.scales.map(\.name) : nil)
+      targetNames: options.readsTargets && !schema.scales.isEmpty ? schema.scales.map(\.name) : nil,
+      isWeighted: false)
     var blocks = Array(blocks.reversed())
     guard
       let memory = SingleTableReader.allocate(
@@ -219,7 +220,7 @@ extension NewTable {
 }
 
 /// The classes of a model, found by their labels; labels that are numbers by their value.
-private struct ClassNames {
+struct ClassNames {
   private let indices: [String: Int32]
   private let numbers: [Double: Int32]
 

@@ -22,7 +22,7 @@ enum ColumnEncoding {
         for level in rare { places[level] = place + levels.count }
         return .category(
           levels: places, missing: hasMissing ? place + column.role.width - 1 : nil)
-      case .target, .ignored: return .none
+      case .target, .weight, .ignored: return .none
       }
     }
   }
@@ -40,6 +40,8 @@ struct RowEncoder {
     case number(place: Int, fill: Float)
     /// The places by the codes of words; -1 for none.
     case category(codes: [Int], missing: Int)
+    /// The row's weight.
+    case weight
     case none
   }
 
@@ -49,7 +51,8 @@ struct RowEncoder {
     width = schema.width
     let encodings = ColumnEncoding.all(schema)
     features = part.features.map { column in
-      switch encodings[column] {
+      if column == part.layout.weights { return .weight }
+      return switch encodings[column] {
       case .number(let place, let fill): .number(place: place, fill: fill)
       case .category(let levels, let missing):
         .category(
@@ -74,7 +77,7 @@ struct RowEncoder {
         UnsafeMutableRawPointer(target).copyMemory(
           from: block.features, byteCount: block.rows * width * MemoryLayout<Float>.stride)
       } else {
-        encode(block, into: target)
+        encode(block, into: target, weights: memory.weights + row)
       }
       targets.encode(block, into: memory, firstRow: row)
       row += block.rows
@@ -90,7 +93,10 @@ struct RowEncoder {
       }
   }
 
-  private func encode(_ block: RowBlock, into target: UnsafeMutablePointer<Float>) {
+  private func encode(
+    _ block: RowBlock, into target: UnsafeMutablePointer<Float>,
+    weights: UnsafeMutablePointer<Float>
+  ) {
     let count = features.count
     // Column by column, so that the kind of a column is looked at once per block.
     for (index, feature) in features.enumerated() {
@@ -107,6 +113,8 @@ struct RowEncoder {
           let place = bits == MissingCell.bits ? missing : codes[Int(bits)]
           if place >= 0 { target[row * width + place] = 1 }
         }
+      case .weight:
+        for row in 0..<block.rows { weights[row] = Float(bitPattern: source[row * count]) }
       case .none: break
       }
     }

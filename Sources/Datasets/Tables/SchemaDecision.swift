@@ -113,6 +113,7 @@ struct SchemaDecision {
   ) -> TableSchema.Role {
     switch layout.uses[column] {
     case .target, .targetWord: return .target
+    case .weight: return .weight
     case .ignored(let reason): return .ignored(reason: reason)
     case .number:
       let count = counts.rows - counts.missing[column]
@@ -204,7 +205,8 @@ struct SchemaDecision {
   func shape(_ schema: TableSchema) -> DatasetShape {
     DatasetShape(
       rows: found.rows, columns: schema.width, labels: classes.map { $0.map(\.label) },
-      targetNames: classes == nil ? schema.scales.map(\.name) : nil)
+      targetNames: classes == nil ? schema.scales.map(\.name) : nil,
+      isWeighted: layout.weights != nil)
   }
 
   // MARK: - Notices

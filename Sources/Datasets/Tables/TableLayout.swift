@@ -12,6 +12,8 @@ public struct TableOptions: Hashable, Sendable {
   public var features: [String] = []
   /// Columns that are neither.
   public var ignored: [String] = []
+  /// The column of the rows' weights in the training loss, by name or number; nil for none.
+  public var weights: String?
   /// Columns that are categories even if all of their cells are numbers.
   public var categorical: [String] = []
   /// The largest number of inputs that a category gets.
@@ -26,7 +28,7 @@ public struct TableOptions: Hashable, Sendable {
   func requireNoColumns() throws(DatasetError) {
     let options = [
       ("--target", target), ("--features", features), ("--ignore", ignored),
-      ("--categorical", categorical),
+      ("--categorical", categorical), ("--weights", weights.map { [$0] } ?? []),
     ]
     for (option, columns) in options where !columns.isEmpty {
       throw .usage(
@@ -48,6 +50,8 @@ struct TableLayout {
     case target
     /// Interned as a text that is a target.
     case targetWord
+    /// A number that is the row's weight.
+    case weight
     case ignored(reason: String)
   }
 
@@ -68,6 +72,8 @@ struct TableLayout {
   let targets: [Int]
   /// The columns that are categories because somebody says so.
   let categorical: Set<Int>
+  /// The column of the rows' weights; nil without one.
+  let weights: Int?
 
   var width: Int { uses.count }
 
@@ -98,7 +104,9 @@ struct TableLayout {
       throw .malformed(path, "it has no rows")
     }
     first = firstRecord.map(\.text)
-    let wanted = options.target + options.features + options.ignored + options.categorical
+    let wanted =
+      options.target + options.features + options.ignored + options.categorical
+      + (options.weights.map { [$0] } ?? [])
     isHeaderNamed = wanted.contains { name in
       Int(name) == nil && firstRecord.contains { $0.text == name.trimmed }
     }
@@ -113,8 +121,14 @@ struct TableLayout {
     categorical = Set(try selection.columns(options.categorical, "--categorical"))
     let empty = Self.emptyEnd(names: names, width: first.count, rows)
     let named = try selection.columns(options.target, "--target")
-    targets =
-      if named.isEmpty { [try Self.last(first.count, ignored.union(empty), path)] } else { named }
+    weights = try Self.weights(
+      options, selection,
+      others: [
+        ("--target", Set(named)), ("--features", features), ("--ignore", ignored),
+        ("--categorical", categorical),
+      ])
+    let left = ignored.union(empty).union(weights.map { [$0] } ?? [])
+    targets = if named.isEmpty { [try Self.last(first.count, left, path)] } else { named }
     for column in categorical where ignored.contains(column) || targets.contains(column) {
       throw .usage(
         "--categorical: \(selection.name(of: column)) is no feature, but "
@@ -129,13 +143,13 @@ struct TableLayout {
         "--features: \(selection.name(of: column)) is the target"
           + (named.isEmpty ? "; name another one with --target" : ""))
     }
-    let targets = targets
-    let categorical = categorical
+    let (targets, categorical, weights) = (targets, categorical, weights)
     uses = firstRecord.indices.map { column in
       let hasWords =
         words.contains(column)
         || rows.contains { $0.indices.contains(column) && $0[column].cell.isWord }
       if targets.contains(column) { return hasWords ? .targetWord : .target }
+      if column == weights { return .weight }
       if ignored.contains(column) { return .ignored(reason: "--ignore") }
       if !features.isEmpty, !features.contains(column) {
         return .ignored(reason: "not in --features")
@@ -145,6 +159,20 @@ struct TableLayout {
       }
       return hasWords || categorical.contains(column) ? .word : .number
     }
+  }
+
+  /// The column of weights, which has no other part.
+  private static func weights(
+    _ options: TableOptions, _ selection: ColumnSelection,
+    others: [(option: String, columns: Set<Int>)]
+  ) throws(DatasetError) -> Int? {
+    guard let name = options.weights, let column = try selection.columns([name], "--weights").first
+    else { return nil }
+    if let other = others.first(where: { $0.columns.contains(column) }) {
+      throw .usage(
+        "--weights \(name): the column is named by \(other.option), too; leave out one of them")
+    }
+    return column
   }
 
   /// Why an empty last column is ignored.

@@ -29,6 +29,8 @@ struct ColumnTally: Codable, Hashable {
   var words = Cells()
   /// Numbers that no Float32 can hold.
   var infinite = Cells()
+  /// Numbers below 0; of weights only.
+  var negative = Cells()
   /// The number of cells that are `True` or `False`; of targets only.
   var booleans = 0
   /// The distinct texts where words are read; the first of them if ``hasTooManyLevels``.
@@ -43,6 +45,7 @@ struct ColumnTally: Codable, Hashable {
     missing.add(more.missing, linesBefore: linesBefore)
     words.add(more.words, linesBefore: linesBefore)
     infinite.add(more.infinite, linesBefore: linesBefore)
+    negative.add(more.negative, linesBefore: linesBefore)
     booleans += more.booleans
     hasTooManyLevels = hasTooManyLevels || more.hasTooManyLevels
     for (text, cells) in more.levels {
@@ -66,7 +69,7 @@ struct ColumnTally: Codable, Hashable {
 /// The rows of a part of a table, read into memory as they are.
 final class TablePart {
   let layout: TableLayout
-  /// The columns that have a place in the blocks' features, in order.
+  /// The columns that have a place in the blocks' features, in order; that of weights is one of them.
   let features: [Int]
   /// The words of each column that has some.
   let words: [WordTable]
@@ -99,7 +102,7 @@ final class TablePart {
   /// The columns with words, in order.
   private let wordColumns: [Int]
   /// The place of each column in the row of features or targets.
-  private let wordPlaces: [Int]
+  private let rowPlaces: [Int]
   private let dropsMissing: Bool
 
   /// Reads records to the end of what `records` are limited to.
@@ -108,7 +111,7 @@ final class TablePart {
   ) throws(DatasetError) {
     self.layout = layout
     self.dropsMissing = dropsMissing
-    features = layout.uses.indices.filter { [.number, .word].contains(layout.uses[$0]) }
+    features = layout.uses.indices.filter { [.number, .word, .weight].contains(layout.uses[$0]) }
     var places = [CellPlace](repeating: CellPlace(), count: layout.width)
     for (place, column) in features.enumerated() {
       places[column] = CellPlace(kind: .feature, index: place)
@@ -120,10 +123,10 @@ final class TablePart {
     for (index, column) in wordColumns.enumerated() {
       places[column] = CellPlace(kind: .word, index: index)
     }
-    var wordPlaces = [Int](repeating: 0, count: layout.width)
-    for (place, column) in features.enumerated() { wordPlaces[column] = place }
-    for (place, column) in layout.targets.enumerated() { wordPlaces[column] = place }
-    self.wordPlaces = wordPlaces
+    var rowPlaces = [Int](repeating: 0, count: layout.width)
+    for (place, column) in features.enumerated() { rowPlaces[column] = place }
+    for (place, column) in layout.targets.enumerated() { rowPlaces[column] = place }
+    self.rowPlaces = rowPlaces
     self.places = places
     words = (0..<layout.width).map {
       WordTable(limit: layout.categorical.contains($0) ? .max : WordTable.limit)
@@ -180,6 +183,9 @@ final class TablePart {
           guard try records.next() else { break }
           hasMissing = try readCells(records, features, targets)
         }
+        if let weights = layout.weights {
+          checkWeight(Float(bitPattern: features[rowPlaces[weights]]), weights, records.line)
+        }
         if countsUp {
           countsUp = count(Double(Float(bitPattern: features[0])), features[0])
         }
@@ -203,9 +209,9 @@ final class TablePart {
   ) -> Bool {
     var hasMissing = false
     for (place, column) in self.features.enumerated()
-    where features[place] == MissingCell.bits && layout.uses[column] == .number {
+    where features[place] == MissingCell.bits && layout.uses[column] != .word {
       tallies[column].missing.add(line: line)
-      hasMissing = true
+      if layout.uses[column] == .number { hasMissing = true }
     }
     for (place, column) in layout.targets.enumerated()
     where targets[place].isNaN && layout.uses[column] == .target {
@@ -214,12 +220,17 @@ final class TablePart {
     return hasMissing
   }
 
+  /// Counts a weight that is below 0.
+  private func checkWeight(_ weight: Float, _ column: Int, _ line: Int) {
+    if weight < 0 { tallies[column].negative.add(line: line, "\(weight)") }
+  }
+
   /// Keeps the code of a word, or that it is missing.
   private func setWord(
     _ column: Int, _ code: Int?, _ features: UnsafeMutablePointer<UInt32>,
     _ targets: UnsafeMutablePointer<Double>, _ hasMissing: inout Bool
   ) {
-    let place = wordPlaces[column]
+    let place = rowPlaces[column]
     if layout.uses[column] == .targetWord {
       targets[place] = code.map { Double($0) } ?? .nan
     } else {
@@ -264,7 +275,7 @@ final class TablePart {
       case .feature:
         let bits = number(records, column)
         features[place] = bits ?? MissingCell.bits
-        if bits == nil { hasMissing = true }
+        if bits == nil, layout.uses[column] == .number { hasMissing = true }
       case .target: targets[place] = target(records, column) ?? .nan
       case .word:
         setWord(

@@ -34,7 +34,7 @@ struct TableProblems {
       throw .malformed(layout.path, "more than \(Int32.max) rows: train on a part of them")
     }
     let problems = [
-      infinite, foreign, mixed, distinct, distinctLabels, missingFeatures, missingTargets,
+      weights, infinite, foreign, mixed, distinct, distinctLabels, missingFeatures, missingTargets,
     ].compactMap { $0 }
     guard problems.isEmpty else {
       throw .malformed(layout.path, problems.joined(separator: "; "))
@@ -49,8 +49,24 @@ struct TableProblems {
 
   // MARK: - Kinds of problems
 
+  /// Cells of the column of weights that are no weights.
+  private var weights: String? {
+    guard let column = layout.weights else { return nil }
+    let tally = found.tallies[column]
+    let kinds = [
+      (tally.missing, "missing"), (tally.words, "without a number"),
+      (tally.infinite, "not finite in Float32"), (tally.negative, "below 0"),
+    ].filter { $0.0.count > 0 }.map { cells($0.0.count, $0.1, $0.0) }
+    guard !kinds.isEmpty else { return nil }
+    return "the weights \(name(column)): \(kinds.joined(separator: ", ")): a weight is 0 or a "
+      + "positive number; correct them, or remove these rows"
+  }
+
+  /// All columns but that of weights.
+  private var otherColumns: [Int] { layout.uses.indices.filter { $0 != layout.weights } }
+
   private var infinite: String? {
-    list(layout.uses.indices) { tally, _ in
+    list(otherColumns) { tally, _ in
       tally.infinite.count == 0
         ? nil : cells(tally.infinite.count, "not finite in Float32", tally.infinite)
     }.map {
@@ -76,7 +92,7 @@ struct TableProblems {
 
   /// Words among numbers where the numbers are no categories.
   private var mixed: String? {
-    list(layout.uses.indices) { tally, column in
+    list(otherColumns) { tally, column in
       // In a column that is read as numbers the few words are a mistake.
       if tally.words.count > 0 {
         let kind = TableCell.foreignNumber(tally.words.example).map { "with \($0)" }
@@ -133,7 +149,7 @@ struct TableProblems {
 
   private var missingFeatures: String? {
     guard options.table.missing == .refuse else { return nil }
-    return list(layout.uses.indices.filter { !layout.targets.contains($0) }) { tally, _ in
+    return list(otherColumns.filter { !layout.targets.contains($0) }) { tally, _ in
       tally.missing.count == 0
         ? nil : "\(tally.missing.count) missing (first in line \(tally.missing.firstLine))"
     }.map {
@@ -192,8 +208,8 @@ struct TableProblems {
   }
 
   private func cells(_ count: Int, _ what: String, _ first: ColumnTally.Cells) -> String {
-    "\(count) \(count == 1 ? "cell" : "cells") \(what) (first \(quoted(first.example)) in line "
-      + "\(first.firstLine))"
+    "\(count) \(count == 1 ? "cell" : "cells") \(what) (first "
+      + (first.example.isEmpty ? "" : "\(quoted(first.example)) ") + "in line \(first.firstLine))"
   }
 
   private func quoted(_ text: String) -> String { "\"\(text.prefix(40))\"" }

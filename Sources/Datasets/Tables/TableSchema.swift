@@ -51,6 +51,8 @@ public struct TableSchema: Codable, Hashable, Sendable {
     case category(levels: [String], rare: [String], hasMissing: Bool)
     /// A target.
     case target
+    /// The row's weight in the training loss.
+    case weight
     /// Not used; `reason` says why.
     case ignored(reason: String)
 
@@ -65,7 +67,7 @@ public struct TableSchema: Codable, Hashable, Sendable {
       case .number: 1
       case .category(let levels, let rare, let hasMissing):
         levels.count + (rare.isEmpty ? 0 : 1) + (hasMissing ? 1 : 0)
-      case .target, .ignored: 0
+      case .target, .weight, .ignored: 0
       }
     }
   }
@@ -158,10 +160,13 @@ public struct TableSchema: Codable, Hashable, Sendable {
     columns.indices.filter {
       switch columns[$0].role {
       case .number, .category: true
-      case .target, .ignored: false
+      case .target, .weight, .ignored: false
       }
     }
   }
+
+  /// The column of the rows' weights in the training loss; nil without one.
+  public var weightsColumn: Int? { columns.firstIndex { $0.role == .weight } }
 
   /// The number of the network's inputs; 0 if the columns are not described.
   public var width: Int { columns.reduce(0) { $0 + $1.role.width } }
@@ -187,7 +192,8 @@ public struct TableSchema: Codable, Hashable, Sendable {
     let targets = columns.indices.filter { columns[$0].role == .target }
     guard fillsAreFinite, columns.isEmpty == (separator == nil), !columns.isEmpty || !hasHeader,
       columns.isEmpty || width == inputs,
-      targetColumns.sorted() == targets, self.outputs == outputs
+      targetColumns.sorted() == targets, self.outputs == outputs,
+      columns.count(where: { $0.role == .weight }) <= 1
     else { return false }
     switch target {
     case .classes(let labels, let counts):
@@ -230,6 +236,10 @@ extension TableSchema {
         ))
     }
     lines.append(("target", targetText))
+    if let weightsColumn {
+      let name = columns[weightsColumn].name
+      lines.append(("weights", name.isEmpty ? self.name(of: weightsColumn) : "column \(name)"))
+    }
     lines.append(("features", featuresText(inputs: inputs)))
     let filled = featureColumns.filter { columns[$0].missingCells > 0 }
     if !filled.isEmpty {
@@ -285,13 +295,13 @@ extension TableSchema {
       + "\(outputs) \(outputs == 1 ? "output" : "outputs")"
   }
 
-  private static func list(_ texts: [String]) -> String {
+  static func list(_ texts: [String]) -> String {
     texts.prefix(8).joined(separator: ", ")
       + (texts.count > 8 ? " and \(texts.count - 8) more" : "")
   }
 
   /// A number with at most 6 significant digits.
-  private static func short(_ number: Double) -> String {
+  static func short(_ number: Double) -> String {
     guard number != 0, number.isFinite else { return number == 0 ? "0" : "\(number)" }
     let digits = 6 - Int(log10(abs(number)).rounded(.down)) - 1
     guard (-9...12).contains(digits) else { return "\(number)" }

@@ -45,8 +45,10 @@ struct DescribeCommand: ParsableCommand {
 enum DescribeSelection: OptionSelection {
   static let options = OptionSection.all.flatMap(\.options).filter {
     [
-      "target", "features", "ignore", "categorical", "max-levels", "missing", "header", "separator",
-      "target-scale", "validation", "validation-split", "seed", "loss", "transport",
+      "target", "features", "ignore", "categorical", "weights", "max-levels", "missing", "header",
+      "separator",
+      "target-scale", "validation", "validation-split", "seed", "loss", "class-weight",
+      "transport",
     ].contains($0.name)
   }
 }

@@ -34,18 +34,31 @@ public struct Batch {
   public let inputs: MatrixView
   /// The targets of the same rows.
   public let targets: TargetView
+  /// The weight of each of these rows in the loss and its gradient; nil if all weigh 1.
+  ///
+  /// The loss divides by ``globalRows`` whatever the weights are, so their mean over the training rows
+  /// should be 1. The accuracy is not weighted.
+  public let weights: UnsafeBufferPointer<Float>?
 
-  /// Makes a batch; inputs and targets must have the same number of rows.
-  public init(globalRows: Int, inputs: MatrixView, targets: TargetView) {
+  /// Makes a batch; inputs, targets and weights must have the same number of rows.
+  public init(
+    globalRows: Int, inputs: MatrixView, targets: TargetView,
+    weights: UnsafeBufferPointer<Float>? = nil
+  ) {
     precondition(inputs.rows == targets.rows, "inputs and targets differ in rows")
+    precondition(
+      weights.map { $0.count == inputs.rows } ?? true, "inputs and weights differ in rows")
     self.globalRows = globalRows
     self.inputs = inputs
     self.targets = targets
+    self.weights = weights
   }
 
   /// A batch of which this process has all rows.
-  public init(inputs: MatrixView, targets: TargetView) {
-    self.init(globalRows: inputs.rows, inputs: inputs, targets: targets)
+  public init(
+    inputs: MatrixView, targets: TargetView, weights: UnsafeBufferPointer<Float>? = nil
+  ) {
+    self.init(globalRows: inputs.rows, inputs: inputs, targets: targets, weights: weights)
   }
 }
 

@@ -178,6 +178,7 @@ public final class NeuralNetwork {
 
   /// The loss's gradient with respect to this replica's outputs; this replica.
   ///
+  /// Rows count with the batch's weights, if it has some; correct predictions don't.
   /// Loss and correct predictions of its slices are kept until they are added up with the update.
   /// The gradient lies in the network's own memory, valid until the next call.
   public func differentiateLoss(
@@ -189,8 +190,15 @@ public final class NeuralNetwork {
     totals.begin(slices)
     for (item, rows) in slices.localRows.enumerated() {
       let (part, targets) = (outputs.rows(rows), batch.targets.rows(rows))
-      totals.row(item)[0] = try loss.computeWithDerivative(
-        part, targets, batchRows: batch.globalRows, into: gradient.rows(rows))
+      totals.row(item)[0] =
+        if let weights = batch.weights {
+          try loss.computeWithDerivative(
+            part, targets, weights: UnsafeBufferPointer(rebasing: weights[rows]),
+            batchRows: batch.globalRows, into: gradient.rows(rows))
+        } else {
+          try loss.computeWithDerivative(
+            part, targets, batchRows: batch.globalRows, into: gradient.rows(rows))
+        }
       totals.row(item)[1] = Double(Targets.correctRows(part, targets))
       totals.row(item)[2] = item == 0 ? Double(controlWord) : 0
     }

@@ -130,11 +130,35 @@ extension ColumnNames: OptionValue {
       self.init(texts)
     case .plain(let text), .quoted(let text): self.init(CSVField.fields(text))
     case .none: self.init()
-    case .other: return nil
+    case .mapping, .other: return nil
     }
   }
   package init?(commandLine text: String) { self.init(CSVField.fields(text)) }
   package var configured: ConfigurationValue { .list(names.map { .quoted($0) }) }
+}
+
+extension ClassWeights: OptionValue {
+  package static var expectation: String {
+    "balanced, or a weight per label such as {no: 1, yes: 5}"
+  }
+  package static var commandLineExpectation: String {
+    "balanced, or LABEL:WEIGHT separated by commas, such as no:1,yes:5"
+  }
+  package init?(_ value: ConfigurationValue) {
+    switch value {
+    case .plain(let text), .quoted(let text): self.init(text)
+    case .list(let items):
+      self.init(items.compactMap { $0.text.flatMap { Listed($0) } }, of: items.count)
+    case .mapping(let entries):
+      self.init(
+        entries.compactMap { entry in
+          entry.value.text.flatMap { Listed(label: entry.key, weight: $0) }
+        }, of: entries.count)
+    case .none, .other: return nil
+    }
+  }
+  package init?(commandLine text: String) { self.init(text) }
+  package var configured: ConfigurationValue { .quoted(text) }
 }
 
 extension HeaderName: WordOption {}

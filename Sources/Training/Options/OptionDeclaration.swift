@@ -376,6 +376,9 @@ extension TrainingOptions {
       throw .usage(
         "--batch 1: batch norm needs at least two rows; use --batch 2 or more, or --batch-norm off")
     }
+    if weightsColumn.names.count > 1 {
+      throw .usage("--weights \(weightsColumn.names.joined(separator: ",")): must be one column")
+    }
     if traceSteps != 100 && !trace { throw .usage("--trace-steps: requires --trace") }
   }
 }

@@ -20,6 +20,8 @@ public struct TrainingOptions: Equatable, Sendable {
   public var ignoredColumns = ColumnNames()
   /// Columns of a table that are categories although they hold numbers.
   public var categoricalColumns = ColumnNames()
+  /// The column of a table with the rows' weights in the training loss, if one is named.
+  public var weightsColumn = ColumnNames()
   /// The largest number of inputs for a categorical column.
   public var maxLevels = 256
   /// What is done about missing cells of features.
@@ -61,6 +63,8 @@ public struct TrainingOptions: Equatable, Sendable {
   public var labelSmoothing = 0.0
   /// Normalization of the layers' inputs; nil for batch norm, unless ``batchNorm`` is off.
   public var norm: NormName?
+  /// Weights of the classes in the training loss; nil for none.
+  public var classWeight: ClassWeights?
   /// Mode of batch normalization.
   public var batchNorm = BatchNormName.synchronized
   /// Gradient through batch normalization.
@@ -187,6 +191,11 @@ package struct OptionSection: Sendable {
         "Columns of a table that are categories although they hold numbers.",
         unset: "columns with words", valueName: "columns"),
       OptionDeclaration(
+        "weights", \.weightsColumn,
+        "Column of a table with the weight of each row in the training loss; no feature.",
+        unset: "none", valueName: "column",
+        affectsResult: .when { !$0.weightsColumn.names.isEmpty }),
+      OptionDeclaration(
         "max-levels", \.maxLevels,
         "Largest number of inputs for a categorical column; the rarest levels share one.",
         .from(2, to: 1_048_576)),
@@ -263,9 +272,17 @@ package struct OptionSection: Sendable {
         "label-smoothing", \.labelSmoothing,
         "Share of each target spread evenly over all classes; requires --loss cross-entropy.",
         .fraction, affectsResult: .when { $0.labelSmoothing != 0 }),
+      OptionDeclaration(
         "norm", \.norm,
         "Normalization of the inputs of each layer: over the batch, over the features, or none.",
         unset: "batch", affectsResult: .when { $0.norm == .layer }),
+      OptionDeclaration(
+        "class-weight", \.classWeight,
+        """
+        Weights of the classes in the training loss: balanced (rows / (classes * rows of the class)), \
+        or LABEL:WEIGHT separated by commas.
+        """,
+        unset: "none", valueName: "weights", affectsResult: .when { $0.classWeight != nil }),
       OptionDeclaration(
         "batch-norm", \.batchNorm,
         "Batch normalization over the global batch, over each rank's rows, or off (--norm none).",
@@ -449,6 +466,7 @@ extension TrainingOptions {
     load.table.features = featureColumns.names
     load.table.ignored = ignoredColumns.names
     load.table.categorical = categoricalColumns.names
+    load.table.weights = weightsColumn.names.first
     load.table.maxLevels = maxLevels
     load.table.missing = missing
     load.heldOutFraction = validation == nil ? validationSplit : 0

@@ -14,6 +14,13 @@ package enum UnknownOption {
       "ignore", ["drop", "drop_columns", "exclude", "ignore_columns", "skip_columns", "ignored"]
     ),
     ("categorical", ["cat_features", "categorical_features", "categorical_columns", "categories"]),
+    (
+      "weights",
+      [
+        "sample_weight", "sample_weights", "weight", "weight_column", "weight_col", "row_weight",
+        "row_weights", "case_weight", "case_weights",
+      ]
+    ),
     ("max-levels", ["max_categories", "max_cat_to_onehot"]),
     ("missing", ["impute", "imputer", "fillna", "na", "na_action", "handle_missing"]),
     ("header", ["has_header"]),
@@ -56,6 +63,10 @@ package enum UnknownOption {
     ),
     ("dropout", ["dropout_rate", "dropout_prob", "p_dropout", "drop_rate", "hidden_dropout"]),
     ("input-dropout", ["input_dropout_rate", "dropout_input", "input_dropout_ratio"]),
+    (
+      "class-weight",
+      ["class_weights", "classweights", "pos_weight", "scale_pos_weight", "auto_class_weights"]
+    ),
     ("optimizer", ["optim", "opt", "solver"]),
     ("learning-rate", ["lr", "learning_rate_init", "alpha", "eta", "base_lr"]),
     ("weight-decay", ["wd", "l2", "decay"]),
@@ -112,7 +123,6 @@ package enum UnknownOption {
       "early stopping is not supported yet",
       ["patience", "early_stopping", "early_stop", "early_stopping_rounds", "n_iter_no_change"]
     ),
-    ("class weights are not supported yet", ["class_weight", "class_weights", "pos_weight"]),
     (
       "mixed precision is not supported yet",
       ["amp", "use_amp", "fp16", "bf16", "precision", "mixed_precision"]
