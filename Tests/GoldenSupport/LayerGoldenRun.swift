@@ -74,11 +74,10 @@ package struct LayerGoldenRun {
     let inputs = golden.inputs ?? 0
     switch golden.kind {
     case "linear":
-      guard let activation = GoldenRun.activations[golden.activation ?? ""],
-        let outputs = golden.outputs
-      else { throw GoldenError.missing("activation or outputs") }
+      guard let outputs = golden.outputs else { throw GoldenError.missing("outputs") }
       return FullyConnectedLayer(
-        inputs: inputs, outputs: outputs, activation: activation,
+        inputs: inputs, outputs: outputs,
+        activation: try GoldenNetwork.activation(golden.activation ?? ""),
         normalization: golden.norm == true ? BatchNormalization() : nil)
     case "layerNorm": return LayerNorm(features: inputs)
     case "dropout": return Dropout(features: inputs, probability: golden.probability ?? 0)
