@@ -98,8 +98,8 @@ struct CompositionTests {
       }
       #expect(flat.store.digest() == composed.store.digest())
       let rows = samples.batch.inputs
-      #expect(
-        try Array(flat.infer(rows).elements) == Array(composed.infer(rows).elements))
+      let expected = Array(try flat.infer(rows).elements)
+      #expect(Array(try composed.infer(rows).elements) == expected)
     }
   }
 

@@ -68,6 +68,10 @@ struct ConfigurationTests {
     options.batchNormBackward = .frozen
     options.batchNormMomentum = 0.25
     options.epsilon = 1e-7
+    options.norm = .layer
+    options.residual = true
+    options.dropout = [0.25, 0, 0.5]
+    options.inputDropout = 0.125
     options.exchange = .allReduce
     options.exchangeSchedule = .halving
     options.transport = .messages
@@ -129,10 +133,14 @@ struct ConfigurationTests {
       huber-delta: null
       quantile: null
       label-smoothing: 0.0
+      norm: null
       batch-norm: synchronized
       batch-norm-backward: exact
       batch-norm-momentum: 0.9
       epsilon: 1e-05
+      residual: false
+      dropout: []
+      input-dropout: 0.0
       optimizer: adam
       learning-rate: 0.001
       scale-learning-rate: null

@@ -136,6 +136,53 @@ struct OptionsTests {
       }
     ),
     (
+      "--batch-norm off: is another name for --norm none, and contradicts --norm layer",
+      {
+        $0.norm = .layer
+        $0.batchNorm = .off
+      }
+    ),
+    (
+      "--batch-norm off: is another name for --norm none, and contradicts --norm batch",
+      {
+        $0.norm = .batch
+        $0.batchNorm = .off
+      }
+    ),
+    (
+      "--batch-norm local: requires --norm batch",
+      {
+        $0.norm = .off
+        $0.batchNorm = .local
+      }
+    ),
+    (
+      "--residual: requires two consecutive hidden layers of the same width, and --layers 256,128 has",
+      { $0.residual = true }
+    ),
+    (
+      "--residual: requires two consecutive hidden layers of the same width, and --layers \"\" has",
+      {
+        $0.residual = true
+        $0.layers = []
+      }
+    ),
+    ("--dropout 1.0: must be at least 0 and below 1", { $0.dropout = [1] }),
+    ("--dropout 0.5,-0.1: must be at least 0 and below 1", { $0.dropout = [0.5, -0.1] }),
+    ("--dropout nan: must be", { $0.dropout = [.nan] }),
+    (
+      "--dropout 0.1,0.2,0.3: must be one number, or one for each of the 2 hidden layers of --layers 256,128",
+      { $0.dropout = [0.1, 0.2, 0.3] }
+    ),
+    (
+      "--dropout: requires hidden layers",
+      {
+        $0.dropout = [0.1]
+        $0.layers = []
+      }
+    ),
+    ("--input-dropout 1.0: must be at least 0 and below 1", { $0.inputDropout = 1 }),
+    (
       "--resume and --overwrite are mutually exclusive",
       {
         $0.resume = .newest
@@ -327,6 +374,41 @@ struct OptionsTests {
     #expect(names(.lars) == ["momentum", "trust-coefficient"])
   }
 
+  @Test("Normalization, residual connections and dropout are listed where they are set")
+  func determiningBlocks() {
+    var options = TrainingOptions()
+    let before = determining(options)
+    options.norm = .batch
+    #expect(determining(options) == before)
+    options.batchNorm = .off
+    options.norm = nil
+    let off = determining(options)
+    options.batchNorm = .synchronized
+    options.norm = .off
+    #expect(determining(options) == off)
+    options.norm = .layer
+    options.residual = true
+    options.dropout = [0.5]
+    options.inputDropout = 0.1
+    #expect(
+      determining(options).suffix(6) == [
+        "batch-norm off", "epsilon 1e-05", "norm layer", "residual true", "dropout 0.5",
+        "input-dropout 0.1",
+      ])
+  }
+
+  @Test("A network without batch norm can train on batches of one row, however that is asked for")
+  func oneRow() throws {
+    for change in [
+      { $0.batchNorm = .off }, { $0.norm = .off }, { $0.norm = .layer },
+    ] as [@Sendable (inout TrainingOptions) -> Void] {
+      var options = TrainingOptions()
+      options.batch = 1
+      change(&options)
+      try options.validate(ranks: 1)
+    }
+  }
+
   @Test("Each name that other libraries have for an option is known once, and leads to an option")
   func synonyms() {
     let known = TrainingOptions.optionNames
@@ -371,6 +453,7 @@ struct OptionsTests {
       ("step_size", "decay-every"), ("y", "target"), ("label_column", "target"),
       ("output_dir", "run"), ("force", "overwrite"), ("save_freq", "checkpoint-every"),
       ("eval_every", "evaluate-every"), ("log_interval", "log-every"),
+      ("dropout_rate", "dropout"), ("skip_connections", "residual"), ("layer_norm", "norm"),
       ("resume_from_checkpoint", "resume"), ("batchSize", "batch"), ("beta_2", "beta2"),
       ("trust_coef", "trust-coefficient"), ("kernel_constraint", "max-norm"),
       ("smoothing_constant", "rho"), ("maxNorm", "max-norm"), ("decay_rate", "decay-factor"),
