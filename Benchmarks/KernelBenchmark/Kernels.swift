@@ -116,7 +116,7 @@ struct LayerKernels {
       z.mutableMatrix(rows: rows, columns: m), gradient.mutableMatrix(rows: rows, columns: m)
     )
     let barOfOutputs = bar.mutableMatrix(rows: rows, columns: m)
-    return [
+    return try [
       row("batch statistics", columns: n, passes: 1, operations: 6) {
         BatchStatistics.compute(a, into: statistics.base, scratch: scratch.base)
       },

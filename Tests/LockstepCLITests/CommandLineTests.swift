@@ -129,7 +129,7 @@ struct CommandLineTests {
       (["train", "digits", "--drop-last=3"], 64, "'--drop-last' does not take any value"),
       (
         ["train", "digits", "--loss", "hinge"], 64,
-        "--loss hinge: must be one of cross-entropy, mse; see lockstep train --help"
+        "--loss hinge: must be one of cross-entropy, mse, mae, huber, poisson, quantile, binary"
       ),
       (["train", "digits", "--epochs", "1", "--steps", "1"], 64, "are mutually exclusive"),
       (["train", "digits", "--resume"], 64, "--resume: requires --run"),

@@ -272,7 +272,10 @@ struct ConfigurationTests {
           + "identity, found \"re_lu\""
       ),
       ("learning-rate: 1_000", "learning-rate: expected a number, or null, found \"1_000\""),
-      ("loss: hinge", "loss: expected one of cross-entropy, mse, or null, found \"hinge\""),
+      (
+        "loss: hinge",
+        "loss: expected one of cross-entropy, mse, mae, huber, poisson, quantile, binary"
+      ),
       ("layers: [8, x]", "layers: expected a list such as [a, b], each item an integer"),
       ("layers: {a: 1}", "found a mapping or nested list"),
       ("layers: [[1]]", "found a mapping or nested list"),
