@@ -8,11 +8,11 @@ import Testing
 struct GoldenRankTests {
   @Test(
     "Several ranks agree with PyTorch in Float64, and bit for bit with one replica of as many slices",
-    arguments: 1...5)
-  func goldens(ranks: Int) throws {
+    arguments: 1...5, ["goldens", "weighted"])
+  func goldens(ranks: Int, file: String) throws {
     let goldens = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
       .deletingLastPathComponent()
-      .appendingPathComponent("NeuralCoreTests/Resources/goldens.json")
+      .appendingPathComponent("NeuralCoreTests/Resources/\(file).json")
     let result = try mpirun(
       ranks: ranks, productURL(named: "RankChecks").path, ["goldens"],
       environment: ["LOCKSTEP_GOLDENS": goldens.path])
