@@ -9,7 +9,10 @@ struct GoldenRankTests {
   @Test(
     "Several ranks agree with PyTorch in Float64, and bit for bit with one replica of as many slices",
     arguments: 1...5,
-    [("goldens", "goldens.json"), ("optimizer goldens", "optimizers.json")])
+    [
+      ("goldens", "goldens.json"), ("goldens", "weighted.json"),
+      ("optimizer goldens", "optimizers.json"),
+    ])
   func goldens(ranks: Int, check: (name: String, file: String)) throws {
     let goldens = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
       .deletingLastPathComponent()

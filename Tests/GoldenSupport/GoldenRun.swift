@@ -78,12 +78,16 @@ package struct GoldenRun {
       let classes = AlignedBuffer(targets.classes.map { Array($0[step][owned]) } ?? [])
       let values = AlignedBuffer(
         targets.rows.map { $0[step][owned].flatMap { $0.map(Float.init) } } ?? [])
+      let weights = golden.weights.map { AlignedBuffer($0[step][owned].map(Float.init)) }
       let batch = Batch(
         globalRows: rows, inputs: x.matrix(rows: owned.count, columns: golden.widths[0]),
         targets: targets.classes != nil
           ? .classes(classes.elements)
-          : .values(values.matrix(rows: owned.count, columns: network.outputs)))
-      let result = try withExtendedLifetime((x, classes, values)) { try network.train(batch) }
+          : .values(values.matrix(rows: owned.count, columns: network.outputs)),
+        weights: weights?.elements)
+      let result = try withExtendedLifetime((x, classes, values, weights)) {
+        try network.train(batch)
+      }
       mismatches += Self.compare("loss \(step)", [result.loss], [golden.expected.losses[step]])
       mismatches += Self.compare(
         "gradient norm \(step)", [result.gradientNorm], [golden.expected.gradientNorms[step]])

@@ -30,6 +30,7 @@ struct ConfigurationTests {
     options.featureColumns = ["No", "\"q\", r"]
     options.ignoredColumns = ["id", "~"]
     options.categoricalColumns = ["3"]
+    options.weightsColumn = ["w, x"]
     options.maxLevels = 7
     options.missing = .drop
     options.header = .no
@@ -42,6 +43,7 @@ struct ConfigurationTests {
     options.huberDelta = 0.7
     options.quantile = 0.2
     options.labelSmoothing = 0.1
+    options.classWeight = ClassWeights("\"a, b\":1e300,*x:0.1,c:0")
     options.optimizer = .sgd
     options.learningRate = 0.1 + 0.2
     options.scaleLearningRate = 32
@@ -114,6 +116,7 @@ struct ConfigurationTests {
       features: []
       ignore: []
       categorical: []
+      weights: []
       max-levels: 256
       missing: mean
       header: auto
@@ -134,6 +137,7 @@ struct ConfigurationTests {
       quantile: null
       label-smoothing: 0.0
       norm: null
+      class-weight: null
       batch-norm: synchronized
       batch-norm-backward: exact
       batch-norm-momentum: 0.9
@@ -202,6 +206,27 @@ struct ConfigurationTests {
     #expect(try read("learning-rate: 1").learningRate == 1)
     for empty in ["", "# nothing\n", "---\n", "{}"] {
       #expect(try read(empty) == TrainingOptions())
+    }
+  }
+
+  @Test("Class weights are a word, a text, a list or a mapping")
+  func classWeights() throws {
+    #expect(try read("class-weight: balanced").classWeight == .balanced)
+    #expect(try read("class-weight: null").classWeight == nil)
+    let expected = ClassWeights("1:5,\"a, b\":0.5")
+    #expect(expected != nil)
+    for form in [
+      "'1:5,\"a, b\":0.5'", "{1: 5, \"a, b\": 0.5}", "\n  \"a, b\": .5\n  1: 5.0",
+      "[1:5, 'a, b:0.5']", "\n  - 1:5\n  - a, b:0.5",
+    ] {
+      #expect(try read("class-weight: \(form)\n").classWeight == expected, "\(form)")
+    }
+    for form in ["5", "{a: x}", "{a: [1]}", "[a]", "{}", "[]", "{a: null}", "[[a:1]]"] {
+      let error = refusal("class-weight: \(form)")
+      #expect(
+        error?.description.contains(
+          "line 1: class-weight: expected balanced, or a weight per label")
+          == true, "\(form)")
     }
   }
 
