@@ -94,6 +94,7 @@ extension TextTable {
       ("held-out R2", summary.testScores?.r2.map { Readable.significant($0) }),
       ("held-out loss", summary.testLoss.map(Readable.loss)),
       ("training loss", summary.finalLoss.map(Readable.loss)),
+      ("best \(summary.monitor ?? "")", bestValue(of: summary)),
       ("steps", "\(Readable.count(summary.steps)) in \(epochs)"),
       ("parameters", Readable.count(summary.parameters)),
       ("ranks", "\(Readable.count(summary.ranks)) (\(slices))"),
@@ -102,7 +103,16 @@ extension TextTable {
       ("digest", summary.digest),
     ]
     let known = rows.compactMap { row in row.value.map { (name: row.name, value: $0) } }
-    return (summary.completed ? "Training is complete.\n" : "Training was stopped early.\n")
+    let outcome =
+      !summary.completed
+      ? "was interrupted" : summary.stoppedEarly == true ? "stopped early" : "is complete"
+    return "Training \(outcome).\n"
       + TextTable(known + files.map { (name: $0.name, value: $0.path) }).text
+  }
+
+  /// The best value of the monitored metric, and its step.
+  private static func bestValue(of summary: RunSummary) -> String? {
+    guard let best = summary.best, let step = summary.bestStep else { return nil }
+    return "\(Readable.significant(best)) at step \(Readable.count(step))"
   }
 }

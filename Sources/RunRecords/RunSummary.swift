@@ -37,7 +37,18 @@ public struct RunSummary: Equatable, Codable, Sendable {
   /// The version of Lockstep.
   public var version: String
   /// Whether the run reached its end, rather than being stopped.
+  ///
+  /// A run that stopped early because its monitored metric did not improve has reached it, too.
   public var completed: Bool
+  /// Whether the run ended before its last step because the monitored metric did not improve; nil if
+  /// it monitored none.
+  public var stoppedEarly: Bool?
+  /// The name of the metric that the run monitored on held-out data; nil if it monitored none.
+  public var monitor: String?
+  /// The best value of that metric; nil also if none was finite.
+  public var best: Double?
+  /// The step after which it was measured, that of the checkpoint that `checkpoints/best` names.
+  public var bestStep: Int?
 
   /// Makes a summary from its parts.
   public init(
@@ -94,6 +105,12 @@ public struct RunSummary: Equatable, Codable, Sendable {
   public enum CodingKeys: String, CodingKey {
     /// See the properties of the same names.
     case ranks, slices, steps, epochs, digest, seconds, traffic, parameters, version, completed
+    /// See the properties of the same names.
+    case monitor, best
+    /// See `stoppedEarly`.
+    case stoppedEarly = "stopped_early"
+    /// See `bestStep`.
+    case bestStep = "best_step"
     /// See `finalLoss`.
     case finalLoss = "final_loss"
     /// See `testLoss`.
@@ -136,6 +153,12 @@ extension RunSummary: LogRecord {
     fields.add(CodingKeys.parameters, parameters)
     fields.add(CodingKeys.version, version)
     fields.add(CodingKeys.completed, completed)
+    if let monitor {
+      fields.add(CodingKeys.stoppedEarly, stoppedEarly)
+      fields.add(CodingKeys.monitor, monitor)
+      fields.add(CodingKeys.best, best)
+      fields.add(CodingKeys.bestStep, bestStep)
+    }
     return fields
   }
 }

@@ -184,7 +184,7 @@ final class RunLog {
   ///
   /// - Parameter traffic: what all ranks have sent.
   func summary(seconds: Double, traffic: TrafficBytes, version: String) -> RunSummary {
-    RunSummary(
+    var summary = RunSummary(
       ranks: group.size, slices: run.slices, steps: run.step, epochs: run.epoch,
       finalLoss: run.epochLoss?.mean, testLoss: lastEvaluation?.loss,
       testAccuracy: run.hasAccuracy ? lastEvaluation?.accuracy : nil,
@@ -192,6 +192,12 @@ final class RunLog {
       samplesPerSecond: Double(samples) / seconds, seconds: seconds, traffic: traffic,
       parameters: run.network.store.table.trainedCount, version: version, completed: run.isDone,
       testScores: lastEvaluation?.scores)
+    if options.tracksBest, let monitor = run.monitor {
+      summary.stoppedEarly = run.stoppedEarly
+      summary.monitor = monitor.metric.rawValue
+      (summary.best, summary.bestStep) = (monitor.best?.value, monitor.best?.step)
+    }
+    return summary
   }
 }
 

@@ -83,6 +83,10 @@ struct ConfigurationTests {
     options.keep = 2
     options.waitsForCheckpoints = true
     options.evaluateEvery = 4
+    options.patience = 6
+    options.monitor = .r2
+    options.minDelta = 0.001
+    options.plateauPatience = 8
     options.logEvery = 13
     options.digestEvery = 17
     options.trace = true
@@ -159,6 +163,7 @@ struct ConfigurationTests {
       warmup-steps: 0
       decay-every: null
       decay-factor: 0.1
+      plateau-patience: 10
       clip-norm: null
       max-norm: null
       exchange: sharded
@@ -170,6 +175,9 @@ struct ConfigurationTests {
       keep: null
       wait-for-checkpoints: false
       evaluate-every: 1
+      patience: null
+      monitor: null
+      min-delta: 0.0
       log-every: 10
       digest-every: null
       trace: false
@@ -286,7 +294,8 @@ struct ConfigurationTests {
       ("lr: 1", "line 1: unknown option lr; did you mean learning-rate?"),
       ("batch: 8\r\nBatch_Size: 1\r\n", "line 2: unknown option Batch_Size; did you mean batch?"),
       ("\u{FEFF}\nbatch: x", "c.yaml, line 2: batch: expected an integer"),
-      ("patience: 3", "line 1: unknown option patience; early stopping is not supported yet"),
+      ("early_stopping: 3", "line 1: unknown option early_stopping; did you mean patience?"),
+      ("monitor: val_loss", "monitor: expected one of loss, accuracy, "),
       ("eps: 1", "line 1: unknown option eps; see lockstep train --help"),
       ("nesterov: maybe", "nesterov: expected true or false, found \"maybe\""),
       ("nesterov: y", "expected true or false"), ("nesterov: 1", "expected true or false"),

@@ -103,7 +103,33 @@ struct OptionsTests {
       }
     ),
     ("--warmup-steps -1", { $0.warmupSteps = -1 }),
-    ("--decay-every and --decay-factor", { $0.decayEvery = 5 }),
+    ("--decay-every: requires --schedule step", { $0.decayEvery = 5 }),
+    (
+      "--decay-every: requires --schedule step",
+      {
+        $0.schedule = .plateau
+        $0.decayEvery = 5
+      }
+    ),
+    ("--decay-factor: requires --schedule step or plateau", { $0.decayFactor = 0.5 }),
+    (
+      "--decay-factor 1: must be below 1 with --schedule plateau",
+      {
+        $0.schedule = .plateau
+        $0.decayFactor = 1
+      }
+    ),
+    ("--plateau-patience: requires --schedule plateau", { $0.plateauPatience = 3 }),
+    ("--plateau-patience -1", { $0.plateauPatience = -1 }),
+    ("--patience 0", { $0.patience = 0 }),
+    ("--min-delta: requires --patience, --monitor or --schedule", { $0.minDelta = 0.1 }),
+    (
+      "--min-delta -0.1",
+      {
+        $0.patience = 3
+        $0.minDelta = -0.1
+      }
+    ),
     (
       "--epochs and --steps",
       {
@@ -285,6 +311,28 @@ struct OptionsTests {
     #expect(options.determining(slices: 4, ranks: 2).map { "\($0)" } == before)
     options.seed = 1
     #expect(options.determining(slices: 4, ranks: 1).map { "\($0)" } != before)
+  }
+
+  @Test("What is monitored determines the result only in runs that monitor something")
+  func determiningMonitor() {
+    let added = { (change: (inout TrainingOptions) -> Void) in
+      var options = TrainingOptions()
+      change(&options)
+      let before = determining(TrainingOptions())
+      return determining(options).filter { !before.contains($0) }
+    }
+    #expect(added { $0.evaluateEvery = 3 }.isEmpty)
+    #expect(
+      added { $0.patience = 3 } == [
+        "evaluate-every 1", "patience 3", "monitor loss", "min-delta 0.0",
+      ])
+    #expect(
+      added { $0.monitor = .accuracy } == ["evaluate-every 1", "monitor accuracy", "min-delta 0.0"])
+    #expect(
+      added { $0.schedule = .plateau } == [
+        "schedule plateau", "decay-factor 0.1", "plateau-patience 10", "evaluate-every 1",
+        "monitor loss", "min-delta 0.0",
+      ])
   }
 
   /// What determines the result of options, as `name value` lines.

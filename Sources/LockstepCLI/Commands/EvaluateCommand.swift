@@ -13,7 +13,11 @@ struct EvaluateCommand: ParsableCommand {
     commandName: "evaluate", abstract: "Evaluate a model on data: loss, and accuracy for classes.",
     discussion: DataHelp.text)
 
-  @Argument(help: "A checkpoint file, or a run directory for its newest intact checkpoint.")
+  @Argument(
+    help: """
+      A checkpoint file, or a run directory: for its best checkpoint where the run has monitored a \
+      metric, otherwise for its newest intact one.
+      """)
   var model: String
 
   @Argument(help: "Evaluation data: the test set if there is one, otherwise all rows.")
@@ -39,7 +43,7 @@ struct EvaluateCommand: ParsableCommand {
 
   func run() throws {
     try Session.run(stallOptions.limits) { group in
-      let loaded = try group.agree { try load(ranks: group.size) }
+      let loaded = try group.agree { try load(group) }
       let source = try group.agree { try DataSource.parse(data) }
       let read = try HostData.load(source, loadOptions(loaded), on: group)
       if group.rank == 0 { for notice in read.notices { Terminal.note("\(data): \(notice)") } }
@@ -55,11 +59,11 @@ struct EvaluateCommand: ParsableCommand {
     }
   }
 
-  private func load(ranks: Int) throws -> LoadedModel {
-    if let slices, slices < ranks {
-      throw TrainingError.usage("--slices \(slices): fewer slices than the \(ranks) ranks")
+  private func load(_ group: any ProcessGroup) throws -> LoadedModel {
+    if let slices, slices < group.size {
+      throw TrainingError.usage("--slices \(slices): fewer slices than the \(group.size) ranks")
     }
-    return try LoadedModel(path: model)
+    return try LoadedModel(path: model) { if group.rank == 0 { Terminal.note($0) } }
   }
 
   private func loadOptions(_ loaded: LoadedModel) throws -> LoadOptions {

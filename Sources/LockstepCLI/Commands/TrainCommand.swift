@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import ArgumentParser
+import Checkpoints
 import Coordination
 import Foundation
 import NeuralCore
@@ -148,6 +149,8 @@ struct TrainingView {
       display.write(
         "epoch \(progress.epoch), step \(progress.step): held-out loss "
           + String(format: "%.4f", loss) + percent)
+    case .stoppedEarly(let stop):
+      display.write(Self.sentence(stop))
     case .finished(let summary, let run, let checkpoint):
       display.finish()
       Terminal.write(
@@ -156,5 +159,17 @@ struct TrainingView {
             summary, files: [(name: "run", path: run), (name: "weights", path: checkpoint)]),
         to: .standardError)
     }
+  }
+
+  private static func sentence(_ stop: EarlyStop) -> String {
+    let margin =
+      stop.minimumDelta == 0 ? "" : " by more than \(Readable.significant(stop.minimumDelta))"
+    guard let best = stop.best else {
+      return "stopped early after epoch \(stop.epoch): \(stop.metric.rawValue) was never finite"
+    }
+    return
+      "stopped early after epoch \(stop.epoch): \(stop.metric.rawValue) has not improved\(margin) "
+      + "since epoch \(stop.bestEpoch) (\(Readable.significant(best.value)))"
+      + (stop.hasBestCheckpoint ? "; checkpoints/best is step \(best.step)" : "")
   }
 }

@@ -57,6 +57,8 @@ public enum ScheduleName: String, Codable, CaseIterable, Sendable {
   case exponential
   /// Rises to the learning rate and then decays to nearly zero, along half a cosine wave each.
   case oneCycle = "one-cycle"
+  /// Multiplied by a factor whenever a metric on held-out rows has not improved for a while.
+  case plateau
 }
 
 /// Normalizations of the layers' inputs, by their names on the command line.
@@ -175,6 +177,7 @@ extension ActivationName: WordOption {}
 extension OptimizerName: WordOption {}
 extension ScheduleName: WordOption {}
 extension NormName: WordOption {}
+extension MetricName: WordOption {}
 extension BatchNormName: WordOption {}
 extension BatchNormBackwardName: WordOption {}
 extension ExchangeOptions.Mode: WordOption {}
