@@ -157,8 +157,8 @@ package struct GoldenRun {
     switch entry.specification.name {
     case "weight": layer.weight.flatMap { $0 }
     case "bias": layer.bias
-    case "norm.gamma": layer.gamma
-    default: layer.beta
+    case "norm.gamma": layer.gamma ?? []
+    default: layer.beta ?? []
     }
   }
 
