@@ -256,7 +256,10 @@ private struct ExactnessMatrix {
       ["synthetic:160x9x4", "--batch", "64"], ["synthetic:80x9x4", "--batch", "61"],
       ["synthetic:20x9x4", "--batch", "5"], ["synthetic:127x9x4", "--batch", "64"],
     ],
-    [["--optimizer", "adam"], ["--optimizer", "sgd", "--momentum", "0.9"]],
+    [
+      ["--optimizer", "adam"], ["--optimizer", "sgd", "--momentum", "0.9"],
+      ["--optimizer", "lamb", "--max-norm", "1.25"],
+    ],
     [["--loss", "cross-entropy"], ["--loss", "mse"]],
     [["--batch-norm-backward", "exact"], ["--batch-norm-backward", "frozen"]],
   ]

@@ -101,8 +101,8 @@ package struct GoldenRun {
     return mismatches
   }
 
-  /// Larger for Adam and its like, which divide each gradient by its magnitude, and so amplify the rounding
-  /// errors of small ones.
+  /// Larger for Adam and its like, which divide each gradient by its magnitude, and so amplify the
+  /// rounding errors of small ones.
   private var tolerance: Double {
     ["adam", "rmsprop", "lamb"].contains(golden.optimizer.kind) ? 2e-5 : 1e-5
   }

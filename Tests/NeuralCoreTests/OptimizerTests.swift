@@ -23,6 +23,11 @@ struct OptimizerTests {
       moments = Guarded(m + [Float](repeating: 7, count: 5) + v)
     }
 
+    /// RMSProp's first moment is an average of squares.
+    func makeFirstMomentPositive() {
+      for i in 0..<before.count { moments.base[i] = abs(moments.base[i]) }
+    }
+
     func shard(decays: Bool, scale: Float, trustRatio: Float = 1) -> OptimizerShard {
       OptimizerShard(
         parameters: w.base, gradients: g.base, moments: moments.base, momentStride: stride,
@@ -105,11 +110,11 @@ struct OptimizerTests {
       (LARSOptimizer(weightDecay: 0.5), LARSOptimizer()),
     ]
     for (optimizer, without) in pairs {
-      let (memory, plain) = (Memory(17), Memory(17))
+      let (memory, plain, decayed) = (Memory(17), Memory(17), Memory(17))
+      for memory in [memory, plain, decayed] { memory.makeFirstMomentPositive() }
       step(optimizer, memory.shard(decays: false, scale: 1))
       step(without, plain.shard(decays: true, scale: 1))
       #expect(memory.w.values == plain.w.values)
-      let decayed = Memory(17)
       step(optimizer, decayed.shard(decays: true, scale: 1))
       #expect(decayed.w.values != plain.w.values)
     }
@@ -135,8 +140,7 @@ struct OptimizerTests {
     let rmsprop = RMSPropOptimizer(
       rho: 0.875, epsilon: 1e-3, momentum: Float(setting.momentum),
       weightDecay: Float(setting.decay))
-    // The first moment is RMSProp's average, which is not negative.
-    for i in 0..<count { memory.moments.base[i] = abs(memory.moments.base[i]) }
+    memory.makeFirstMomentPositive()
     step(rmsprop, memory.shard(decays: true, scale: 0.5))
     for i in 0..<count {
       let w = Double(memory.before[i])
