@@ -98,12 +98,11 @@ extension RunReport {
   /// Where a run stopped early, and where it was best.
   private func earlyStop(_ run: ReportedRun) -> ReportBlock? {
     guard let summary = run.summary, summary.stoppedEarly == true else { return nil }
-    let monitor = summary.monitor.map(Readable.oneLine) ?? "metric"
     let best =
-      if let value = summary.best, let step = summary.bestStep {
-        "the best \(monitor) is \(Readable.significant(value)), after step \(Readable.count(step))"
+      if let metric = summary.monitor, let value = summary.best, let step = summary.bestStep {
+        "the best \(metric.title) is \(metric.text(of: value)), after step \(Readable.count(step))"
       } else {
-        "no \(monitor) was finite"
+        "no value of the monitored metric was finite"
       }
     return .text("\(run.name) stopped early after step \(Readable.count(summary.steps)): \(best).")
   }

@@ -64,8 +64,13 @@ final class CheckpointCoordinator {
         warn("the best checkpoint so far, of step \(best), can't be copied to this run: \(reason)")
       }
     }
+    let before = try? folder.best()?.step
     try folder.repairBest(step: best)
     publishedBest = try folder.best()?.step
+    // The run ended between writing a better checkpoint and removing the one before.
+    if let before, let publishedBest, before < publishedBest, isKeptAsBestOnly(before) {
+      try folder.remove(step: before)
+    }
     if let best, publishedBest == nil, best != resumePoint.step, options.resume == .newest {
       warn("the best checkpoint so far, of step \(best), is gone; the next better one is kept")
     }
@@ -200,10 +205,15 @@ final class CheckpointCoordinator {
     guard isAtBest else { return nil }
     let before = publishedBest
     publishedBest = run.step
-    guard let before, before != run.step, !run.schedule.hasOwnCheckpoint(before),
-      before != firstStep, before != run.monitor?.state.best?.step
+    guard let before, before != run.step, before != run.monitor?.state.best?.step,
+      isKeptAsBestOnly(before)
     else { return nil }
     return before
+  }
+
+  /// Whether a checkpoint is there only for having been the best one.
+  private func isKeptAsBestOnly(_ step: Int) -> Bool {
+    step != firstStep && !run.schedule.hasOwnCheckpoint(step)
   }
 
   private func tensors(

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 public import Checkpoints
 public import NeuralCore
-internal import RunRecords
 
 /// Watches a metric on held-out rows: which evaluation was the best one, whether training should stop
 /// because there was none better for long, and by how much the learning rate is reduced meanwhile.
@@ -61,6 +60,9 @@ public struct MetricMonitor: Equatable, Sendable {
   /// Whether training should stop: there were `patience` evaluations since the best one.
   public var isExhausted: Bool { patience.map { state.evaluationsSinceBest >= $0 } ?? false }
 
+  /// Whether training should stop if the next value is no improvement.
+  var isAboutToExhaust: Bool { patience.map { state.evaluationsSinceBest + 1 >= $0 } ?? false }
+
   /// Takes the value of an evaluation.
   ///
   /// - Returns: whether it is an improvement. A value that is not finite never is.
@@ -113,21 +115,6 @@ public struct MetricMonitor: Equatable, Sendable {
   }
 }
 
-extension EvaluationTotals {
-  /// The value of a metric; nil where it does not fit the targets, or is undefined for these rows.
-  func value(of metric: MetricName) -> Double? {
-    switch metric {
-    case .loss: loss
-    case .accuracy: accuracy
-    case .mse: scores?.meanSquaredError
-    case .rmse: scores?.rootMeanSquaredError
-    case .mae: scores?.meanAbsoluteError
-    case .r2: scores?.r2
-    default: nil
-    }
-  }
-}
-
 /// Why training stopped before its last step.
 public struct EarlyStop: Equatable, Sendable {
   /// The epoch after which it stopped.
@@ -168,30 +155,27 @@ extension TrainingOptions {
     return monitor.map { "--monitor \($0.rawValue)" } ?? "--schedule plateau"
   }
 
-  /// The metrics that evaluations compute.
-  private static let monitored: [MetricName] = [.loss, .accuracy, .mse, .rmse, .mae, .r2]
+  /// The metrics that each evaluation computes besides loss and accuracy, or the scores of regression:
+  /// those that were asked for, and the monitored one.
+  var evaluatedMetrics: [MetricName] {
+    guard let monitor, monitor.needsOutputs, !metrics.contains(monitor) else {
+      return uniqueMetrics
+    }
+    return uniqueMetrics + [monitor]
+  }
 
-  /// Checks that the metric can be computed: that there are held-out rows, whose targets it fits.
+  /// Checks that the monitored metric can be computed; the loss function must be known.
   ///
   /// - Throws: ``TrainingError/usage(_:)``.
-  func validateMonitor(hasHeldOutRows: Bool, hasClasses: Bool) throws(TrainingError) {
+  func checkMonitor(hasNumbers: Bool, hasHeldOutRows: Bool) throws(TrainingError) {
     guard monitorsHeldOutRows else { return }
     guard hasHeldOutRows else {
       throw .usage(
-        "\(monitoringOption): requires held-out rows, and there are none; set --validation-split "
-          + "above 0, or --validation")
+        "\(monitoringOption): requires held-out rows; raise --validation-split or give --validation"
+      )
     }
-    guard let monitor else { return }
-    let fitting = MetricName.allCases.filter {
-      Self.monitored.contains($0)
-        && ($0 == .loss || (hasClasses ? $0.needsClasses : $0.needsNumbers))
-    }
-    guard fitting.contains(monitor) else {
-      throw .usage(
-        "--monitor \(monitor.rawValue): requires "
-          + (hasClasses
-            ? "numbers as targets, and they are classes" : "classes, and the targets are numbers")
-          + "; use " + fitting.map(\.rawValue).joined(separator: ", "))
+    if let monitor, let problem = lossName.problem(of: monitor, hasNumbers: hasNumbers) {
+      throw .usage("--monitor \(monitor.rawValue): \(problem)")
     }
   }
 }

@@ -61,6 +61,9 @@ struct ResumePoint: Codable {
     return config["epochs"].flatMap { Int($0) }.map { $0 * stepsPerEpoch }
   }
 
+  /// Options about monitoring, which a run may cease to do after any step.
+  private static let monitoring: Set = ["patience", "monitor", "min-delta", "evaluate-every"]
+
   /// Whether an option is a longer patience than that of the run that wrote the checkpoint, which would
   /// have done the same steps with it; with a shorter one it might have stopped before.
   private func isRaisedPatience(_ name: String, _ value: String) -> Bool {
@@ -120,6 +123,7 @@ struct ResumePoint: Codable {
     _ options: TrainingOptions, _ own: [(name: String, value: String)]
   ) -> [(name: String, value: String)] {
     let names = Set(own.map(\.name)).union(Self.lengths)
+      .union(options.monitorsHeldOutRows ? ["patience"] : Self.monitoring)
     let values = options.values(slices: options.slices ?? slices)
     return config.keys.sorted().compactMap { name in
       guard !names.contains(name), let value = values[name], config[name] != value else {

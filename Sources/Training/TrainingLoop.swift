@@ -4,7 +4,7 @@ public import Coordination
 internal import Datasets
 internal import Failures
 internal import Foundation
-internal import NeuralCore
+public import NeuralCore
 public import RunRecords
 internal import Tracing
 
@@ -62,10 +62,6 @@ public final class TrainingLoop {
     let data = try TrainingData(options, on: group) { observe(.warned($0)) }
     options.loss = data.loss
     self.options = options
-    try group.agree {
-      try options.validateMonitor(
-        hasHeldOutRows: !data.heldOutRows.isEmpty, hasClasses: !data.training.labels.isEmpty)
-    }
     if group.rank == 0 { for notice in data.notices { observe(.noticed(notice)) } }
     let slices = options.slices ?? resumePoint?.slices ?? group.size
     try Self.checkRanks(options, data, slices: slices, resumePoint, group)
@@ -205,7 +201,13 @@ public final class TrainingLoop {
   private func evaluate(isRepeated: Bool = false) throws {
     guard let evaluator = training.evaluator else { return }
     group.begin(.evaluation, step: training.step)
-    let totals = try evaluator.run()
+    // The last evaluation is recorded in full.
+    let metrics = options.evaluatedMetrics
+    let isInFull = training.mayEndHere || metrics.contains(where: \.needsOutputs)
+    let (totals, rows) =
+      isInFull
+      ? try evaluator.run(on: group, metrics: metrics)
+      : (try evaluator.run(metrics: metrics), nil)
     log.lastEvaluation = totals
     // What an evaluation at the end of an epoch changes, the checkpoint knows of.
     if !isRepeated || !training.schedule.isRegularEvaluation(training.step) {
@@ -213,12 +215,15 @@ public final class TrainingLoop {
     }
     guard group.rank == 0 else { return }
     checkpoints.heldOutLosses[training.step] = totals.loss
-    if !isRepeated { try checkpoints.explainingWriteErrors { try log.append(totals) } }
+    try checkpoints.explainingWriteErrors {
+      if !isRepeated { try log.append(totals) }
+      if training.isDone, let rows { try log.write(rows, totals) }
+    }
     observe(
       .evaluated(
         log.progress(nil), loss: totals.loss,
-        accuracy: training.hasAccuracy ? totals.accuracy : nil,
-        scores: totals.scores))
+        accuracy: training.hasAccuracy ? totals.accuracy : nil, scores: totals.scores,
+        metrics: totals.metrics))
   }
 
   /// Begins a checkpoint where one is due, or the last evaluation was the best; all ranks.
@@ -341,9 +346,11 @@ public enum TrainingEvent {
   case progress(TrainingProgress)
   /// An evaluation of the held-out rows is done.
   ///
-  /// The accuracy where there are classes, the scores where the targets are numbers.
+  /// The accuracy where there are classes, the scores where the targets are numbers, and the metrics
+  /// that were asked for.
   case evaluated(
-    TrainingProgress, loss: Double, accuracy: Double?, scores: RegressionScores?)
+    TrainingProgress, loss: Double, accuracy: Double?, scores: RegressionScores?,
+    metrics: [MetricValue])
   /// Something about the data that a person should know.
   case noticed(String)
   /// Something went wrong that the run can continue without.

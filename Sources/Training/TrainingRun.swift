@@ -96,6 +96,8 @@ final class TrainingRun {
   var isDone: Bool { step >= schedule.totalSteps || stoppedEarly }
   /// Whether the monitored metric has not improved for so long that no further step is taken.
   var stoppedEarly: Bool { step < schedule.totalSteps && monitor?.isExhausted == true }
+  /// Whether the run is done, or will be if the next evaluation is no improvement.
+  var mayEndHere: Bool { isDone || monitor?.isAboutToExhaust == true }
   /// Whether predictions are right or wrong, rather than near or far.
   var hasAccuracy: Bool { model.hasAccuracy }
 

@@ -116,7 +116,7 @@ struct CheckpointMetadataTests {
 
   @Test(
     "what was seen of a monitored metric is read back with the same bits",
-    arguments: [nil, 0.1, -1e-310, 7] as [Double?])
+    arguments: [nil, 0.1, -0x1p-1060, 7] as [Double?])
   func monitor(best: Double?) throws {
     var written = sample.metadata()
     var state = MonitorState()

@@ -6,7 +6,7 @@ Classification: accuracy, balanced accuracy, top-k accuracy, precision, recall,
 F1 and support of each class, their macro averages, confusion matrix, log loss,
 ROC AUC and curve, average precision, Brier score; the expected calibration
 error, which scikit-learn lacks, from its definition (Guo et al., ICML 2017)
-with NumPy. Regression: MSE, RMSE, MAE, R2 and MAPE of each target.
+with NumPy. Several targets of 0 and 1: the means over the targets. Regression: MSE, RMSE, MAE, R2 and MAPE of each target.
 
 A value is null where scikit-learn raises an error or returns NaN, and the
 average precision of a class without rows, for which it warns.
@@ -168,6 +168,49 @@ def classification_cases(random):
     yield classification("three of a thousand rows are positive", y, np.stack([1 - p, p], 1))
 
 
+# --- Several targets of 0 and 1 -----------------------------------------------
+
+def multilabel(name, y, p):
+    y, p = np.asarray(y, dtype=int), np.asarray(p, dtype=np.float64)
+    predicted = (p >= 0.5).astype(int)
+    columns = range(y.shape[1])
+    def mean(compute):
+        values = [defined(lambda: compute(y[:, j], predicted[:, j], p[:, j])) for j in columns]
+        return None if None in values else float(np.mean(values))
+    macro = metrics.precision_recall_fscore_support(y, predicted, average="macro", zero_division=0)
+    if y.shape[1] == 1:
+        macro = metrics.precision_recall_fscore_support(
+            y[:, 0], predicted[:, 0], average="binary", zero_division=0)
+    return {
+        "name": name, "targets": y.tolist(), "probabilities": p.tolist(),
+        "support": y.sum(axis=0).tolist(),
+        "mean": {
+            "accuracy": float((y == predicted).mean()),
+            "balanced-accuracy": mean(lambda y, predicted, p: metrics.balanced_accuracy_score(y, predicted)),
+            "precision": float(macro[0]), "recall": float(macro[1]), "f1": float(macro[2]),
+            "log-loss": mean(lambda y, predicted, p: metrics.log_loss(y, p, labels=[0, 1])),
+            "auc": mean(lambda y, predicted, p: metrics.roc_auc_score(y, p)),
+            "average-precision": None if 0 in y.sum(axis=0)
+            else float(metrics.average_precision_score(y, p, average="macro")),
+            "brier": mean(lambda y, predicted, p: metrics.brier_score_loss(y, p, pos_label=1)),
+            "calibration-error": mean(
+                lambda y, predicted, p: calibration_error(y, np.stack([1 - p, p], 1))),
+        },
+    }
+
+
+def multilabel_cases(random):
+    p = random.uniform(size=(150, 3))
+    y = random.uniform(size=(150, 3)) < 0.3 + 0.5 * p
+    yield multilabel("three random targets", y, p)
+    yield multilabel("one target", y[:, :1], p[:, :1])
+    coarse = np.round(p * 4) / 4
+    yield multilabel("many equal probabilities", y, np.where(coarse == 0.5, 0.75, coarse))
+    y[:, 1] = False
+    yield multilabel("a target that is never 1", y, p)
+    yield multilabel("one row", [[1, 0]], [[0.75, 0.25]])
+
+
 # --- Regression -------------------------------------------------------------
 
 def regression(name, y, predicted):
@@ -229,6 +272,7 @@ def main():
         "format": 1,
         "generator": "Tests/Goldens/make_metrics.py, scikit-learn 1.9.1, NumPy",
         "classification": list(classification_cases(random)),
+        "multilabel": list(multilabel_cases(random)),
         "regression": list(regression_cases(random)),
     }
     text = json.dumps(content, separators=(",", ":"), allow_nan=False)

@@ -29,7 +29,15 @@ struct MetricsTests {
       let each: [String: [Double?]]
       let average: [String: Double?]
     }
+    struct Multilabel: Decodable {
+      let name: String
+      let targets: [[Int]]
+      let probabilities: [[Double]]
+      let support: [Int]
+      let mean: [String: Double?]
+    }
     let classification: [Classification]
+    let multilabel: [Multilabel]
     let regression: [Regression]
   }
 
@@ -70,8 +78,8 @@ struct MetricsTests {
         #expect(rows.value(of: metric) == value, "\(one.name): \(metric) alone")
       }
       #expect(Set(pairs.map(\.0)) == Set(MetricName.allCases.filter(\.needsClasses)))
-      #expect(found.topK.count == one.topK.count)
-      for top in found.topK {
+      #expect(found.topK?.count ?? 0 == one.topK.count)
+      for top in found.topK ?? [] {
         #expect(agree(top.accuracy, one.topK["\(top.k)"]), "\(one.name): top \(top.k)")
       }
       #expect(found.confusionMatrix == one.confusionMatrix, "\(one.name)")
@@ -138,6 +146,26 @@ struct MetricsTests {
         }
       }
       #expect(Set(metrics.map(\.0)) == Set(MetricName.allCases.filter(\.needsNumbers)))
+    }
+  }
+
+  @Test("Metrics of several targets of 0 and 1 are scikit-learn's means over the targets")
+  func multilabel() throws {
+    #expect(file.multilabel.count > 4)
+    for one in file.multilabel {
+      let columns = one.support.count
+      let rows = MultilabelRows(
+        columns: columns, targets: one.targets.flatMap { $0.map { $0 == 1 } },
+        probabilities: one.probabilities.flatMap { $0 })
+      let found = MultilabelMetrics(rows, names: (0..<columns).map { "\($0)" })
+      #expect(found.targets.map(\.support) == one.support)
+      for metric in MetricName.allCases where metric.needsClasses {
+        let expected = try #require(one.mean[metric.rawValue])
+        let value = found.mean.value(of: metric)
+        #expect(
+          agree(value, expected), "\(one.name): \(metric) is \(value as Any), not \(expected as Any)")
+        #expect(rows.value(of: metric) == value, "\(one.name): \(metric) alone")
+      }
     }
   }
 

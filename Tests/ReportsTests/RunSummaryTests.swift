@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
+import NeuralCore
 import Reports
 import RunRecords
 import Testing
@@ -49,7 +50,7 @@ struct RunSummaryTests {
   @Test("The summary of a run that monitored a metric says so, and reads back equal")
   func monitored() throws {
     var stopped = full
-    (stopped.stoppedEarly, stopped.monitor) = (true, "loss")
+    (stopped.stoppedEarly, stopped.monitor) = (true, .loss)
     (stopped.best, stopped.bestStep) = (0.1 + 0.2, 576)
     #expect(
       stopped.line.hasSuffix(
@@ -59,7 +60,7 @@ struct RunSummaryTests {
     #expect(try RunSummary(path: file.path) == stopped)
     let text = TextTable.summary(stopped)
     #expect(text.hasPrefix("Training stopped early.\n"))
-    #expect(text.contains("  best loss          0.30000 at step 576\n"))
+    #expect(text.contains("  best loss          0.3000 at step 576\n"))
     (stopped.stoppedEarly, stopped.best, stopped.bestStep) = (false, nil, nil)
     try stopped.write(to: file.path)
     #expect(try RunSummary(path: file.path) == stopped)

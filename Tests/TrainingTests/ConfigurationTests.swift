@@ -87,6 +87,7 @@ struct ConfigurationTests {
     options.monitor = .r2
     options.minDelta = 0.001
     options.plateauPatience = 8
+    options.metrics = [.auc, .logLoss]
     options.logEvery = 13
     options.digestEvery = 17
     options.trace = true
@@ -178,6 +179,7 @@ struct ConfigurationTests {
       patience: null
       monitor: null
       min-delta: 0.0
+      metrics: []
       log-every: 10
       digest-every: null
       trace: false

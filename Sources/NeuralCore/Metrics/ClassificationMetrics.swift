@@ -8,8 +8,11 @@ public struct ClassificationMetrics: Codable, Equatable, Sendable {
   public var accuracy: Double
   /// The mean recall of the classes that have rows.
   public var balancedAccuracy: Double
-  /// The share of rows whose class is among the k with the highest scores, for some k.
-  public var topK: [TopK]
+  /// The share of rows whose class is among the k with the highest scores, for k = 2, 3 and 5 below
+  /// the number of classes.
+  ///
+  /// nil with two classes.
+  public var topK: [TopK]?
   /// The mean precision of the classes that occur.
   public var precision: Double
   /// The mean recall of the classes that occur.
@@ -98,9 +101,12 @@ public struct ClassificationMetrics: Codable, Equatable, Sendable {
     let matrix = rows.confusionMatrix
     accuracy = matrix.accuracy
     balancedAccuracy = matrix.balancedAccuracy
-    topK = [2, 3, 5].filter { $0 < rows.classes }.map {
-      TopK(k: $0, accuracy: rows.topKAccuracy($0))
-    }
+    topK =
+      rows.classes == 2
+      ? nil
+      : [2, 3, 5].filter { $0 < rows.classes }.map {
+        TopK(k: $0, accuracy: rows.topKAccuracy($0))
+      }
     precision = matrix.macroPrecision
     recall = matrix.macroRecall
     f1 = matrix.macroF1

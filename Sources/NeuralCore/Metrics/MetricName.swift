@@ -45,3 +45,17 @@ public enum MetricName: String, CaseIterable, Codable, Sendable {
     /// Whether it is about classification.
     public var needsClasses: Bool { self != .loss && !needsNumbers }
 }
+
+/// A metric and its value.
+public struct MetricValue: Codable, Equatable, Sendable {
+  /// The metric.
+  public var metric: MetricName
+  /// Its value; nil where it is undefined.
+  public var value: Double?
+
+  /// A metric with its value; nil also for a value that is not finite.
+  public init(_ metric: MetricName, _ value: Double?) {
+    self.metric = metric
+    self.value = value.flatMap { $0.isFinite ? $0 : nil }
+  }
+}

@@ -174,10 +174,10 @@ extension TableSeparator: WordOption {
   package init?(commandLine text: String) { self.init(named: text) }
 }
 extension ActivationName: WordOption {}
+extension MetricName: WordOption {}
 extension OptimizerName: WordOption {}
 extension ScheduleName: WordOption {}
 extension NormName: WordOption {}
-extension MetricName: WordOption {}
 extension BatchNormName: WordOption {}
 extension BatchNormBackwardName: WordOption {}
 extension ExchangeOptions.Mode: WordOption {}

@@ -134,8 +134,8 @@ public struct TrainingOptions: Equatable, Sendable {
   public var resume: ResumeSource?
   /// Steps between checkpoints; nil for the first and the last step only, which always have one.
   public var checkpointEvery: Int?
-  /// Number of newest checkpoints kept besides the best one; nil for all that are not kept only for
-  /// having been the best once.
+  /// Number of newest checkpoints kept besides the best one; nil for all but former best ones that
+  /// nothing else asks for.
   public var keep: Int?
   /// Whether training pauses while a checkpoint is written.
   public var waitsForCheckpoints = false
@@ -147,8 +147,10 @@ public struct TrainingOptions: Equatable, Sendable {
   /// The metric on held-out rows that early stopping, the best checkpoint and the plateau schedule go
   /// by; nil for the loss.
   public var monitor: MetricName?
-  /// How much a value of that metric must be better than the best one: by more than this.
+  /// The change of that metric that an improvement must exceed.
   public var minDelta = 0.0
+  /// Metrics of the held-out rows besides loss and accuracy, or the scores of regression.
+  public var metrics: [MetricName] = []
   /// Steps between metrics records.
   public var logEvery = 10
   /// Steps between digests, which are compared over all ranks; nil for each logged step.
@@ -472,8 +474,15 @@ package struct OptionSection: Sendable {
         unset: "loss", affectsResult: .when(\.monitorsHeldOutRows)),
       OptionDeclaration(
         "min-delta", \.minDelta,
-        "Smallest change of --monitor that is no improvement yet unless it is exceeded.",
+        "Change of --monitor that an improvement must exceed.",
         .nonnegative, affectsResult: .when(\.monitorsHeldOutRows)),
+      OptionDeclaration(
+        "metrics", \.metrics,
+        """
+        Metrics of the held-out rows to log besides the default ones, separated by commas: \
+        \(MetricName.allCases.map(\.rawValue).joined(separator: ", ")).
+        """,
+        unset: "none", valueName: "names"),
       OptionDeclaration(
         "log-every", \.logEvery, "Steps between metrics records.", .atLeast(1)),
       OptionDeclaration(

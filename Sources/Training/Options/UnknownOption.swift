@@ -108,6 +108,7 @@ package enum UnknownOption {
     ),
     ("min-delta", ["tol", "early_stopping_threshold"]),
     ("plateau-patience", ["lr_patience", "reduce_lr_patience"]),
+    ("metrics", ["metric", "eval_metric", "scoring", "score", "metric_name"]),
     ("log-every", ["log_interval", "log_freq", "logging_steps", "log_every_n_steps"]),
   ]
 
