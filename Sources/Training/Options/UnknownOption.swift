@@ -55,7 +55,7 @@ package enum UnknownOption {
     ("loss", ["criterion", "objective", "loss_fn", "loss_function"]),
     (
       "class-weight",
-      ["class_weights", "classweights", "pos_weight", "scale_pos_weight", "auto_class_weights"]
+      ["class_weights", "pos_weight", "scale_pos_weight", "auto_class_weights"]
     ),
     ("optimizer", ["optim", "opt", "solver"]),
     ("learning-rate", ["lr", "learning_rate_init", "alpha", "eta", "base_lr"]),
