@@ -206,7 +206,7 @@ struct WeightTests {
     #expect(try gathered(data, both) == [4, 1, 0, 5].map { Float($0 / 2.5) })
     let plain = try tables.load("a,y\n1,p\n2,q\n3,p\n").training
     let classes = try #require(RowWeights(plain, trainingRows: [0, 1, 2], classWeights: [3, 1]))
-    #expect(try gathered(plain, classes) == [9, 3, 9].map { Float($0 / 7) })
+    #expect(try gathered(plain, classes) == [9.0, 3, 9].map { Float($0 / 7) })
     // Without any weights a batch has none.
     let buffer = BatchBuffer(plain, capacity: 3)
     #expect(buffer.batch(globalRows: 3).weights == nil)

@@ -65,7 +65,7 @@ package enum UnknownOption {
     ("input-dropout", ["input_dropout_rate", "dropout_input", "input_dropout_ratio"]),
     (
       "class-weight",
-      ["class_weights", "classweights", "pos_weight", "scale_pos_weight", "auto_class_weights"]
+      ["class_weights", "pos_weight", "scale_pos_weight", "auto_class_weights"]
     ),
     ("optimizer", ["optim", "opt", "solver"]),
     ("learning-rate", ["lr", "learning_rate_init", "alpha", "eta", "base_lr"]),
