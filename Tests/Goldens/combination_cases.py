@@ -8,7 +8,6 @@ from pairwise import covering_set
 
 PAIRS_SEED = 5
 TABLES = 8
-TRUST_COEFFICIENT = 0.25
 
 # The values of each factor; see `specification` for what they mean.
 FACTORS = {
@@ -16,8 +15,8 @@ FACTORS = {
              "cross-entropy soft smoothed", "mse", "mae", "huber", "poisson",
              "quantile", "binary-cross-entropy"),
     "optimizer": ("sgd", "momentum", "nesterov-decay", "adam", "adamw",
-                  "rmsprop", "rmsprop-momentum-decay", "lars", "lars-decay",
-                  "lamb", "lamb-decay"),
+                  "rmsprop", "rmsprop-momentum-decay", "lars",
+                  "lars-momentum-decay", "lamb", "lamb-decay"),
     "activation": ("relu", "leaky-relu", "elu", "gelu", "silu", "softplus",
                    "tanh", "sigmoid", "identity"),
     "norm": ("batch exact", "batch frozen", "layer", "none"),
@@ -53,21 +52,23 @@ OPTIMIZERS = {
     "adam": ({"kind": "adam", "epsilon": 1e-3}, 0.015625),
     "adamw": ({"kind": "adam", "epsilon": 1e-3, "weightDecay": 0.05},
               0.015625),
-    "rmsprop": ({"kind": "rmsprop", "epsilon": 1e-3}, 0.001953125),
+    "rmsprop": ({"kind": "rmsprop", "epsilon": 1e-3, "rho": 0.99},
+                0.001953125),
     "rmsprop-momentum-decay": (
-        {"kind": "rmsprop", "epsilon": 1e-3, "momentum": 0.5,
-         "weightDecay": 0.01}, 0.001953125),
-    "lars": ({"kind": "lars", "momentum": 0.9}, 0.0625),
-    "lars-decay": ({"kind": "lars", "momentum": 0.9, "weightDecay": 0.125},
-                   0.0625),
+        {"kind": "rmsprop", "epsilon": 1e-3, "rho": 0.9, "momentum": 0.5,
+         "weightDecay": 0.01}, 0.00390625),
+    # Without momentum the optimizer has no state.
+    "lars": ({"kind": "lars", "trustCoefficient": 0.25}, 0.0625),
+    "lars-momentum-decay": (
+        {"kind": "lars", "trustCoefficient": 0.25, "momentum": 0.9,
+         "weightDecay": 0.125}, 0.0625),
     "lamb": ({"kind": "lamb", "epsilon": 1e-3}, 0.015625),
     "lamb-decay": ({"kind": "lamb", "epsilon": 1e-3, "weightDecay": 0.125},
                    0.015625),
 }
 OPTIMIZER_DEFAULTS = {
     "momentum": 0.0, "nesterov": False, "weightDecay": 0.0, "beta1": 0.9,
-    "beta2": 0.999, "epsilon": 1e-8, "alpha": 0.99,
-    "trustCoefficient": TRUST_COEFFICIENT,
+    "beta2": 0.999, "epsilon": 1e-8,
 }
 # Delta of huber, the quantile, and the label smoothing.
 LOSS_PARAMETERS = {"huber": 0.75, "quantile": 0.25,
@@ -142,7 +143,7 @@ def make_weights(source, rows):
 
 
 class Tables:
-    """The inputs, targets, weights and initial parameters of the cases.
+    """The inputs, targets and initial parameters of the cases.
 
     Each is made from its own name, so those of a case don't depend on which
     others there are.
@@ -150,7 +151,7 @@ class Tables:
 
     def __init__(self, seed):
         self.seed = seed
-        self.inputs, self.targets, self.weights, self.initials = {}, {}, {}, {}
+        self.inputs, self.targets, self.initials = {}, {}, {}
 
     def source(self, name):
         number = 0
@@ -159,7 +160,7 @@ class Tables:
         return Numbers(self.seed * 1_000_003 + number)
 
     def add(self, choice, table):
-        """Adds what a case needs; returns the names."""
+        """Adds what a case needs; returns the names, and the rows' weights."""
         rows = BATCHES[choice["batches"]]
         suffix = f"{choice['batches']} {table}"
         names = {"inputs": suffix, "targets": f"{target_name(choice)} {suffix}",
@@ -183,10 +184,8 @@ class Tables:
                     layer["bias"] = [0.0] * len(layer["bias"])
             self.initials[name] = initial
         if choice["weights"] != "none":
-            names["weights"] = name = suffix
-            if name not in self.weights:
-                self.weights[name] = make_weights(
-                    self.source(f"weights {name}"), rows)
+            names["weights"] = make_weights(self.source(f"weights {suffix}"),
+                                            rows)
         return names
 
 
@@ -212,11 +211,12 @@ def specification(choice, table, tables):
         "learningRates": [rate * factor
                           for factor in SCHEDULES[choice["schedule"]]],
         "clip": CLIP_NORM if choice["clip"] == "clip" else None,
-        "maxNorm": MAX_NORM if choice["maxNorm"] == "max-norm" else None,
         "batchNormEpsilon": EPSILON, "batchNormMomentum": NORM_MOMENTUM,
         "batchNormAveraging": True,
         **tables.add(choice, table),
     }
+    if choice["maxNorm"] == "max-norm":
+        spec["optimizer"]["maxNorm"] = MAX_NORM
     if choice["loss"] in LOSS_PARAMETERS:
         spec["lossParameter"] = LOSS_PARAMETERS[choice["loss"]]
     return spec

@@ -174,8 +174,7 @@ def batch(spec, tables, step, dtype):
             torch.tensor(table["classes"][step]),
             spec["widths"][-1]).to(dtype)
     if "weights" in spec:
-        weights = torch.tensor(tables.weights[spec["weights"]][step],
-                               dtype=dtype)
+        weights = torch.tensor(spec["weights"][step], dtype=dtype)
     else:
         weights = torch.ones(len(rows), dtype=dtype)
     return rows, target, weights
@@ -240,7 +239,8 @@ class FormulaOptimizer:
         """As torch.optim.RMSprop."""
         s = self.settings
         g = g + self.decay(is_weight) * w
-        self.second[i] = s["alpha"] * self.second[i] + (1 - s["alpha"]) * g * g
+        rho = s["rho"]
+        self.second[i] = rho * self.second[i] + (1 - rho) * g * g
         step = g / (torch.sqrt(self.second[i]) + s["epsilon"])
         if not s["momentum"]:
             return step
@@ -276,7 +276,7 @@ class TorchOptimizer:
         if s["kind"] == "adam":
             return torch.optim.AdamW(groups, betas=(s["beta1"], s["beta2"]),
                                      eps=s["epsilon"])
-        return torch.optim.RMSprop(groups, alpha=s["alpha"], eps=s["epsilon"],
+        return torch.optim.RMSprop(groups, alpha=s["rho"], eps=s["epsilon"],
                                    momentum=s["momentum"])
 
     def update(self, parameters, gradients, rate, are_weights):
@@ -353,7 +353,7 @@ def train(spec, tables, dtype=torch.float64, optimizer_type=FormulaOptimizer):
             values = iter(gradients)
             first_gradients = [{name: next(values).tolist()
                                 for name in names} for _ in layers]
-        clip, limit = spec["clip"], spec["maxNorm"]
+        clip, limit = spec["clip"], spec["optimizer"].get("maxNorm")
         if clip is not None and norm > clip:
             conditions.clipped = True
             gradients = [g * (clip / norm) for g in gradients]

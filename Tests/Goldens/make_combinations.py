@@ -161,7 +161,7 @@ def examine(spec, tables):
         return None, f"{conditions.kink} from a kink"
     if spec["clip"] is not None and not conditions.clipped:
         return None, f"never clipped: {results['gradientNorms']}"
-    if spec["maxNorm"] is not None and not conditions.limited:
+    if "maxNorm" in spec["optimizer"] and not conditions.limited:
         return None, "max-norm never reached"
     single, _ = train(spec, tables, dtype=torch.float32)
     off, where = distance(single, results)
@@ -219,7 +219,6 @@ def make_document(tables, cases):
                       f"Python {platform.python_version()}"),
         "inputs": used(tables.inputs, "inputs"),
         "targets": used(tables.targets, "targets"),
-        "weights": used(tables.weights, "weights"),
         "initials": used(tables.initials, "initial"),
         "cases": [{**case, "expected": compact(case["expected"])}
                   for case in cases],
@@ -229,7 +228,7 @@ def make_document(tables, cases):
 def check_file(stored, document):
     """Whether the file agrees with `document` to within 1e-8."""
     same = True
-    for key in ("inputs", "targets", "weights", "initials"):
+    for key in ("inputs", "targets", "initials"):
         if stored[key] != document[key]:
             print(f"{key} differ")
             same = False
