@@ -2,6 +2,7 @@
 import Coordination
 import Failures
 import NeuralCore
+import RunRecords
 import TestSupport
 import Testing
 import Training
@@ -159,7 +160,7 @@ struct BlockOptionsTests {
       ("--residual unset (was true)", { $0.residual = false }),
       ("--batch-norm synchronized (was off)", { $0.norm = .batch }),
       ("--norm unset (was layer)", { $0.norm = .off }),
-    ] as [(String, @Sendable (inout TrainingOptions) -> Void)] {
+    ] as [(String, (inout TrainingOptions) -> Void)] {
       let message = refusal(
         options("b") {
           $0.resume = .file(file)
