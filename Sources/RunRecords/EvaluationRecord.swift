@@ -63,7 +63,8 @@ public struct EvaluationRecord: Equatable, Sendable {
   /// A record from its parts.
   public init(
     step: Int? = nil, rows: Int, loss: Double, classification: ClassificationMetrics? = nil,
-    regression: RegressionMetrics? = nil, multilabel: MultilabelMetrics? = nil, by: String? = nil, groups: [Group] = [],
+    regression: RegressionMetrics? = nil, multilabel: MultilabelMetrics? = nil, by: String? = nil,
+    groups: [Group] = [],
     curves: [Curve] = []
   ) {
     self.step = step

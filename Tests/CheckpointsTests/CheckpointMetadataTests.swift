@@ -47,7 +47,8 @@ struct CheckpointMetadataTests {
   }
 
   @Test(
-    "the loss of the epoch so far is read back with the same bits", arguments: [0.1, .leastNonzeroMagnitude, 7])
+    "the loss of the epoch so far is read back with the same bits",
+    arguments: [0.1, .leastNonzeroMagnitude, 7])
   func epochLoss(loss: Double) throws {
     var written = sample.metadata()
     written.epochLoss = EpochLoss().adding(meanLoss: loss, rows: 128).adding(

@@ -131,11 +131,10 @@ struct MetricsTests {
         columns: columns, targets: one.targets.flatMap { $0 },
         predictions: one.predictions.flatMap { $0 })
       let found = RegressionMetrics(rows, names: (0..<columns).map { "\($0)" })
-      let metrics:
-        [(MetricName, KeyPath<RegressionMetrics.TargetMetrics, Double?>, Double?)] = [
-          (.mse, \.mse, found.mse), (.rmse, \.rmse, found.rmse), (.mae, \.mae, found.mae),
-          (.r2, \.r2, found.r2), (.mape, \.mape, found.mape),
-        ]
+      let metrics: [(MetricName, KeyPath<RegressionMetrics.TargetMetrics, Double?>, Double?)] = [
+        (.mse, \.mse, found.mse), (.rmse, \.rmse, found.rmse), (.mae, \.mae, found.mae),
+        (.r2, \.r2, found.r2), (.mape, \.mape, found.mape),
+      ]
       for (metric, path, average) in metrics {
         let name = metric.rawValue
         let expected = try #require(one.average[name])
@@ -163,7 +162,8 @@ struct MetricsTests {
         let expected = try #require(one.mean[metric.rawValue])
         let value = found.mean.value(of: metric)
         #expect(
-          agree(value, expected), "\(one.name): \(metric) is \(value as Any), not \(expected as Any)")
+          agree(value, expected),
+          "\(one.name): \(metric) is \(value as Any), not \(expected as Any)")
         #expect(rows.value(of: metric) == value, "\(one.name): \(metric) alone")
       }
     }
@@ -209,9 +209,10 @@ struct MetricsTests {
   func confusions() {
     let matrix = ConfusionMatrix(
       classes: 3, targets: [0, 0, 0, 1, 1, 2, 2], predictions: [0, 1, 1, 2, 1, 0, 2])
-    #expect(matrix.confusions.map { [$0.target, $0.prediction, $0.rows] } == [
-      [0, 1, 2], [1, 2, 1], [2, 0, 1],
-    ])
+    #expect(
+      matrix.confusions.map { [$0.target, $0.prediction, $0.rows] } == [
+        [0, 1, 2], [1, 2, 1], [2, 0, 1],
+      ])
     #expect(matrix.counts == [[1, 2, 0], [0, 1, 1], [1, 0, 1]] && matrix.rows == 7)
   }
 
