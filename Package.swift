@@ -57,7 +57,7 @@ let package = Package(
     .target(name: "Checkpoints", dependencies: ["Failures", "Files", "NeuralCore"]),
     .target(
       name: "RunRecords",
-      dependencies: ["Failures", "Files", .product(name: "Yams", package: "Yams")]),
+      dependencies: ["Failures", "Files", "NeuralCore", .product(name: "Yams", package: "Yams")]),
     .target(
       name: "Reports", dependencies: ["Failures", "NeuralCore", "Checkpoints", "RunRecords"]),
     .target(
@@ -131,7 +131,8 @@ let package = Package(
       name: "CheckpointsTests",
       dependencies: ["Failures", "Files", "Checkpoints", "NeuralCore", "TestSupport"]),
     .testTarget(
-      name: "ReportsTests", dependencies: ["Failures", "RunRecords", "Reports", "TestSupport"]),
+      name: "ReportsTests",
+      dependencies: ["Failures", "NeuralCore", "RunRecords", "Reports", "TestSupport"]),
     .testTarget(
       name: "TrainingTests",
       dependencies: [

@@ -140,7 +140,7 @@ struct LayerKernels {
           meanOfProduct: zeros.base)
       },
     ]
-      + losses()
+      + losses() + blocks()
       + Self.activations.flatMap { name, function, operations, slopeOperations in
         // Repeated products with slopes below 1 would become subnormal, and slow.
         gradient.fill(with: 0)
@@ -156,6 +156,38 @@ struct LayerKernels {
           },
         ]
       }
+  }
+
+  /// The kernels of dropout and layer normalization.
+  ///
+  /// Eight blocks of Philox are 106 vector instructions for 32 units. Integer instructions other than
+  /// multiplications run at twice the rate of fused multiply-adds, whose 32 operations each count here.
+  private func blocks() -> [Measurement] {
+    let (rows, n, m) = (workload.batch, workload.inputs, workload.outputs)
+    let a = input.matrix(rows: rows, columns: n)
+    let mask = DropoutMask(seed: 1, firstRow: 0, update: 1, layerNumber: 1, probability: 0.5)
+    let bits = AlignedBuffer<UInt32>(count: rows * DropoutMask.stride(units: m))
+    let deviations = AlignedBuffer<Float>(count: rows)
+    return [
+      row("dropout's mask", columns: m, passes: 0, operations: 53) {
+        mask.fill(bits.base, rows: rows, units: m)
+      },
+      row("dropout, value or derivative", columns: m, passes: 2, operations: 1) {
+        DropoutMask.apply(
+          bits.base, to: input.matrix(rows: rows, columns: m), scale: 2,
+          into: bar.mutableMatrix(rows: rows, columns: m))
+      },
+      row("layer norm", columns: n, passes: 3, operations: 11) {
+        RowNormalization.normalize(
+          a, epsilon: 1e-5, gamma: ones.base, beta: zeros.base, normalized: hat.base,
+          scaled: bar.base, reciprocalDeviation: deviations.base)
+      },
+      row("gradient through layer norm", columns: n, passes: 3, operations: 9) {
+        RowNormalization.differentiate(
+          gradient.matrix(rows: rows, columns: n), normalized: hat.base, gamma: ones.base,
+          reciprocalDeviation: deviations.base, into: bar.mutableMatrix(rows: rows, columns: n))
+      },
+    ]
   }
 
   /// The activations besides ReLU, with the floating-point operations per element of value and

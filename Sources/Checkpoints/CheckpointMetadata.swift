@@ -32,6 +32,8 @@ public struct CheckpointMetadata: Equatable, Sendable {
   /// The training loss of the last step's epoch up to that step; nil before the first step, and in
   /// files of versions that didn't keep it.
   public var epochLoss: EpochLoss?
+  /// What early stopping and the plateau schedule have seen; nil in runs without either.
+  public var monitor: MonitorState?
   /// The XXH3-128 of each tensor's bytes, by name; set when the file is written.
   public internal(set) var checksums: [String: ContentHash] = [:]
   /// Entries of the string map that have no property above, including those of later versions.
@@ -77,6 +79,36 @@ public struct EpochLoss: Codable, Equatable, Sendable {
   }
 }
 
+/// What a run has seen of a metric that it monitors on held-out rows: for early stopping, the best
+/// checkpoint, and a learning rate that is reduced on a plateau.
+public struct MonitorState: Codable, Equatable, Sendable {
+  /// A value of the metric, and the step after which it was measured.
+  public struct Best: Codable, Equatable, Sendable {
+    /// The value; finite.
+    public let value: Double
+    /// The number of completed steps.
+    public let step: Int
+
+    /// A value that was measured after a step.
+    public init(value: Double, step: Int) {
+      (self.value, self.step) = (value, step)
+    }
+  }
+
+  /// The best value so far; nil before the first one that is finite.
+  public var best: Best?
+  /// The number of evaluations since the best one.
+  public var evaluationsSinceBest = 0
+  /// What the learning rate is multiplied by: 1 until it is first reduced.
+  public var rateFactor = 1.0
+  /// The number of evaluations without improvement since the best one or the last reduction of the
+  /// learning rate, whichever is later.
+  public var evaluationsOnPlateau = 0
+
+  /// The state before the first evaluation.
+  public init() {}
+}
+
 // MARK: - The string map
 
 extension CheckpointMetadata {
@@ -94,6 +126,11 @@ extension CheckpointMetadata {
     case digest
     case epochLossSum = "epoch_loss_sum"
     case epochLossRows = "epoch_loss_rows"
+    case bestValue = "best_value"
+    case bestStep = "best_step"
+    case evaluationsSinceBest = "evaluations_since_best"
+    case rateFactor = "learning_rate_factor"
+    case evaluationsOnPlateau = "evaluations_on_plateau"
     case checksums
     case headerChecksum = "header_checksum"
   }
@@ -118,6 +155,13 @@ extension CheckpointMetadata {
       // The shortest decimal number that is read as the same Float64.
       known[.epochLossSum] = "\(epochLoss.sum)"
       known[.epochLossRows] = "\(epochLoss.rows)"
+    }
+    if let monitor {
+      known[.bestValue] = monitor.best.map { "\($0.value)" }
+      known[.bestStep] = monitor.best.map { "\($0.step)" }
+      known[.evaluationsSinceBest] = "\(monitor.evaluationsSinceBest)"
+      known[.rateFactor] = "\(monitor.rateFactor)"
+      known[.evaluationsOnPlateau] = "\(monitor.evaluationsOnPlateau)"
     }
     var strings = extra.filter { Key(rawValue: $0.key) == nil }
     for (key, value) in known { strings[key.rawValue] = value }
@@ -145,6 +189,7 @@ extension CheckpointMetadata {
       extra: strings.filter { Key(rawValue: $0.key) == nil })
     guard slices >= 1 else { throw MalformedContent("its entry 'slices' is 0") }
     epochLoss = try fields.epochLoss()
+    monitor = try fields.monitor()
     self.formatVersion = version
     self.checksums = checksums
   }
@@ -175,12 +220,33 @@ extension CheckpointMetadata {
 
     /// The loss of the epoch so far, which older files don't have.
     func epochLoss() throws -> EpochLoss? {
-      guard let text = strings[Key.epochLossSum.rawValue] else { return nil }
-      guard let sum = Double(text), sum.isFinite else {
-        throw MalformedContent(
-          "its entry 'epoch_loss_sum' is '\(printable(text))', not a finite number")
+      guard strings[Key.epochLossSum.rawValue] != nil else { return nil }
+      return EpochLoss(sum: try finite(.epochLossSum), rows: try count(.epochLossRows))
+    }
+
+    /// What early stopping and the plateau schedule have seen, which only their runs have.
+    func monitor() throws -> MonitorState? {
+      guard strings[Key.evaluationsSinceBest.rawValue] != nil else { return nil }
+      var state = MonitorState()
+      if strings[Key.bestValue.rawValue] != nil {
+        state.best = MonitorState.Best(value: try finite(.bestValue), step: try count(.bestStep))
       }
-      return EpochLoss(sum: sum, rows: try count(.epochLossRows))
+      state.evaluationsSinceBest = try count(.evaluationsSinceBest)
+      state.rateFactor = try finite(.rateFactor)
+      guard (0...1).contains(state.rateFactor) else {
+        throw MalformedContent("its entry 'learning_rate_factor' is not between 0 and 1")
+      }
+      state.evaluationsOnPlateau = try count(.evaluationsOnPlateau)
+      return state
+    }
+
+    func finite(_ key: Key) throws -> Double {
+      let text = try text(key)
+      guard let number = Double(text), number.isFinite else {
+        throw MalformedContent(
+          "its entry '\(key.rawValue)' is '\(printable(text))', not a finite number")
+      }
+      return number
     }
 
     func count(_ key: Key) throws -> Int {

@@ -126,6 +126,8 @@ public struct LoadedData: Sendable {
   public var schema: TableSchema?
   /// The split of the training set by the options, if it was made already.
   public var split: (training: [Int32], heldOut: [Int32])?
+  /// The groups of the rows, where a column was named for them; on the process that read the table.
+  public var groups: RowGroups?
   /// What a person should know about how they were understood.
   public var notices: [String]
 

@@ -44,6 +44,11 @@ package enum Readable {
     fraction.isFinite ? decimals(fraction * 100, 1) + " %" : "?"
   }
 
+  /// A fraction as a percentage with two decimals, such as `97.14 %`.
+  package static func preciselyPercentage(_ fraction: Double) -> String {
+    fraction.isFinite ? decimals(fraction * 100, 2) + " %" : "?"
+  }
+
   /// A time as `m:ss` or `h:mm:ss`.
   static func time(_ seconds: Double) -> String {
     guard seconds >= 0, let whole = Int(exactly: seconds.rounded()) else { return "-:--" }

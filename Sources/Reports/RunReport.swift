@@ -91,7 +91,20 @@ public struct RunReport {
 extension RunReport {
   /// Whether the runs are identical, and what is missing.
   private var notices: [ReportBlock] {
-    (runs.count > 1 ? convergenceNotices : []) + warnings.map { .notice(.warning, $0) }
+    (runs.count > 1 ? convergenceNotices : []) + runs.compactMap(earlyStop)
+      + warnings.map { .notice(.warning, $0) }
+  }
+
+  /// Where a run stopped early, and where it was best.
+  private func earlyStop(_ run: ReportedRun) -> ReportBlock? {
+    guard let summary = run.summary, summary.stoppedEarly == true else { return nil }
+    let best =
+      if let metric = summary.monitor, let value = summary.best, let step = summary.bestStep {
+        "the best \(metric.title) is \(metric.text(of: value)), after step \(Readable.count(step))"
+      } else {
+        "no value of the monitored metric was finite"
+      }
+    return .text("\(run.name) stopped early after step \(Readable.count(summary.steps)): \(best).")
   }
 
   /// For each series, whether its runs converged identically.
@@ -151,7 +164,7 @@ extension RunReport {
     for run in runs {
       warnings += run.missing.map { "\(run.name) has no \($0)." }
       if let summary = run.summary, !summary.completed {
-        warnings.append("\(run.name) was stopped early, after step \(summary.steps).")
+        warnings.append("\(run.name) was interrupted after step \(summary.steps).")
       }
       if let timing = run.timing, timing.starts > 1 || timing.start.resumedFrom != nil {
         warnings.append(

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import NeuralCore
 public import RunRecords
 
 /// Rows of cells in aligned columns, for a terminal.
@@ -87,13 +88,19 @@ extension TextTable {
   ) -> String {
     let epochs = "\(Readable.count(summary.epochs)) epoch\(summary.epochs == 1 ? "" : "s")"
     let slices = "\(Readable.count(summary.slices)) slice\(summary.slices == 1 ? "" : "s")"
-    let rows: [(name: String, value: String?)] = [
+    let metrics: [(name: String, value: String?)] = summary.testMetrics.map {
+      ("held-out \($0.metric.title)", $0.value.map($0.metric.text(of:)))
+    }
+    let results: [(name: String, value: String?)] = [
       ("held-out accuracy", summary.testAccuracy.map(Readable.percentage)),
       ("held-out RMSE", summary.testScores.map { Readable.significant($0.rootMeanSquaredError) }),
       ("held-out MAE", summary.testScores.map { Readable.significant($0.meanAbsoluteError) }),
       ("held-out R2", summary.testScores?.r2.map { Readable.significant($0) }),
       ("held-out loss", summary.testLoss.map(Readable.loss)),
+    ]
+    let run: [(name: String, value: String?)] = [
       ("training loss", summary.finalLoss.map(Readable.loss)),
+      ("best \(summary.monitor?.title ?? "")", bestValue(of: summary)),
       ("steps", "\(Readable.count(summary.steps)) in \(epochs)"),
       ("parameters", Readable.count(summary.parameters)),
       ("ranks", "\(Readable.count(summary.ranks)) (\(slices))"),
@@ -101,8 +108,21 @@ extension TextTable {
       ("samples/s", summary.samplesPerSecond.map(Readable.rate)),
       ("digest", summary.digest),
     ]
-    let known = rows.compactMap { row in row.value.map { (name: row.name, value: $0) } }
-    return (summary.completed ? "Training is complete.\n" : "Training was stopped early.\n")
+    let known = (results + metrics + run).compactMap { row in
+      row.value.map { (name: row.name, value: $0) }
+    }
+    let outcome =
+      !summary.completed
+      ? "was interrupted" : summary.stoppedEarly == true ? "stopped early" : "is complete"
+    return "Training \(outcome).\n"
       + TextTable(known + files.map { (name: $0.name, value: $0.path) }).text
+  }
+
+  /// The best value of the monitored metric, and its step.
+  private static func bestValue(of summary: RunSummary) -> String? {
+    guard let metric = summary.monitor, let best = summary.best, let step = summary.bestStep else {
+      return nil
+    }
+    return "\(metric.text(of: best)) at step \(Readable.count(step))"
   }
 }

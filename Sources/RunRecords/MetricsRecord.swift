@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+public import NeuralCore
 
 /// A line of `metrics.jsonl`: the results of a step or of an evaluation, and nothing that may differ
 /// between runs.
@@ -22,6 +23,8 @@ public struct MetricsRecord: LogRecord, Equatable, Sendable {
   public private(set) var testAccuracy: Double?
   /// The scores on held-out data; nil for a step, and where there are classes.
   public private(set) var testScores: RegressionScores?
+  /// Further metrics on held-out data that were asked for.
+  public private(set) var testMetrics: [MetricValue] = []
   /// The digest of the weights, where it was computed.
   public private(set) var digest: String?
 
@@ -44,15 +47,16 @@ public struct MetricsRecord: LogRecord, Equatable, Sendable {
   }
 
   /// An evaluation on held-out data after a step; `accuracy` (0 to 1) where there are classes, `scores`
-  /// where the targets are numbers.
+  /// where the targets are numbers, `metrics` those that were asked for.
   public static func evaluation(
     step: Int, epoch: Int, loss: Double, accuracy: Double? = nil, scores: RegressionScores? = nil,
-    digest: String? = nil
+    metrics: [MetricValue] = [], digest: String? = nil
   ) -> Self {
     var record = Self(step: step, epoch: epoch, digest: digest)
     record.testLoss = loss
     record.testAccuracy = accuracy
     record.testScores = scores
+    record.testMetrics = metrics.filter { !$0.metric.hasFieldOfItsOwn }
     return record
   }
 
@@ -61,7 +65,7 @@ public struct MetricsRecord: LogRecord, Equatable, Sendable {
 
   /// `{"step":…,"epoch":…,"loss":…,"learning_rate":…,"grad_norm":…,"digest":"…"}` or
   /// `{"step":…,"epoch":…,"test_loss":…,"test_accuracy":…,"test_mse":…,"test_rmse":…,"test_mae":…,
-  /// "test_r2":…,"digest":"…"}`, without absent fields.
+  /// "test_r2":…,"test_auc":…,"digest":"…"}`, without absent fields.
   public var line: String {
     var fields = JSONFields()
     fields.add(Key.step, step)
@@ -72,6 +76,7 @@ public struct MetricsRecord: LogRecord, Equatable, Sendable {
     if let testLoss { fields.add(Key.testLoss, testLoss) }
     if let testAccuracy { fields.add(Key.testAccuracy, testAccuracy) }
     if let testScores { fields.add(testScores: testScores) }
+    fields.add(testMetrics: testMetrics)
     if let digest { fields.add(Key.digest, digest) }
     return fields.line
   }
@@ -105,6 +110,7 @@ extension MetricsRecord: Decodable {
     testLoss = try fields.number(.testLoss)
     testAccuracy = try fields.number(.testAccuracy)
     testScores = try RegressionScores(testFieldsOf: decoder)
+    testMetrics = try MetricValue.list(testFieldsOf: decoder)
   }
 }
 

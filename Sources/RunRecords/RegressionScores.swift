@@ -11,7 +11,10 @@ public struct RegressionScores: Equatable, Codable, Sendable {
   /// The mean of the absolute errors.
   public var meanAbsoluteError: Double
   /// The coefficient of determination: 1 minus the mean squared error over the targets' variance; nil
-  /// where a target is the same in all rows.
+  /// with a single row.
+  ///
+  /// Of a target that is the same in all rows it is 1 if all predictions are right and otherwise 0, as in
+  /// scikit-learn.
   public var r2: Double?
 
   /// Scores from their values.

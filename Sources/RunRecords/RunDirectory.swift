@@ -8,6 +8,7 @@ package struct RunDirectory {
   package var metrics: String { path + "/metrics.jsonl" }
   package var timing: String { path + "/timing.jsonl" }
   package var summary: String { path + "/summary.json" }
+  package var evaluation: String { path + "/evaluation.json" }
   package var configuration: String { path + "/config.yaml" }
   package var trace: String { path + "/trace.json" }
   package var checkpoints: String { path + "/checkpoints" }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Files
 internal import Foundation
+public import NeuralCore
 
 /// The outcome of a run: the content of `summary.json`.
 public struct RunSummary: Equatable, Codable, Sendable {
@@ -24,6 +25,8 @@ public struct RunSummary: Equatable, Codable, Sendable {
   public var testAccuracy: Double?
   /// The last scores on held-out data; nil where there are classes.
   public var testScores: RegressionScores?
+  /// The last values on held-out data of further metrics that were asked for.
+  public var testMetrics: [MetricValue] = []
   /// The digest of the final weights, 32 hexadecimal digits.
   public var digest: String?
   /// Training samples per second over the whole run.
@@ -37,14 +40,26 @@ public struct RunSummary: Equatable, Codable, Sendable {
   /// The version of Lockstep.
   public var version: String
   /// Whether the run reached its end, rather than being stopped.
+  ///
+  /// A run that stopped early because its monitored metric did not improve has reached it, too.
   public var completed: Bool
+  /// Whether the run ended before its last step because the monitored metric did not improve; nil if
+  /// it monitored none.
+  public var stoppedEarly: Bool?
+  /// The metric that the run monitored on held-out data; nil if it monitored none.
+  public var monitor: MetricName?
+  /// The best value of that metric; nil also if none was finite.
+  public var best: Double?
+  /// The step after which it was measured, that of the checkpoint that `checkpoints/best` names.
+  public var bestStep: Int?
 
   /// Makes a summary from its parts.
   public init(
     ranks: Int, slices: Int, steps: Int, epochs: Int, finalLoss: Double? = nil,
     testLoss: Double? = nil, testAccuracy: Double? = nil, digest: String? = nil,
     samplesPerSecond: Double? = nil, seconds: Double?, traffic: TrafficBytes? = nil,
-    parameters: Int, version: String, completed: Bool, testScores: RegressionScores? = nil
+    parameters: Int, version: String, completed: Bool, testScores: RegressionScores? = nil,
+    testMetrics: [MetricValue] = []
   ) {
     self.ranks = ranks
     self.slices = slices
@@ -61,6 +76,7 @@ public struct RunSummary: Equatable, Codable, Sendable {
     self.version = version
     self.completed = completed
     self.testScores = testScores
+    self.testMetrics = testMetrics.filter { !$0.metric.hasFieldOfItsOwn }
   }
 
   /// Reads a `summary.json`.
@@ -78,15 +94,18 @@ public struct RunSummary: Equatable, Codable, Sendable {
       throw RunRecordError.damaged("\(path): damaged; restore the file or leave out this run")
     }
     summary.testScores = scores.scores
+    summary.testMetrics = scores.metrics
     self = summary
   }
 
-  /// The scores, whose fields are among those of the summary.
+  /// The scores and metrics, whose fields are among those of the summary.
   private struct TestScores: Decodable {
     let scores: RegressionScores?
+    let metrics: [MetricValue]
 
     init(from decoder: any Decoder) throws {
       scores = try RegressionScores(testFieldsOf: decoder)
+      metrics = try MetricValue.list(testFieldsOf: decoder)
     }
   }
 
@@ -94,6 +113,12 @@ public struct RunSummary: Equatable, Codable, Sendable {
   public enum CodingKeys: String, CodingKey {
     /// See the properties of the same names.
     case ranks, slices, steps, epochs, digest, seconds, traffic, parameters, version, completed
+    /// See the properties of the same names.
+    case monitor, best
+    /// See `stoppedEarly`.
+    case stoppedEarly = "stopped_early"
+    /// See `bestStep`.
+    case bestStep = "best_step"
     /// See `finalLoss`.
     case finalLoss = "final_loss"
     /// See `testLoss`.
@@ -129,6 +154,7 @@ extension RunSummary: LogRecord {
     fields.add(CodingKeys.testLoss, testLoss)
     fields.add(CodingKeys.testAccuracy, testAccuracy)
     if let testScores { fields.add(testScores: testScores) }
+    fields.add(testMetrics: testMetrics)
     fields.add(CodingKeys.digest, digest)
     fields.add(CodingKeys.samplesPerSecond, samplesPerSecond)
     fields.add(CodingKeys.seconds, seconds)
@@ -136,6 +162,12 @@ extension RunSummary: LogRecord {
     fields.add(CodingKeys.parameters, parameters)
     fields.add(CodingKeys.version, version)
     fields.add(CodingKeys.completed, completed)
+    if let monitor {
+      fields.add(CodingKeys.stoppedEarly, stoppedEarly)
+      fields.add(CodingKeys.monitor, monitor.rawValue)
+      fields.add(CodingKeys.best, best)
+      fields.add(CodingKeys.bestStep, bestStep)
+    }
     return fields
   }
 }

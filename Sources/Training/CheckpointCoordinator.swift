@@ -19,7 +19,7 @@ internal import Tracing
 final class CheckpointCoordinator {
   /// The held-out loss after each step at which it was evaluated; on rank 0.
   ///
-  /// The checkpoint of the best one is kept.
+  /// Where no metric is monitored, the checkpoint of the lowest one is kept.
   var heldOutLosses: [Int: Double] = [:]
 
   private let options: TrainingOptions
@@ -32,6 +32,10 @@ final class CheckpointCoordinator {
   private var isPending = false
   /// The last checkpoint that is known to be on disk; on rank 0.
   private var lastGood: String?
+  /// The step that the file `best` names, as soon as what is being written is written; on rank 0.
+  private(set) var publishedBest: Int?
+  /// The step of the run's first checkpoint.
+  private var firstStep = 0
 
   init(_ options: TrainingOptions, _ run: TrainingRun, _ group: any ProcessGroup) {
     self.options = options
@@ -42,11 +46,39 @@ final class CheckpointCoordinator {
   /// Makes the folder of checkpoints in a run directory; rank 0.
   ///
   /// Once: a folder that vanishes later is an error, and not made anew without its run.
-  func open(_ directory: RunDirectory) throws {
+  ///
+  /// - Parameter warn: receives a message if the best checkpoint of the resumed run is not at hand.
+  func open(
+    _ directory: RunDirectory, _ resumePoint: ResumePoint?, warn: (String) -> Void
+  ) throws {
     let folder = try CheckpointFolder.open(
       directory.checkpoints, calls: InjectedKill()?.calls ?? .live)
     target = (folder, directory.metrics)
+    guard let resumePoint else { return }
+    let best = options.tracksBest ? run.monitor?.state.best?.step : nil
+    if let best, options.resume != .newest, best != resumePoint.step {
+      do {
+        try folder.copy(step: best, from: CheckpointFolder(siblingsOf: resumePoint.path))
+      } catch {
+        let reason = Failure(error).message
+        warn("the best checkpoint so far, of step \(best), can't be copied to this run: \(reason)")
+      }
+    }
+    let before = try? folder.best()?.step
+    try folder.repairBest(step: best)
+    publishedBest = try folder.best()?.step
+    // The run ended between writing a better checkpoint and removing the one before.
+    if let before, let publishedBest, before < publishedBest, isKeptAsBestOnly(before) {
+      try folder.remove(step: before)
+    }
+    if let best, publishedBest == nil, best != resumePoint.step, options.resume == .newest {
+      warn("the best checkpoint so far, of step \(best), is gone; the next better one is kept")
+    }
   }
+
+  /// Whether the last evaluation was the best one, and its checkpoint is kept for that; the same on
+  /// all ranks.
+  var isAtBest: Bool { options.tracksBest && run.monitor?.best?.step == run.step }
 
   /// Writes all state and waits for the disk; all ranks, which agree on the success.
   ///
@@ -160,8 +192,28 @@ final class CheckpointCoordinator {
       : (store.parameters, store.statistics)
     return CheckpointJob(
       folder: target.folder, tensors: tensors(parameters, statistics, moments),
-      metadata: try metadata(digest), metrics: target.metrics, keep: options.keep,
-      heldOutLosses: heldOutLosses)
+      metadata: try metadata(digest), metrics: target.metrics, isBest: isAtBest,
+      superseded: supersededBest(), keep: options.keep,
+      spared: options.tracksBest
+        ? run.monitor?.state.best?.step : nil,
+      heldOutLosses: options.tracksBest ? [:] : heldOutLosses)
+  }
+
+  /// The step of the checkpoint that has been the best one until now, if it was kept for nothing else;
+  /// rank 0.
+  private func supersededBest() -> Int? {
+    guard isAtBest else { return nil }
+    let before = publishedBest
+    publishedBest = run.step
+    guard let before, before != run.step, before != run.monitor?.state.best?.step,
+      isKeptAsBestOnly(before)
+    else { return nil }
+    return before
+  }
+
+  /// Whether a checkpoint is there only for having been the best one.
+  private func isKeptAsBestOnly(_ step: Int) -> Bool {
+    step != firstStep && !run.schedule.hasOwnCheckpoint(step)
   }
 
   private func tensors(
@@ -197,6 +249,7 @@ final class CheckpointCoordinator {
       slices: run.slices, config: String(decoding: try encoder.encode(config), as: UTF8.self),
       model: run.model.json, digest: digest)
     metadata.epochLoss = run.epochLoss
+    metadata.monitor = run.monitor?.state
     return metadata
   }
 }
@@ -224,6 +277,7 @@ extension CheckpointCoordinator {
     group.loadOptimizerState(moments)
     run.resume(at: point)
     lastGood = point.path
+    if options.resume != .newest { firstStep = point.step }
     guard group.rank == 0, options.resume == .newest, let path = options.run else { return }
     let log = try MetricsLog(path: RunDirectory(existing: path).metrics)
     for evaluation in log.evaluations where evaluation.step <= point.step {
@@ -253,18 +307,26 @@ struct CheckpointJob: @unchecked Sendable {
   let metadata: CheckpointMetadata
   /// The log whose records must be on disk before the checkpoint is.
   let metrics: String
+  /// Whether it is the best one so far, which the file `best` is to name.
+  let isBest: Bool
+  /// The step of the best one before, which is then removed; nil if there is none, or it is kept.
+  let superseded: Int?
   /// How many of the newest checkpoints are kept; nil for all.
   let keep: Int?
+  /// The step of a checkpoint that is kept besides; nil for that of the lowest held-out loss.
+  let spared: Int?
   /// The held-out loss after each step at which it was evaluated.
   let heldOutLosses: [Int: Double]
 
-  /// Writes the checkpoint, then removes those that are not kept.
+  /// Writes the checkpoint, names it the best one if it is, then removes those that are not kept.
   ///
   /// - Returns: the file's path.
   func write() throws -> String {
     // A run that is resumed from here must find the records of all steps before.
     try JSONLinesLog.synchronize(metrics)
     let path = try folder.write(tensors: tensors, metadata: metadata)
+    if isBest { try folder.publishBest(step: metadata.step) }
+    if let superseded { try folder.remove(step: superseded) }
     try removeOld()
     return path
   }
@@ -275,7 +337,7 @@ struct CheckpointJob: @unchecked Sendable {
     let losses = try folder.entries().compactMap { entry in
       heldOutLosses[entry.step].map { (step: entry.step, loss: $0) }
     }
-    try folder.keep(keep, best: losses.min { $0.loss < $1.loss }?.step)
+    try folder.keep(keep, best: spared ?? losses.min { $0.loss < $1.loss }?.step)
   }
 }
 

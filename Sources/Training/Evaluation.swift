@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+public import Coordination
 public import Datasets
 public import NeuralCore
 public import RunRecords
@@ -9,6 +10,7 @@ public import RunRecords
 /// the batches, and the slices in the tree at the end, so the bits don't depend on the ranks.
 public final class Evaluator {
   private let network: NeuralNetwork
+  private let dataset: Dataset
   private let rows: [Int32]
   private let schedule: BatchSchedule
   private let buffer: BatchBuffer
@@ -19,6 +21,8 @@ public final class Evaluator {
   /// probability of its own), and for each target that is a number what ``RegressionSums`` adds up.
   private let totals: SliceSums
   private let sumCount: Int
+  /// Collects the outputs while all metrics are computed; nil while only sums are.
+  private var gatherer: OutputGatherer?
 
   /// Prepares to evaluate some rows, at least one.
   ///
@@ -28,6 +32,7 @@ public final class Evaluator {
     scales: [TableSchema.Scale] = [], batchRows: Int = 1024
   ) {
     self.network = network
+    self.dataset = dataset
     self.rows = rows
     transform = network.loss.outputTransform
     let scales = transform == .sigmoid ? [] : scales
@@ -41,6 +46,44 @@ public final class Evaluator {
     buffer = BatchBuffer(dataset, capacity: Swift.max(capacity, 1))
   }
 
+  /// Loss and correct predictions over all rows, and metrics that need the outputs of all rows in one
+  /// place, which are gathered on rank 0; all ranks.
+  ///
+  /// - Parameter metrics: those that ``EvaluationTotals/metrics`` will have.
+  /// - Returns: the totals on every rank, and on rank 0 the rows with their outputs.
+  public func run(
+    on group: any ProcessGroup, metrics: [MetricName] = []
+  ) throws -> (totals: EvaluationTotals, rows: EvaluatedRows?) {
+    let gatherer = OutputGatherer(
+      rows: rows.count, columns: network.outputs, partition: network.replicas.slices, group)
+    self.gatherer = gatherer
+    defer { self.gatherer = nil }
+    var totals = try run()
+    let evaluated = try gatherer.finish().flatMap {
+      EvaluatedRows($0, of: dataset, rows: rows, loss: network.loss, scales: scales)
+    }
+    guard !metrics.isEmpty else { return (totals, evaluated) }
+    // As bits: the values are exactly the same on all ranks.
+    let bits = try group.broadcast {
+      metrics.map { evaluated?.value(of: $0).map { Int64(bitPattern: $0.bitPattern) } }
+    }
+    totals.metrics = zip(metrics, bits).map { metric, bits in
+      let known = metric.needsOutputs ? nil : totals.value(of: metric)
+      return MetricValue(
+        metric, known ?? bits.map { Double(bitPattern: UInt64(bitPattern: $0)) })
+    }
+    return (totals, evaluated)
+  }
+
+  /// Loss and correct predictions over all rows, and metrics of which they are enough; all ranks.
+  ///
+  /// - Parameter metrics: those that ``EvaluationTotals/metrics`` will have.
+  public func run(metrics: [MetricName]) throws -> EvaluationTotals {
+    var totals = try run()
+    totals.metrics = metrics.map { MetricValue($0, totals.value(of: $0)) }
+    return totals
+  }
+
   /// Loss and correct predictions over all rows; all ranks.
   public func run() throws -> EvaluationTotals {
     // The first batch is the largest, so its slices have room for those of all others.
@@ -50,7 +93,9 @@ public final class Evaluator {
       totals.row(item).update(repeating: 0, count: sumCount)
     }
     for step in 0..<schedule.stepsPerEpoch {
-      try add(schedule.range(ofStep: step), to: first)
+      let batch = schedule.range(ofStep: step)
+      try add(batch, to: first)
+      try gatherer?.endBatch(batch)
     }
     try network.replicas.sumOverBatch(totals)
     let sums = scales.indices.map {
@@ -74,6 +119,7 @@ public final class Evaluator {
       // In a short batch some slices may be empty; each slice still has a row of its own.
       guard let place = first.plan.items.firstIndex(of: item) else { continue }
       let inferred = try network.infer(buffer.inputs.rows(part))
+      gatherer?.add(inferred.readOnly)
       let (outputs, targets) = (inferred.readOnly, buffer.targets.rows(part))
       totals.row(place)[0] += try network.loss.compute(outputs, targets)
       // The largest output is that of the largest probability, so softmax is not needed.
@@ -110,6 +156,28 @@ public struct EvaluationTotals: Sendable {
   public let accuracy: Double
   /// How near the outputs are to targets that are numbers; nil for classes, and for targets of 0 and 1.
   public let scores: RegressionScores?
+  /// Further metrics that were asked for, the same on all ranks.
+  public var metrics: [MetricValue] = []
+
+  /// A metric, the same on all ranks; nil where it is undefined, or needs the outputs and was not asked
+  /// for.
+  public func value(of metric: MetricName) -> Double? {
+    if let known = metrics.first(where: { $0.metric == metric }) { return known.value }
+    switch metric {
+    case .loss: return loss
+    case .accuracy: return scores == nil ? accuracy : nil
+    case .mse: return scores?.meanSquaredError
+    case .rmse: return scores?.rootMeanSquaredError
+    case .mae: return scores?.meanAbsoluteError
+    case .r2: return scores?.r2
+    default: return nil
+    }
+  }
+}
+
+extension MetricName {
+  /// Whether it needs the outputs of all rows in one place, rather than sums over the rows.
+  public var needsOutputs: Bool { ![.loss, .accuracy, .mse, .rmse, .mae, .r2].contains(self) }
 }
 
 /// Sums over rows from which the scores of one target follow, in the target's units.
@@ -148,8 +216,9 @@ extension RegressionScores {
     let (rows, count) = (Double(rows), Double(sums.count))
     let squared = sums.map { $0.squaredErrors / rows }
     let explained = sums.compactMap { sum -> Double? in
+      guard rows > 1 else { return nil }
       let spread = sum.squaredTargets - sum.targets * sum.targets / rows
-      return spread > 0 ? 1 - sum.squaredErrors / spread : nil
+      return spread > 0 ? 1 - sum.squaredErrors / spread : sum.squaredErrors > 0 ? 0 : 1
     }
     self.init(
       meanSquaredError: squared.reduce(0, +) / count,

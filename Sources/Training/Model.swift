@@ -15,11 +15,12 @@ public final class LoadedModel {
   /// The checkpoint's file.
   public let path: String
 
-  /// Loads a checkpoint file, or the newest intact checkpoint of a run directory.
+  /// Loads a checkpoint file, or the best or newest checkpoint of a run directory, as
+  /// ``open(_:notice:)`` chooses it.
   ///
   /// - Throws: `CheckpointError` or ``TrainingError`` when there is none, or it is damaged.
-  public init(path: String) throws {
-    let checkpoint = try Self.open(path)
+  public init(path: String, notice: (String) -> Void = { _ in }) throws {
+    let checkpoint = try Self.open(path, notice: notice)
     try checkpoint.verify()
     self.path = checkpoint.path
     metadata = checkpoint.metadata
@@ -47,20 +48,41 @@ public final class LoadedModel {
     }
   }
 
-  /// Opens a checkpoint file, or the newest intact checkpoint of a run directory.
+  /// Opens a checkpoint file, or a checkpoint of a run directory: the one that its `checkpoints/best`
+  /// names, or the newest intact one if there is no such file.
   ///
-  /// - Throws: `CheckpointError` or ``TrainingError`` when there is none, or it is damaged.
-  public static func open(_ path: String) throws -> Checkpoint {
+  /// The path of a file `best` or `latest` stands for the checkpoint that it names.
+  ///
+  /// - Parameter notice: receives a sentence, if the best one was chosen, about which that is and how
+  ///   to use the last one.
+  /// - Throws: `CheckpointError` or ``TrainingError`` when there is none, or it is damaged; also when
+  ///   `best` is, or the checkpoint that it names.
+  public static func open(
+    _ path: String, notice: (String) -> Void = { _ in }
+  ) throws -> Checkpoint {
     var isFolder: ObjCBool = false
     guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder), isFolder.boolValue
-    else { return try Checkpoint(path: path) }
+    else { return try Checkpoint(path: CheckpointFolder.entry(namedBy: path)?.path ?? path) }
     var failure = CheckpointError.missing(path: path, reason: "there is no checkpoint in it")
     for folder in [path + "/checkpoints", path].map({ CheckpointFolder(path: $0) }) {
+      if let best = try folder.best() {
+        notice(Self.notice(of: best, last: try folder.entries().last))
+        return try folder.checkpoint(best)
+      }
       let search = try folder.newestIntact()
       if let found = search.checkpoint { return found }
       if !search.skipped.isEmpty { failure = folder.nothingIntact(search) }
     }
     throw failure
+  }
+
+  private static func notice(
+    of best: CheckpointFolder.Entry, last: CheckpointFolder.Entry?
+  ) -> String {
+    guard let last, last.step != best.step else {
+      return "the best checkpoint is used, which is also the last: \(best.path)"
+    }
+    return "the best checkpoint is used, of step \(best.step); for the last, name \(last.path)"
   }
 }
 
@@ -193,7 +215,8 @@ public struct ModelDescription: Codable, Equatable, Sendable {
   ) throws -> NeuralNetwork {
     try NeuralNetwork(
       layers: (0..<widths.count - 1).map { try block($0, dropout) },
-      loss: loss.function(lossParameters), optimizer: optimizer, schedule: schedule, clipNorm: clipNorm, seed: seed)
+      loss: loss.function(lossParameters), optimizer: optimizer, schedule: schedule,
+      clipNorm: clipNorm, seed: seed)
   }
 
   /// Layer `index` of the network: a fully connected layer with what belongs to it.

@@ -13,6 +13,8 @@ struct ResumePoint: Codable {
   /// The training loss of the epoch up to the checkpoint; nil if it was written by a version that
   /// didn't keep it.
   let epochLoss: EpochLoss?
+  /// What early stopping and the plateau schedule have seen; nil if the run had neither.
+  let monitor: MonitorState?
   /// What determined the run so far, by option.
   let config: [String: String]
   /// What was wrong with newer checkpoints.
@@ -44,6 +46,7 @@ struct ResumePoint: Codable {
     slices = checkpoint.metadata.slices
     model = try ModelDescription(json: checkpoint.metadata.model, path: checkpoint.path)
     epochLoss = checkpoint.metadata.epochLoss
+    monitor = checkpoint.metadata.monitor
     self.skipped = skipped.map { "\($0)" }
     guard
       let config = try? JSONDecoder().decode(
@@ -56,6 +59,16 @@ struct ResumePoint: Codable {
   func lastStep(stepsPerEpoch: Int) -> Int? {
     if let steps = config["steps"] { return Int(steps) }
     return config["epochs"].flatMap { Int($0) }.map { $0 * stepsPerEpoch }
+  }
+
+  /// Options about monitoring, which a run may cease to do after any step.
+  private static let monitoring: Set = ["patience", "monitor", "min-delta", "evaluate-every"]
+
+  /// Whether an option is a longer patience than that of the run that wrote the checkpoint, which would
+  /// have done the same steps with it; with a shorter one it might have stopped before.
+  private func isRaisedPatience(_ name: String, _ value: String) -> Bool {
+    guard name == "patience", let before = config[name].flatMap({ Int($0) }) else { return false }
+    return Int(value).map { $0 >= before } ?? false
   }
 
   /// Options that a resumed run may raise, since they don't change the steps before.
@@ -74,11 +87,16 @@ struct ResumePoint: Codable {
   func check(
     _ options: TrainingOptions, dataHash: String, totalSteps: Int, ranks: Int
   ) throws {
+    if options.monitorsHeldOutRows && monitor == nil {
+      throw TrainingError.usage(
+        "--resume: \(options.monitoringOption): \(path) does not say how well earlier evaluations "
+          + "went, since its run monitored nothing; leave the option out, or start a new run")
+    }
     let own = options.determining(slices: options.slices ?? slices, ranks: ranks)
     let depends = options.schedule.dependsOnLength(options)
     var changed = own.filter { name, value in
       config[name] ?? Self.earlierMeanings[name] != value
-        && (depends || !Self.lengths.contains(name))
+        && (depends || !Self.lengths.contains(name)) && !isRaisedPatience(name, value)
     }
     if changed.isEmpty { changed = noLongerDetermining(options, own) }
     if changed.map(\.name) == ["ranks"] {
@@ -105,6 +123,7 @@ struct ResumePoint: Codable {
     _ options: TrainingOptions, _ own: [(name: String, value: String)]
   ) -> [(name: String, value: String)] {
     let names = Set(own.map(\.name)).union(Self.lengths)
+      .union(options.monitorsHeldOutRows ? ["patience"] : Self.monitoring)
     let values = options.values(slices: options.slices ?? slices)
     return config.keys.sorted().compactMap { name in
       guard !names.contains(name), let value = values[name], config[name] != value else {

@@ -121,7 +121,16 @@ final class RunLog {
     try metrics?.append(
       MetricsRecord.evaluation(
         step: run.step, epoch: run.epoch, loss: totals.loss,
-        accuracy: run.hasAccuracy ? totals.accuracy : nil, scores: totals.scores, digest: nil))
+        accuracy: run.hasAccuracy ? totals.accuracy : nil, scores: totals.scores,
+        metrics: totals.metrics, digest: nil))
+  }
+
+  /// Writes the last evaluation of the held-out rows in full; rank 0.
+  func write(_ rows: EvaluatedRows, _ totals: EvaluationTotals) throws {
+    guard let directory else { return }
+    var record = try rows.record(totals, keepsCurves: true)
+    record.step = run.step
+    try record.write(to: directory.evaluation)
   }
 
   /// Closes both logs; rank 0.
@@ -184,14 +193,20 @@ final class RunLog {
   ///
   /// - Parameter traffic: what all ranks have sent.
   func summary(seconds: Double, traffic: TrafficBytes, version: String) -> RunSummary {
-    RunSummary(
+    var summary = RunSummary(
       ranks: group.size, slices: run.slices, steps: run.step, epochs: run.epoch,
       finalLoss: run.epochLoss?.mean, testLoss: lastEvaluation?.loss,
       testAccuracy: run.hasAccuracy ? lastEvaluation?.accuracy : nil,
       digest: run.network.store.digest().description,
       samplesPerSecond: Double(samples) / seconds, seconds: seconds, traffic: traffic,
       parameters: run.network.store.table.trainedCount, version: version, completed: run.isDone,
-      testScores: lastEvaluation?.scores)
+      testScores: lastEvaluation?.scores, testMetrics: lastEvaluation?.metrics ?? [])
+    if options.tracksBest, let monitor = run.monitor {
+      summary.stoppedEarly = run.stoppedEarly
+      summary.monitor = monitor.metric
+      (summary.best, summary.bestStep) = (monitor.best?.value, monitor.best?.step)
+    }
+    return summary
   }
 }
 

@@ -78,6 +78,8 @@ struct TrainingData {
     var chosen = options
     chosen.loss = loss
     try chosen.validateLoss()
+    try chosen.checkMetrics(hasNumbers: hasNumbers, hasHeldOutRows: !heldOutRows.isEmpty)
+    try chosen.checkMonitor(hasNumbers: hasNumbers, hasHeldOutRows: !heldOutRows.isEmpty)
     if trainingRows.count == 1 && options.hasBatchNorm {
       throw TrainingError.unsuitableData(
         "\(options.data): batch norm needs at least two rows for training, and there is one; "
@@ -193,6 +195,7 @@ public enum HostData {
     return try group.agree {
       if let memory, var data = LoadedData(all.shapes, in: memory) {
         (data.schema, data.notices) = (all.schema, all.notices)
+        data.groups = own?.groups
         return data
       }
       return try own ?? Dataset.load(source, options)

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import Checkpoints
 public import Coordination
 internal import Datasets
 internal import Failures
 internal import Foundation
-internal import NeuralCore
+public import NeuralCore
 public import RunRecords
 internal import Tracing
 
@@ -84,7 +85,7 @@ public final class TrainingLoop {
       try group.agree {
         guard let directory = log.directory else { return }
         try log.open(version: version, attempt, placement)
-        try checkpoints.open(directory)
+        try checkpoints.open(directory, resumePoint) { observe(.warned($0)) }
         // The last one, since it makes the folder's entries durable, too.
         try log.writeConfiguration()
       }
@@ -140,6 +141,8 @@ public final class TrainingLoop {
     // However the run ends, a checkpoint that is being written is not cut off.
     defer { checkpoints.waitForWriter() }
     let (schedule, spans) = (training.schedule, training.network.spans)
+    // The summary of a run that is resumed after its end needs the last evaluation.
+    if training.isDone { try evaluate(isRepeated: true) }
     while !training.isDone {
       group.begin(.training, step: training.step + 1)
       spans?.begin(step: training.step + 1)
@@ -151,11 +154,12 @@ public final class TrainingLoop {
         try spans.record(.evaluation) { try evaluate() }
       }
       if schedule.isLogDue(training.step) { try checkpoints.poll() }
-      if schedule.isCheckpointDue(training.step) { try checkpoints.begin() }
+      try beginCheckpoint()
       if let signal = try receivedSignal(result) { try stop(signal) }
     }
     let (summary, checkpoint) = try finish()
     if let directory = log.directory {
+      if let stop = earlyStop { observe(.stoppedEarly(stop)) }
       observe(.finished(summary, run: directory.path, checkpoint: checkpoint))
     }
     return summary
@@ -191,19 +195,45 @@ public final class TrainingLoop {
   }
 
   /// Evaluates the held-out rows; all ranks.
-  private func evaluate() throws {
+  ///
+  /// - Parameter isRepeated: whether the run has done so before at this step, and what came of it has
+  ///   been logged.
+  private func evaluate(isRepeated: Bool = false) throws {
     guard let evaluator = training.evaluator else { return }
     group.begin(.evaluation, step: training.step)
-    let totals = try evaluator.run()
+    // The last evaluation is recorded in full.
+    let metrics = options.evaluatedMetrics
+    let isInFull = training.mayEndHere || metrics.contains(where: \.needsOutputs)
+    let (totals, rows) =
+      isInFull
+      ? try evaluator.run(on: group, metrics: metrics)
+      : (try evaluator.run(metrics: metrics), nil)
     log.lastEvaluation = totals
+    // What an evaluation at the end of an epoch changes, the checkpoint knows of.
+    if !isRepeated || !training.schedule.isRegularEvaluation(training.step) {
+      training.observe(totals)
+    }
     guard group.rank == 0 else { return }
     checkpoints.heldOutLosses[training.step] = totals.loss
-    try checkpoints.explainingWriteErrors { try log.append(totals) }
+    try checkpoints.explainingWriteErrors {
+      if !isRepeated { try log.append(totals) }
+      if training.isDone, let rows { try log.write(rows, totals) }
+    }
     observe(
       .evaluated(
         log.progress(nil), loss: totals.loss,
-        accuracy: training.hasAccuracy ? totals.accuracy : nil,
-        scores: totals.scores))
+        accuracy: training.hasAccuracy ? totals.accuracy : nil, scores: totals.scores,
+        metrics: totals.metrics))
+  }
+
+  /// Begins a checkpoint where one is due, or the last evaluation was the best; all ranks.
+  ///
+  /// That of the last step is left to ``finish()``.
+  private func beginCheckpoint() throws {
+    guard !training.isDone else { return }
+    if training.schedule.isCheckpointDue(training.step) || checkpoints.isAtBest {
+      try checkpoints.begin()
+    }
   }
 
   /// Writes the last checkpoint, the trace and the summary; all ranks.
@@ -228,6 +258,16 @@ public final class TrainingLoop {
 
 // How a run ends early.
 extension TrainingLoop {
+  /// Why training has stopped before the last step; nil if it has not.
+  private var earlyStop: EarlyStop? {
+    guard training.stoppedEarly, let monitor = training.monitor else { return nil }
+    return EarlyStop(
+      epoch: training.epoch, metric: monitor.metric, minimumDelta: monitor.minimumDelta,
+      best: monitor.best,
+      bestEpoch: monitor.best.map { training.schedule.epoch(ofStep: $0.step) } ?? 0,
+      hasBestCheckpoint: checkpoints.publishedBest != nil)
+  }
+
   /// The signal on which all ranks stop now, if any of them has received one; all ranks.
   ///
   /// Control words travel with the step's sums, so agreeing costs nothing; only where a rank never
@@ -306,13 +346,17 @@ public enum TrainingEvent {
   case progress(TrainingProgress)
   /// An evaluation of the held-out rows is done.
   ///
-  /// The accuracy where there are classes, the scores where the targets are numbers.
+  /// The accuracy where there are classes, the scores where the targets are numbers, and the metrics
+  /// that were asked for.
   case evaluated(
-    TrainingProgress, loss: Double, accuracy: Double?, scores: RegressionScores?)
+    TrainingProgress, loss: Double, accuracy: Double?, scores: RegressionScores?,
+    metrics: [MetricValue])
   /// Something about the data that a person should know.
   case noticed(String)
   /// Something went wrong that the run can continue without.
   case warned(String)
+  /// Training has stopped because the monitored metric did not improve; ``finished`` follows.
+  case stoppedEarly(EarlyStop)
   /// The run has ended.
   case finished(RunSummary, run: String, checkpoint: String)
 }

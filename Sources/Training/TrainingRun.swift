@@ -32,6 +32,8 @@ final class TrainingRun {
   /// In a run that is resumed within an epoch from a checkpoint that doesn't have it, that of the
   /// rows since.
   private(set) var epochLoss: EpochLoss?
+  /// Watches a metric on the held-out rows; nil if nothing depends on it.
+  private(set) var monitor: MetricMonitor?
   /// The digest that all ranks have agreed on after this step, if they have.
   var digest: ContentHash?
   /// The running statistics before the last step.
@@ -53,6 +55,7 @@ final class TrainingRun {
     let batches = BatchSchedule(
       rows: data.trainingRows.count, batchRows: options.batch, dropsLast: options.dropLast)
     schedule = RunSchedule(options, batches, evaluates: !data.heldOutRows.isEmpty)
+    monitor = options.makeMonitor()
     var model = ModelDescription(
       options, inputs: dataset.columns, outputs: dataset.outputs, labels: dataset.labels,
       schema: data.schema)
@@ -89,7 +92,12 @@ final class TrainingRun {
 
   /// The epoch of the last step, 1 for the first.
   var epoch: Int { schedule.epoch(ofStep: step) }
-  var isDone: Bool { step >= schedule.totalSteps }
+  /// Whether no step is left, or training has stopped early.
+  var isDone: Bool { step >= schedule.totalSteps || stoppedEarly }
+  /// Whether the monitored metric has not improved for so long that no further step is taken.
+  var stoppedEarly: Bool { step < schedule.totalSteps && monitor?.isExhausted == true }
+  /// Whether the run is done, or will be if the next evaluation is no improvement.
+  var mayEndHere: Bool { isDone || monitor?.isAboutToExhaust == true }
   /// Whether predictions are right or wrong, rather than near or far.
   var hasAccuracy: Bool { model.hasAccuracy }
 
@@ -112,6 +120,23 @@ final class TrainingRun {
     return result
   }
 
+  /// Takes the outcome of an evaluation after the last step, from which all ranks draw the same
+  /// conclusions: whether it is the best one, whether to stop, and the learning rate.
+  func observe(_ totals: EvaluationTotals) {
+    guard let metric = monitor?.metric else { return }
+    let value = totals.value(of: metric) ?? .nan
+    if schedule.isRegularEvaluation(step) {
+      monitor?.observe(value, afterStep: step)
+    } else {
+      monitor?.observeEnd(value, afterStep: step)
+    }
+    applyRateFactor()
+  }
+
+  private func applyRateFactor() {
+    network.schedule.factor = monitor?.state.rateFactor ?? 1
+  }
+
   /// Takes back what a step that failed has done to the running statistics.
   func restoreStatistics() {
     network.store.statistics.base.update(
@@ -124,6 +149,8 @@ final class TrainingRun {
     step = point.step
     epochLoss = point.epochLoss
     network.stepsDone = point.step
+    monitor?.restore(point.monitor ?? MonitorState())
+    applyRateFactor()
   }
 }
 
@@ -167,13 +194,23 @@ struct RunSchedule {
   }
 
   func isEvaluationDue(_ step: Int) -> Bool {
-    evaluates && (step == totalSteps || step % (stepsPerEpoch * options.evaluateEvery) == 0)
+    evaluates && (step == totalSteps || isRegularEvaluation(step))
+  }
+
+  /// Whether an evaluation after a step does not depend on where the run ends.
+  func isRegularEvaluation(_ step: Int) -> Bool {
+    step % (stepsPerEpoch * options.evaluateEvery) == 0
   }
 
   /// Whether a checkpoint is due besides those of the first and the last step.
   func isCheckpointDue(_ step: Int) -> Bool {
     guard let every = options.checkpointEvery else { return false }
     return step % every == 0 && step != totalSteps
+  }
+
+  /// Whether a step has a checkpoint whatever the evaluations say.
+  func hasOwnCheckpoint(_ step: Int) -> Bool {
+    step == 0 || step == totalSteps || isCheckpointDue(step)
   }
 }
 

@@ -96,16 +96,76 @@ struct CheckpointFolderTests {
     #expect(try folder.entries().map(\.step) == [40, 60])
   }
 
+  @Test("best names a checkpoint, which retention never removes")
+  func best() throws {
+    #expect(try folder.best() == nil)
+    try write(10, 20, 30, 40)
+    try folder.publishBest(step: 20)
+    #expect(try folder.best()?.path == folder.path(step: 20))
+    #expect(try bytes(of: folder.path + "/best") == Array("step-000000020.safetensors\n".utf8))
+    #expect(try folder.keep(1).map(\.step) == [10, 30])
+    try folder.publishBest(step: 40)
+    try folder.remove(step: 20)
+    try folder.remove(step: 20)
+    #expect(try folder.entries().map(\.step) == [40])
+  }
+
+  @Test("best is repaired to name what a run found best, or removed if that does not exist")
+  func repair() throws {
+    try write(10, 20)
+    try folder.repairBest(step: nil)
+    #expect(try !names.contains("best"))
+    for content in ["step-000000010.safetensors\n", "step-000000099.safetensors\n", "x", ""] {
+      try place(Array(content.utf8), at: folder.path + "/best")
+      try folder.repairBest(step: 20)
+      #expect(try folder.best()?.step == 20)
+    }
+    for step in [nil, 99] {
+      try folder.publishBest(step: 20)
+      try folder.repairBest(step: step)
+      #expect(try folder.best() == nil && !names.contains("best"))
+    }
+  }
+
+  @Test(
+    "a file best that names no checkpoint, or one that does not exist, is refused",
+    arguments: [
+      ("", "does not name a checkpoint"), ("../x", "does not name a checkpoint"),
+      ("step-000000002.safetensors", "it names step-000000002.safetensors, which does not exist"),
+    ])
+  func strangeBest(content: String, what: String) throws {
+    try write(1)
+    try place(Array(content.utf8), at: folder.path + "/best")
+    let error = #expect(throws: CheckpointError.self) { try folder.best() }
+    #expect(error?.exitStatus == .badData)
+    #expect(error?.description.contains(what) == true, "\(String(describing: error))")
+  }
+
+  @Test("a checkpoint is copied from another folder byte for byte, unless it is damaged or missing")
+  func copying() throws {
+    try write(7, 8)
+    let other = try CheckpointFolder.open(temporary.file("other"))
+    try other.copy(step: 7, from: folder)
+    #expect(try bytes(of: other.path(step: 7)) == bytes(of: folder.path(step: 7)))
+    var content = try bytes(of: folder.path(step: 8))
+    content[content.count - 3] ^= 1
+    try place(content, at: folder.path(step: 8))
+    for step in [8, 9] {
+      #expect(throws: CheckpointError.self) { try other.copy(step: step, from: folder) }
+    }
+    #expect(try other.entries().map(\.step) == [7])
+  }
+
   @Test("opening a checkpoint folder removes the partial files of killed runs, and nothing else")
   func stalePartials() throws {
     try write(1)
     let others = ["notes.partial", "step-1.safetensors", "step-x.safetensors.partial", "readme"]
-    for name in others + ["step-000000002.safetensors.partial", "latest.partial"] {
+    for name in others + ["step-000000002.safetensors.partial", "latest.partial", "best.partial"] {
       try place([1], at: folder.path + "/" + name)
     }
     #expect(try folder.entries().map(\.step) == [1])
     _ = CheckpointFolder(path: folder.path)
-    #expect(try names.count == 8)
+    #expect(try names.count == 9)
     _ = try CheckpointFolder.open(folder.path)
     #expect(try names == (others + ["latest", "step-000000001.safetensors"]).sorted())
   }

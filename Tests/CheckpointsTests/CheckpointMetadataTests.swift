@@ -47,7 +47,8 @@ struct CheckpointMetadataTests {
   }
 
   @Test(
-    "the loss of the epoch so far is read back with the same bits", arguments: [0.1, 1e-310, 7])
+    "the loss of the epoch so far is read back with the same bits",
+    arguments: [0.1, .leastNonzeroMagnitude, 7])
   func epochLoss(loss: Double) throws {
     var written = sample.metadata()
     written.epochLoss = EpochLoss().adding(meanLoss: loss, rows: 128).adding(
@@ -110,6 +111,45 @@ struct CheckpointMetadataTests {
     ] as [(String, String?, String)])
   func epochLossNonsense(sum: String, rows: String?, what: String) throws {
     let path = try write(changing: ["epoch_loss_sum": sum, "epoch_loss_rows": rows])
+    let error = #expect(throws: CheckpointError.self) { try Checkpoint(path: path) }
+    #expect(error?.description.contains(what) == true, "\(String(describing: error))")
+  }
+
+  @Test(
+    "what was seen of a monitored metric is read back with the same bits",
+    arguments: [nil, 0.1, -0x1p-1060, 7] as [Double?])
+  func monitor(best: Double?) throws {
+    var written = sample.metadata()
+    var state = MonitorState()
+    state.best = best.map { MonitorState.Best(value: $0 / 3, step: 576) }
+    (state.evaluationsSinceBest, state.evaluationsOnPlateau) = (5, 2)
+    state.rateFactor = 0.1 * 0.1 * 0.1
+    written.monitor = state
+    let path = try CheckpointFolder(path: folder.path).write(
+      tensors: sample.tensors, metadata: written)
+    #expect(try Checkpoint(path: path).metadata.monitor == state)
+    let none = try CheckpointFolder(path: folder.path).write(
+      tensors: sample.tensors, metadata: sample.metadata(step: 1))
+    #expect(try Checkpoint(path: none).metadata.monitor == nil)
+  }
+
+  @Test(
+    "an error names an entry of the monitored metric that is invalid",
+    arguments: [
+      ("best_value", "inf", "'best_value' is 'inf'"), ("best_step", nil, "lacks 'best_step'"),
+      ("best_step", "-1", "'best_step' is negative"),
+      ("learning_rate_factor", nil, "lacks 'learning_rate_factor'"),
+      ("learning_rate_factor", "2", "not between 0 and 1"),
+      ("evaluations_since_best", "x", "'evaluations_since_best' is 'x'"),
+      ("evaluations_on_plateau", "-1", "'evaluations_on_plateau' is negative"),
+    ] as [(String, String?, String)])
+  func monitorNonsense(key: String, value: String?, what: String) throws {
+    var entries: [String: String?] = [
+      "best_value": "1", "best_step": "2", "evaluations_since_best": "0",
+      "learning_rate_factor": "1.0", "evaluations_on_plateau": "0",
+    ]
+    entries.updateValue(value, forKey: key)
+    let path = try write(changing: entries)
     let error = #expect(throws: CheckpointError.self) { try Checkpoint(path: path) }
     #expect(error?.description.contains(what) == true, "\(String(describing: error))")
   }

@@ -10,7 +10,8 @@ struct GoldenRankTests {
     "Several ranks agree with PyTorch in Float64, and bit for bit with one replica of as many slices",
     arguments: 1...5,
     [
-      ("goldens", "goldens.json"), ("optimizer goldens", "optimizers.json"),
+      ("goldens", "goldens.json"), ("goldens", "weighted.json"),
+      ("optimizer goldens", "optimizers.json"),
       ("combinations", "combinations.json"),
     ])
   func goldens(ranks: Int, check: (name: String, file: String)) throws {

@@ -40,6 +40,36 @@ struct PredictionTests {
     #expect(small.parameterCount == 128)
   }
 
+  @Test(
+    "The schedule of nested layers has their requests in order, from the step's begin to its end")
+  func nestedLayers() throws {
+    func linear(_ inputs: Int, _ outputs: Int, norm: Bool) -> FullyConnectedLayer {
+      FullyConnectedLayer(
+        inputs: inputs, outputs: outputs, activation: Relu(),
+        normalization: norm ? BatchNormalization() : nil)
+    }
+    for norm in [true, false] {
+      let network = try NeuralNetwork(
+        layers: [
+          Sequential([Dropout(features: 4, probability: 0.1), linear(4, 6, norm: norm)]),
+          Residual(Sequential([LayerNorm(features: 6), linear(6, 6, norm: norm)])),
+          Dropout(features: 6, probability: 0.5),
+          Sequential([linear(6, 5, norm: norm), linear(5, 3, norm: norm)]),
+        ], loss: CrossEntropy(), optimizer: VanillaSGDOptimizer(), seed: 1)
+      let events = try StepSchedule(of: network, usesClasses: true).events
+      #expect(zip(events, events.dropFirst()).allSatisfy { $0.computed <= $1.computed })
+      #expect(events.first.map { $0.computed > 0 } == true)
+      #expect(events.last?.computed == 1)
+      let gradients = events.compactMap { event -> Range<Int>? in
+        guard case .gradients(let span) = event.request else { return nil }
+        return span
+      }
+      #expect(gradients.count == 5)
+      #expect(zip(gradients, gradients.dropFirst()).allSatisfy { $0.lowerBound >= $1.upperBound })
+      #expect(gradients.last?.lowerBound == 0)
+    }
+  }
+
   @Test("The messages of two hosts are counted as by hand")
   func messages() {
     let placement = EqualHosts(hosts: 2, ranksPerHost: 1, slices: nil, batchRows: 8)

@@ -95,6 +95,22 @@ struct PartialReadingTests {
     try check("y,w,z\n" + targets) { $0.table.target = ["z", "y"] }
   }
 
+  @Test("weights of rows, with categories, an index column and rows that are dropped")
+  func weights() throws {
+    let table = rows(90_000) { index, random in
+      let weight = Double(random.next(below: 1000)) / 8
+      return "\(index),\(Self.number(&random)),\(weight),w\(index % 7),\(index % 2)"
+    }
+    try check(",a,w,c,y\n" + table) { $0.table.weights = "w" }
+    try check(table) {
+      $0.table.weights = "3"
+      $0.table.missing = .drop
+    }
+    for last in ["1,1,-3,w1,0\n", "1,1,,w1,0\n", "1,1,x,w1,0\n", "1,1,1e99,w1,0\n"] {
+      try check(",a,w,c,y\n" + table + last + last) { $0.table.weights = "w" }
+    }
+  }
+
   @Test("quoted fields with separators and line breaks")
   func quotes() throws {
     let table = rows(60_000) { index, random in

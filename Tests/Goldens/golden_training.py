@@ -85,6 +85,18 @@ def loss_of(outputs, target, loss, parameter=None):
     return -(target * logs).sum(dim=1).mean()
 
 
+def step_loss(outputs, target, spec, step):
+    """The loss of a step, with the case's weights of rows if it has some."""
+    if "weights" not in spec:
+        return loss_of(outputs, target, spec["loss"],
+                       spec.get("lossParameter"))
+    weights = torch.tensor(spec["weights"][step], dtype=outputs.dtype)
+    losses = [loss_of(outputs[i:i + 1], target[i:i + 1], spec["loss"],
+                      spec.get("lossParameter"))
+              for i in range(len(outputs))]
+    return (weights * torch.stack(losses)).sum() / len(losses)
+
+
 def target_tensor(table, step, width, dtype):
     if "rows" in table:
         return torch.tensor(table["rows"][step], dtype=dtype)
@@ -199,8 +211,8 @@ def train(spec, tables, dtype=torch.float64, optimizer_type=FormulaOptimizer):
         rows = torch.tensor(inputs[spec["inputs"]][step], dtype=dtype)
         target = target_tensor(targets[spec["targets"]], step, width, dtype)
         record = []
-        loss = loss_of(forward(layers, rows, spec, record=record), target,
-                       spec["loss"], spec.get("lossParameter"))
+        loss = step_loss(forward(layers, rows, spec, record=record), target,
+                         spec, step)
         gradients = torch.autograd.grad(loss, parameters)
         norm = math.sqrt(sum((g.double() ** 2).sum().item()
                              for g in gradients))

@@ -57,7 +57,7 @@ import torch
 
 from golden_cases import all_cases, make_tables
 from golden_training import (
-    TENSORS, TorchOptimizer, forward, loss_of, target_tensor, train)
+    TENSORS, TorchOptimizer, forward, step_loss, target_tensor, train)
 
 SEED = 29
 KINK_MARGIN = 2e-5
@@ -130,8 +130,7 @@ def check_gradients(spec, tables):
 
     def loss():
         outputs = forward(layers, rows, spec, statistics=statistics)
-        return loss_of(outputs, target, spec["loss"],
-                       spec.get("lossParameter")).item()
+        return step_loss(outputs, target, spec, 0).item()
 
     analytic = train(spec, tables)[0]["firstGradients"]
     h, worst = 1e-6, 0.0

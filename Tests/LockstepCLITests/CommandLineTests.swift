@@ -215,7 +215,7 @@ struct CommandLineTests {
       (["train", "digits", "--output_dir", "r"], "--output_dir; did you mean --run?"),
       (["train", "digits", "--random_state", "1"], "--random_state; did you mean --seed?"),
       (["train", "digits", "--quite"], "--quite; did you mean --quiet?"),
-      (["train", "digits", "--patience", "3"], "--patience; early stopping is not supported yet"),
+      (["train", "digits", "--early_stopping", "3"], "--early_stopping; did you mean --patience?"),
       (["train", "digits", "--fp16"], "--fp16; mixed precision is not supported yet"),
       (["train", "digits", "--device", "cpu"], "--device; training runs on CPUs only"),
       (

@@ -15,11 +15,14 @@ struct Softsign: ActivationFunction {
   }
 }
 
-/// The mean absolute error, as a user would write it.
-struct MeanAbsoluteError: LossFunction {
+/// The pseudo-Huber loss, sqrt(1 + d^2) - 1 with d = yhat - y, as a user would write it.
+struct PseudoHuber: LossFunction {
   func compute(_ outputs: MatrixView, _ targets: TargetView) throws -> Double {
     guard case .values(let y) = targets else { return .nan }
-    return zip(outputs.elements, y.elements).reduce(0) { $0 + Double(abs($1.0 - $1.1)) }
+    return zip(outputs.elements, y.elements).reduce(0) { sum, pair in
+      let d = Double(pair.0) - Double(pair.1)
+      return sum + (1 + d * d).squareRoot() - 1
+    }
   }
 
   func derivative(
@@ -29,7 +32,7 @@ struct MeanAbsoluteError: LossFunction {
     guard case .values(let y) = targets else { return }
     for i in 0..<outputs.elements.count {
       let d = outputs.elements[i] - y.elements[i]
-      gradient.elements[i] = (d > 0 ? 1 : d < 0 ? -1 : 0) / Float(batchRows)
+      gradient.elements[i] = d / (1 + d * d).squareRoot() / Float(batchRows)
     }
   }
 }
@@ -99,7 +102,7 @@ struct ExtensionTests {
         ColumnScale(columns: 8),
         FullyConnectedLayer(inputs: 8, outputs: 2, activation: Identity(), normalization: nil),
       ],
-      loss: MeanAbsoluteError(), optimizer: SignDescent(),
+      loss: PseudoHuber(), optimizer: SignDescent(),
       schedule: LearningRateSchedule(base: 0.01), seed: 1)
     network.replicas = SingleReplica(network.store, slices: slices, optimizer: network.optimizer)
     return network

@@ -43,6 +43,22 @@ struct GoldenTests {
   }
 
   @Test(
+    "training with weights of rows and classes agrees with PyTorch, for any number of slices",
+    arguments: [1, 2, 3, 7, 16])
+  func weighted(slices: Int) throws {
+    let file = try GoldenFile.load(resource("weighted.json"))
+    #expect(file.cases.count >= 14)
+    for golden in file.cases {
+      #expect(golden.weights != nil)
+      let run = try GoldenRun(golden, of: file)
+      run.network.replicas = SingleReplica(
+        run.network.store, slices: slices, optimizer: run.network.optimizer)
+      let mismatches = try run.run(compareGradients: true)
+      #expect(mismatches.isEmpty, "\(golden.name): \(mismatches)")
+    }
+  }
+
+  @Test(
     "combinations of all options agree with PyTorch in Float64, for any number of slices",
     arguments: [1, 2, 3, 4, 7, 16])
   func combinations(slices: Int) throws {

@@ -26,6 +26,7 @@ enum Reader: String, CaseIterable {
     case .newTable:
       [
         Array("a,w,k,y\n1,red,u,p\n?,blue,v,q\n3,green,u,p\n".utf8), Array("1;red;u\n2;;v\n".utf8),
+        Array("7,1,red,0.5,u,p\n8,2,blue,x,v,q\n".utf8), Array("7,1,red,u,p\n8,2,,v,q\n".utf8),
         Array("y\tw\ta\tk\tid\np\t\"red\"\t1e3\tu\t7\nq\tNA\t-2.5\tz\t8\n".utf8),
       ]
     case .schema: [Samples.description]
@@ -69,7 +70,8 @@ enum Reader: String, CaseIterable {
       [
         "\"", "{", "}", "[", "]", ",", ":", "0", "-1", "1e999", "9223372036854775807", "null",
         "true",
-        "number", "category", "ignored", "target", "classes", "values", "fill", "levels", "rare",
+        "number", "category", "ignored", "target", "weight",
+        "{\"weight\":{}}", "classes", "values", "fill", "levels", "rare",
         "\"has_missing\":true", "\"has_header\":false", "\"columns\":[]", "\"target_columns\":[0]",
         "mean", "deviation", "comma", "blanks", "drop", "refuse", "\\ud800", "\"x\",\"x\"",
       ]
@@ -148,7 +150,7 @@ enum Reader: String, CaseIterable {
   /// Reads a table with several options; returns whether one of them accepts it.
   private func readTable(_ path: String) -> Bool {
     var isAccepted = false
-    for number in 0..<4 {
+    for number in 0..<5 {
       var options = LoadOptions(targets: number == 3 ? .numeric : .automatic)
       options.standardizesTargets = true
       options.heldOutFraction = 0.25
@@ -156,13 +158,16 @@ enum Reader: String, CaseIterable {
       options.table.maxLevels = number == 2 ? 3 : 256
       options.table.categorical = number == 2 ? ["1"] : []
       options.table.target = number == 3 ? ["1", "2"] : []
+      options.table.weights = number == 4 ? "1" : nil
       do {
         let data = try Dataset.load(.table(path: path), options)
         isAccepted = true
         guard let schema = data.schema,
           schema.isValid(inputs: data.training.columns, outputs: data.training.outputs),
-          data.training.features.elements.allSatisfy(\.isFinite)
-        else { fatalError("\(rawValue): a schema or features that can't be used") }
+          data.training.features.elements.allSatisfy(\.isFinite),
+          data.training.weights.map({ $0.elements.allSatisfy { $0.isFinite && $0 >= 0 } }) ?? true
+        else { fatalError("\(rawValue): a schema, features or weights that can't be used") }
+        if number == 4 { checkRowWeights(data) }
         // What it was read as must do for the table itself.
         try readNewTable(path, schema)
       } catch is DatasetError {
@@ -172,6 +177,31 @@ enum Reader: String, CaseIterable {
       }
     }
     return isAccepted
+  }
+
+  /// Weighs the rows of a table by its column and by balanced classes.
+  private func checkRowWeights(_ data: LoadedData) {
+    let (rows, labels) = (data.split?.training ?? [], data.training.labels)
+    guard !rows.isEmpty, data.training.weights != nil else {
+      fatalError("\(rawValue): a table without the weights that were asked for")
+    }
+    var weights: [Double]?
+    if case .classes(let indices, _) = data.training.targets {
+      var counts = [Int](repeating: 0, count: labels.count)
+      for row in rows { counts[Int(indices[Int(row)])] += 1 }
+      weights = try? ClassWeights.balanced.weights(labels: labels, counts: counts).weights
+    }
+    guard
+      let normalized = RowWeights(data.training, trainingRows: rows, classWeights: weights)
+    else { return }
+    let buffer = BatchBuffer(data.training, capacity: rows.count, weights: normalized)
+    rows.withUnsafeBufferPointer { buffer.gather($0) }
+    let found =
+      buffer.batch(globalRows: rows.count).weights ?? UnsafeBufferPointer(start: nil, count: 0)
+    guard found.count == rows.count, found.allSatisfy({ $0.isFinite && $0 >= 0 }) else {
+      fatalError("\(rawValue): weights that can't be used")
+    }
+    withExtendedLifetime(buffer) {}
   }
 
   private func readNewTable(_ path: String, _ schema: TableSchema, inputs: Int? = nil) throws {

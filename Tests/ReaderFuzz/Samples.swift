@@ -35,17 +35,19 @@ enum Samples {
     ",w,b,y,,\n0,red,True,1.5,,\n1,?,False,2.5,,\n2,\"blue, dark\",,3.5,,\n3,red,1,9,,\n",
     "1; 2 ;p\n?;;q\n5;NA;p\n7;8;q\n", "0 1 y\n1 2  0\n3 4\t1 \n5 6 0\n7 8 1\n",
     "w|v\na|p\nb|q\na|p\n", "3,2,x,y\n1,2,0\n3,4,1\n5,6,1.0\n",
+    "0.5,2,p\n1,3,q\n0,4,p\n2e3,5,q\n", "w,a,y\n1,2,0.5\n\"2\",4,1.5\n3,6,8\n",
   ]
 
   /// The schema of a table with all kinds of columns.
   static let schema: TableSchema = {
-    let text = "id,a,w,k,y\n7,1,red,u,p\n9,?,blue,v,q\n3,4,,u,p\n1,2,red,v,q\n"
+    let text = "id,a,w,g,k,y\n7,1,red,1,u,p\n9,?,blue,0.5,v,q\n3,4,,2,u,p\n1,2,red,0,v,q\n"
     let path = NSTemporaryDirectory() + "lockstep-fuzz-table-\(getpid()).csv"
     defer { try? FileManager.default.removeItem(atPath: path) }
     do {
       try Data(text.utf8).write(to: URL(fileURLWithPath: path))
       var options = LoadOptions(targets: .automatic)
       options.table.ignored = ["id"]
+      options.table.weights = "g"
       guard let schema = try Dataset.load(.table(path: path), options).schema else {
         fatalError("the sample table has no schema")
       }

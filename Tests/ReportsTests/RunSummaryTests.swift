@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
+import NeuralCore
 import Reports
 import RunRecords
 import Testing
@@ -46,6 +47,26 @@ struct RunSummaryTests {
         + #""seconds":null,"parameters":3,"version":"1.0","completed":false}"#)
   }
 
+  @Test("The summary of a run that monitored a metric says so, and reads back equal")
+  func monitored() throws {
+    var stopped = full
+    (stopped.stoppedEarly, stopped.monitor) = (true, .loss)
+    (stopped.best, stopped.bestStep) = (0.1 + 0.2, 576)
+    #expect(
+      stopped.line.hasSuffix(
+        #""completed":true,"stopped_early":true,"monitor":"loss","best":0.30000000000000004,"#
+          + #""best_step":576}"#))
+    try stopped.write(to: file.path)
+    #expect(try RunSummary(path: file.path) == stopped)
+    let text = TextTable.summary(stopped)
+    #expect(text.hasPrefix("Training stopped early.\n"))
+    #expect(text.contains("  best loss          0.3000 at step 576\n"))
+    (stopped.stoppedEarly, stopped.best, stopped.bestStep) = (false, nil, nil)
+    try stopped.write(to: file.path)
+    #expect(try RunSummary(path: file.path) == stopped)
+    #expect(TextTable.summary(stopped).hasPrefix("Training is complete.\n"))
+  }
+
   @Test("A summary is written atomically and reads back equal")
   func writing() throws {
     try full.write(to: file.path)
@@ -74,7 +95,7 @@ struct RunSummaryTests {
         """)
     #expect(
       TextTable.summary(bare) == """
-        Training was stopped early.
+        Training was interrupted.
           training loss  NaN
           steps          0 in 1 epoch
           parameters     3

@@ -105,6 +105,8 @@ struct AllocationTests {
       (1, digits + exact + ["--optimizer", "lamb", "--max-norm", "1.25"]),
       (3, digits + exact + ["--optimizer", "lamb", "--max-norm", "1.25"]),
       (3, small + exact + messages + ["--optimizer", "lars", "--max-norm", "1.25"]),
+      (1, digits + ["--class-weight", "balanced"]),
+      (3, small + ["--class-weight", "3:2,8:0.5", "--loss", "mse"]),
     ])
   func none(ranks: Int, options: [String]) throws {
     let options = options + ["--log-every", "100000", "--drop-last"]
@@ -124,6 +126,23 @@ struct AllocationTests {
     let options = Self.digits + ["--log-every", "100000"]
     let short = try count(ranks: ranks, steps: 20, options)
     let long = try count(ranks: ranks, steps: 20 + Self.steps, options)
+    for counts in zip(short, long) {
+      #expect(
+        counts.1.program - counts.0.program < Self.few, "\(counts.0.growth(in: counts.1))")
+    }
+  }
+
+  @Test("Training steps with row weights of a table allocate no memory", arguments: [1, 2])
+  func rowWeights(ranks: Int) throws {
+    let folder = try TemporaryFolder()
+    let rows = (0..<640).map { "\($0 * 37 % 101),\($0 % 7),\($0 % 5),\($0 % 3)\n" }
+    let path = try folder.write("t.csv", "a,w,b,y\n" + rows.joined())
+    let options = [
+      path, "--weights", "w", "--class-weight", "balanced", "--layers", "64", "--batch", "32",
+      "--log-every", "100000",
+    ]
+    let short = try count(ranks: ranks, steps: 2, options)
+    let long = try count(ranks: ranks, steps: 2 + Self.steps, options)
     for counts in zip(short, long) {
       #expect(
         counts.1.program - counts.0.program < Self.few, "\(counts.0.growth(in: counts.1))")

@@ -17,7 +17,7 @@ struct ImportGraphTests {
     "Coordination": ["Failures", "Tracing", "NeuralCore"],
     "DataParallel": ["Failures", "Tracing", "MessagePassing", "NeuralCore", "Coordination"],
     "Checkpoints": ["Failures", "Files", "NeuralCore"],
-    "RunRecords": ["Failures", "Files", "Yams"],
+    "RunRecords": ["Failures", "Files", "NeuralCore", "Yams"],
     "Reports": ["Failures", "NeuralCore", "Checkpoints", "RunRecords"],
     "Training": [
       "Failures", "Files", "Tracing", "Machine", "NeuralCore", "Datasets", "Coordination",

@@ -30,6 +30,7 @@ struct ConfigurationTests {
     options.featureColumns = ["No", "\"q\", r"]
     options.ignoredColumns = ["id", "~"]
     options.categoricalColumns = ["3"]
+    options.weightsColumn = ["w, x"]
     options.maxLevels = 7
     options.missing = .drop
     options.header = .no
@@ -42,6 +43,7 @@ struct ConfigurationTests {
     options.huberDelta = 0.7
     options.quantile = 0.2
     options.labelSmoothing = 0.1
+    options.classWeight = ClassWeights("\"a, b\":1e300,*x:0.1,c:0")
     options.optimizer = .sgd
     options.learningRate = 0.1 + 0.2
     options.scaleLearningRate = 32
@@ -68,6 +70,10 @@ struct ConfigurationTests {
     options.batchNormBackward = .frozen
     options.batchNormMomentum = 0.25
     options.epsilon = 1e-7
+    options.norm = .layer
+    options.residual = true
+    options.dropout = [0.25, 0, 0.5]
+    options.inputDropout = 0.125
     options.exchange = .allReduce
     options.exchangeSchedule = .halving
     options.transport = .messages
@@ -77,6 +83,11 @@ struct ConfigurationTests {
     options.keep = 2
     options.waitsForCheckpoints = true
     options.evaluateEvery = 4
+    options.patience = 6
+    options.monitor = .r2
+    options.minDelta = 0.001
+    options.plateauPatience = 8
+    options.metrics = [.auc, .logLoss]
     options.logEvery = 13
     options.digestEvery = 17
     options.trace = true
@@ -110,6 +121,7 @@ struct ConfigurationTests {
       features: []
       ignore: []
       categorical: []
+      weights: []
       max-levels: 256
       missing: mean
       header: auto
@@ -129,10 +141,15 @@ struct ConfigurationTests {
       huber-delta: null
       quantile: null
       label-smoothing: 0.0
+      norm: null
+      class-weight: null
       batch-norm: synchronized
       batch-norm-backward: exact
       batch-norm-momentum: 0.9
       epsilon: 1e-05
+      residual: false
+      dropout: []
+      input-dropout: 0.0
       optimizer: adam
       learning-rate: 0.001
       scale-learning-rate: null
@@ -147,6 +164,7 @@ struct ConfigurationTests {
       warmup-steps: 0
       decay-every: null
       decay-factor: 0.1
+      plateau-patience: 10
       clip-norm: null
       max-norm: null
       exchange: sharded
@@ -158,6 +176,10 @@ struct ConfigurationTests {
       keep: null
       wait-for-checkpoints: false
       evaluate-every: 1
+      patience: null
+      monitor: null
+      min-delta: 0.0
+      metrics: []
       log-every: 10
       digest-every: null
       trace: false
@@ -194,6 +216,27 @@ struct ConfigurationTests {
     #expect(try read("learning-rate: 1").learningRate == 1)
     for empty in ["", "# nothing\n", "---\n", "{}"] {
       #expect(try read(empty) == TrainingOptions())
+    }
+  }
+
+  @Test("Class weights are a word, a text, a list or a mapping")
+  func classWeights() throws {
+    #expect(try read("class-weight: balanced").classWeight == .balanced)
+    #expect(try read("class-weight: null").classWeight == nil)
+    let expected = ClassWeights("1:5,\"a, b\":0.5")
+    #expect(expected != nil)
+    for form in [
+      "'1:5,\"a, b\":0.5'", "{1: 5, \"a, b\": 0.5}", "\n  \"a, b\": .5\n  1: 5.0",
+      "[1:5, 'a, b:0.5']", "\n  - 1:5\n  - a, b:0.5",
+    ] {
+      #expect(try read("class-weight: \(form)\n").classWeight == expected, "\(form)")
+    }
+    for form in ["5", "{a: x}", "{a: [1]}", "[a]", "{}", "[]", "{a: null}", "[[a:1]]"] {
+      let error = refusal("class-weight: \(form)")
+      #expect(
+        error?.description.contains(
+          "line 1: class-weight: expected balanced, or a weight per label")
+          == true, "\(form)")
     }
   }
 
@@ -253,7 +296,8 @@ struct ConfigurationTests {
       ("lr: 1", "line 1: unknown option lr; did you mean learning-rate?"),
       ("batch: 8\r\nBatch_Size: 1\r\n", "line 2: unknown option Batch_Size; did you mean batch?"),
       ("\u{FEFF}\nbatch: x", "c.yaml, line 2: batch: expected an integer"),
-      ("patience: 3", "line 1: unknown option patience; early stopping is not supported yet"),
+      ("early_stopping: 3", "line 1: unknown option early_stopping; did you mean patience?"),
+      ("monitor: val_loss", "monitor: expected one of loss, accuracy, "),
       ("eps: 1", "line 1: unknown option eps; see lockstep train --help"),
       ("nesterov: maybe", "nesterov: expected true or false, found \"maybe\""),
       ("nesterov: y", "expected true or false"), ("nesterov: 1", "expected true or false"),

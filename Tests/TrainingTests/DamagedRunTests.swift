@@ -111,7 +111,7 @@ struct DamagedRunTests {
     let report = try RunReport([path, folder.write(other)])
     #expect(report.page.html.hasSuffix("</html>\n"))
     #expect(try report.json().hasSuffix("}\n"))
-    #expect(report.text.contains("was stopped early, after step 1099511627776."))
+    #expect(report.text.contains("was interrupted after step 1099511627776."))
   }
 
   @Test("An incomplete last line of a log is left out of a report")

@@ -193,7 +193,11 @@ struct LossTrainingTests {
     let path = try table("q.csv", "a,b,y", rows: 1000, columns: 2) { x, noise in
       [String(format: "%.4f", 500 + 100 * x[0] + 50 * (1 + x[0]) * (noise.next() - 0.3))]
     }
-    let model = try train(path, .quantile) { $0.quantile = quantile }.model
+    let model = try train(path, .quantile) {
+      $0.quantile = quantile
+      $0.batchNorm = .off
+      $0.schedule = .cosine
+    }.model
     #expect(model.description.lossParameters == LossParameters(quantile: quantile))
     let scale = model.description.readingSchema.scales[0]
     #expect(scale.isScaled)

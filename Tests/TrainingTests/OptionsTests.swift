@@ -103,7 +103,33 @@ struct OptionsTests {
       }
     ),
     ("--warmup-steps -1", { $0.warmupSteps = -1 }),
-    ("--decay-every and --decay-factor", { $0.decayEvery = 5 }),
+    ("--decay-every: requires --schedule step", { $0.decayEvery = 5 }),
+    (
+      "--decay-every: requires --schedule step",
+      {
+        $0.schedule = .plateau
+        $0.decayEvery = 5
+      }
+    ),
+    ("--decay-factor: requires --schedule step or plateau", { $0.decayFactor = 0.5 }),
+    (
+      "--decay-factor 1: must be below 1 with --schedule plateau",
+      {
+        $0.schedule = .plateau
+        $0.decayFactor = 1
+      }
+    ),
+    ("--plateau-patience: requires --schedule plateau", { $0.plateauPatience = 3 }),
+    ("--plateau-patience -1", { $0.plateauPatience = -1 }),
+    ("--patience 0", { $0.patience = 0 }),
+    ("--min-delta: requires --patience, --monitor or --schedule", { $0.minDelta = 0.1 }),
+    (
+      "--min-delta -0.1",
+      {
+        $0.patience = 3
+        $0.minDelta = -0.1
+      }
+    ),
     (
       "--epochs and --steps",
       {
@@ -135,6 +161,53 @@ struct OptionsTests {
         $0.batchNorm = .local
       }
     ),
+    (
+      "--batch-norm off: is another name for --norm none, and contradicts --norm layer",
+      {
+        $0.norm = .layer
+        $0.batchNorm = .off
+      }
+    ),
+    (
+      "--batch-norm off: is another name for --norm none, and contradicts --norm batch",
+      {
+        $0.norm = .batch
+        $0.batchNorm = .off
+      }
+    ),
+    (
+      "--batch-norm local: requires --norm batch",
+      {
+        $0.norm = .off
+        $0.batchNorm = .local
+      }
+    ),
+    (
+      "--residual: requires two consecutive hidden layers of the same width, and --layers 256,128 has",
+      { $0.residual = true }
+    ),
+    (
+      "--residual: requires two consecutive hidden layers of the same width, and --layers \"\" has",
+      {
+        $0.residual = true
+        $0.layers = []
+      }
+    ),
+    ("--dropout 1.0: must be at least 0 and below 1", { $0.dropout = [1] }),
+    ("--dropout 0.5,-0.1: must be at least 0 and below 1", { $0.dropout = [0.5, -0.1] }),
+    ("--dropout nan: must be", { $0.dropout = [.nan] }),
+    (
+      "--dropout 0.1,0.2,0.3: must be one number, or one for each of the 2 hidden layers of --layers 256,128",
+      { $0.dropout = [0.1, 0.2, 0.3] }
+    ),
+    (
+      "--dropout: requires hidden layers",
+      {
+        $0.dropout = [0.1]
+        $0.layers = []
+      }
+    ),
+    ("--input-dropout 1.0: must be at least 0 and below 1", { $0.inputDropout = 1 }),
     (
       "--resume and --overwrite are mutually exclusive",
       {
@@ -240,6 +313,28 @@ struct OptionsTests {
     #expect(options.determining(slices: 4, ranks: 1).map { "\($0)" } != before)
   }
 
+  @Test("What is monitored determines the result only in runs that monitor something")
+  func determiningMonitor() {
+    let added = { (change: (inout TrainingOptions) -> Void) in
+      var options = TrainingOptions()
+      change(&options)
+      let before = determining(TrainingOptions())
+      return determining(options).filter { !before.contains($0) }
+    }
+    #expect(added { $0.evaluateEvery = 3 }.isEmpty)
+    #expect(
+      added { $0.patience = 3 } == [
+        "evaluate-every 1", "patience 3", "monitor loss", "min-delta 0.0",
+      ])
+    #expect(
+      added { $0.monitor = .accuracy } == ["evaluate-every 1", "monitor accuracy", "min-delta 0.0"])
+    #expect(
+      added { $0.schedule = .plateau } == [
+        "schedule plateau", "decay-factor 0.1", "plateau-patience 10", "evaluate-every 1",
+        "monitor loss", "min-delta 0.0",
+      ])
+  }
+
   /// What determines the result of options, as `name value` lines.
   func determining(_ options: TrainingOptions, slices: Int = 4, ranks: Int = 2) -> [String] {
     options.determining(slices: slices, ranks: ranks).map { "\($0.name) \($0.value)" }
@@ -327,6 +422,41 @@ struct OptionsTests {
     #expect(names(.lars) == ["momentum", "trust-coefficient"])
   }
 
+  @Test("Normalization, residual connections and dropout are listed where they are set")
+  func determiningBlocks() {
+    var options = TrainingOptions()
+    let before = determining(options)
+    options.norm = .batch
+    #expect(determining(options) == before)
+    options.batchNorm = .off
+    options.norm = nil
+    let off = determining(options)
+    options.batchNorm = .synchronized
+    options.norm = .off
+    #expect(determining(options) == off)
+    options.norm = .layer
+    options.residual = true
+    options.dropout = [0.5]
+    options.inputDropout = 0.1
+    #expect(
+      determining(options).suffix(6) == [
+        "batch-norm off", "epsilon 1e-05", "norm layer", "residual true", "dropout 0.5",
+        "input-dropout 0.1",
+      ])
+  }
+
+  @Test("A network without batch norm can train on batches of one row, however that is asked for")
+  func oneRow() throws {
+    for change in [
+      { $0.batchNorm = .off }, { $0.norm = .off }, { $0.norm = .layer },
+    ] as [@Sendable (inout TrainingOptions) -> Void] {
+      var options = TrainingOptions()
+      options.batch = 1
+      change(&options)
+      try options.validate(ranks: 1)
+    }
+  }
+
   @Test("Each name that other libraries have for an option is known once, and leads to an option")
   func synonyms() {
     let known = TrainingOptions.optionNames
@@ -371,6 +501,7 @@ struct OptionsTests {
       ("step_size", "decay-every"), ("y", "target"), ("label_column", "target"),
       ("output_dir", "run"), ("force", "overwrite"), ("save_freq", "checkpoint-every"),
       ("eval_every", "evaluate-every"), ("log_interval", "log-every"),
+      ("dropout_rate", "dropout"), ("skip_connections", "residual"), ("layer_norm", "norm"),
       ("resume_from_checkpoint", "resume"), ("batchSize", "batch"), ("beta_2", "beta2"),
       ("trust_coef", "trust-coefficient"), ("kernel_constraint", "max-norm"),
       ("smoothing_constant", "rho"), ("maxNorm", "max-norm"), ("decay_rate", "decay-factor"),

@@ -32,10 +32,11 @@ public final class NewTable {
   ///   - options: separator, header and target, where they are given.
   ///   - readsTargets: whether targets are read, and must be there.
   ///   - passing: columns whose texts are passed through, by name or number.
+  ///   - option: the option that names these columns, for messages.
   /// - Throws: ``DatasetError`` also if the columns are not those of the schema.
   public init(
     _ path: String, _ schema: TableSchema, inputs: Int, _ options: TableOptions = TableOptions(),
-    readsTargets: Bool, passing: [String] = []
+    readsTargets: Bool, passing: [String] = [], option: String = "--columns"
   ) throws(DatasetError) {
     self.schema = schema
     self.inputs = inputs
@@ -47,7 +48,7 @@ public final class NewTable {
       ? (0..<inputs).map { .number(place: $0, fill: 0) } : ColumnEncoding.all(schema)
     classes = ClassNames(schema.labels)
     values = Array(repeating: 0, count: schema.scales.count)
-    passes = try mapping.selection.columns(passing, "--columns")
+    passes = try mapping.selection.columns(passing, option)
     problems = NewTableProblems(
       records.path, mapping, schema, dropsIncomplete: schema.missing == .drop && readsTargets)
     if readsTargets, mapping.targets.isEmpty {
@@ -157,7 +158,9 @@ extension NewTable {
   ) throws(DatasetError) -> LoadedData {
     let table = try NewTable(
       path, schema, inputs: options.inputs ?? schema.width, options.table,
-      readsTargets: options.readsTargets)
+      readsTargets: options.readsTargets, passing: options.table.groups.map { [$0] } ?? [],
+      option: "--by")
+    var groups = table.passedNames.first.map { RowGroups.Builder(column: $0, path: path) }
     let (width, outputs) = (table.inputs, table.values.count)
     var blocks: [RowBlock] = []
     var rows = 0
@@ -171,6 +174,7 @@ extension NewTable {
       let row = UnsafeMutableRawPointer(block.features + block.rows * width)
         .assumingMemoryBound(to: Float.self)
       guard try table.next(into: row) else { break }
+      if let text = table.passed.first { try groups?.add(text) }
       let targets = block.targets + block.rows * max(outputs, 1)
       if outputs == 0 { targets[0] = Double(table.classIndex) }
       for (index, value) in table.values.enumerated() { targets[index] = Double(value) }
@@ -178,10 +182,12 @@ extension NewTable {
       rows += 1
     }
     guard rows > 0 else { throw .malformed(path, "it has no rows") }
-    return LoadedData(
+    var data = LoadedData(
       training: try dataset(path, blocks, rows: rows, width: width, schema, options),
       schema: schema,
       notices: table.notices)
+    data.groups = groups?.finish()
+    return data
   }
 
   private static func dataset(

@@ -20,6 +20,8 @@ public struct TableOptions: Hashable, Sendable {
   public var maxLevels = 256
   /// What is done about missing cells of features.
   public var missing = MissingPolicy.mean
+  /// A column by whose texts the rows are grouped, of any role; only where a model's schema is given.
+  public var groups: String?
 
   /// Everything is found out.
   public init() {}
@@ -29,6 +31,7 @@ public struct TableOptions: Hashable, Sendable {
     let options = [
       ("--target", target), ("--features", features), ("--ignore", ignored),
       ("--categorical", categorical), ("--weights", weights.map { [$0] } ?? []),
+      ("--by", groups.map { [$0] } ?? []),
     ]
     for (option, columns) in options where !columns.isEmpty {
       throw .usage(

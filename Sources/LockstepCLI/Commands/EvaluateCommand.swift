@@ -4,16 +4,22 @@ import Coordination
 public import Datasets
 import Foundation
 import NeuralCore
+import Reports
 import RunRecords
 import Training
 
 /// The command `evaluate`: evaluates a model on data.
 struct EvaluateCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "evaluate", abstract: "Evaluate a model on data: loss, and accuracy for classes.",
+    commandName: "evaluate",
+    abstract: "Evaluate a model on data: loss, and the metrics of classification or regression.",
     discussion: DataHelp.text)
 
-  @Argument(help: "A checkpoint file, or a run directory for its newest intact checkpoint.")
+  @Argument(
+    help: """
+      A checkpoint file, or a run directory: for its best checkpoint where the run has monitored a \
+      metric, otherwise for its newest intact one.
+      """)
   var model: String
 
   @Argument(help: "Evaluation data: the test set if there is one, otherwise all rows.")
@@ -28,10 +34,19 @@ struct EvaluateCommand: ParsableCommand {
   @OptionGroup(title: TableFormatOptions.title)
   var tableFormat: TableFormatOptions
 
-  @Option(help: "Slices that the rows are split into. (default: number of ranks)")
+  @Option(
+    help: ArgumentHelp(
+      "Also metrics of each group of rows that have the same value in a column of the table.",
+      valueName: "column"))
+  var by: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "Slices that each batch is split into: the same number gives the same bits on any number of "
+        + "ranks. (default: 16, or with more ranks the next power of two)"))
   var slices: Int?
 
-  @Flag(help: "Print the result as JSON.")
+  @Flag(help: "Print all metrics as JSON.")
   var json = false
 
   @OptionGroup(title: StallOptions.title)
@@ -39,27 +54,37 @@ struct EvaluateCommand: ParsableCommand {
 
   func run() throws {
     try Session.run(stallOptions.limits) { group in
-      let loaded = try group.agree { try load(ranks: group.size) }
+      let loaded = try group.agree { try load(group) }
       let source = try group.agree { try DataSource.parse(data) }
       let read = try HostData.load(source, loadOptions(loaded), on: group)
       if group.rank == 0 { for notice in read.notices { Terminal.note("\(data): \(notice)") } }
       let dataset = read.heldOut ?? read.training
       try group.agree { try check(dataset, suits: loaded) }
       try group.join(
-        loaded.network, slices: slices ?? group.size, exchange: ExchangeOptions())
-      let rows = Array(0..<Int32(dataset.rows))
-      let totals = try Evaluator(
-        loaded.network, dataset, rows: rows, scales: loaded.description.readingSchema.scales
-      ).run()
-      if group.rank == 0 { show(totals, hasAccuracy: loaded.description.hasAccuracy) }
+        loaded.network, slices: slices ?? Self.defaultSlices(ranks: group.size),
+        exchange: ExchangeOptions())
+      let evaluator = Evaluator(
+        loaded.network, dataset, rows: Array(0..<Int32(dataset.rows)),
+        scales: loaded.description.readingSchema.scales)
+      let (totals, rows) = try evaluator.run(on: group)
+      guard group.rank == 0, let rows else { return }
+      let record = try rows.record(totals, groups: read.groups)
+      Terminal.write(json ? record.json : record.text, to: .standardOutput)
     }
   }
 
-  private func load(ranks: Int) throws -> LoadedModel {
-    if let slices, slices < ranks {
-      throw TrainingError.usage("--slices \(slices): fewer slices than the \(ranks) ranks")
+  /// At least 16, so that up to 16 ranks give the same bits.
+  private static func defaultSlices(ranks: Int) -> Int {
+    var slices = 16
+    while slices < ranks { slices *= 2 }
+    return slices
+  }
+
+  private func load(_ group: any ProcessGroup) throws -> LoadedModel {
+    if let slices, slices < group.size {
+      throw TrainingError.usage("--slices \(slices): fewer slices than the \(group.size) ranks")
     }
-    return try LoadedModel(path: model)
+    return try LoadedModel(path: model) { if group.rank == 0 { Terminal.note($0) } }
   }
 
   private func loadOptions(_ loaded: LoadedModel) throws -> LoadOptions {
@@ -67,6 +92,7 @@ struct EvaluateCommand: ParsableCommand {
     var options = LoadOptions(targets: description.labels.isEmpty ? .numeric : .classes)
     options.table = tableFormat.options
     options.table.target = target.map { CSVField.fields($0) } ?? []
+    options.table.groups = by
     options.schema = description.readingSchema
     options.inputs = loaded.network.inputs
     return options
@@ -79,29 +105,6 @@ struct EvaluateCommand: ParsableCommand {
           + "\(loaded.network.inputs) and \(loaded.network.outputs)")
     }
     try loaded.description.loss.check(dataset, data)
-  }
-
-  private func show(_ totals: EvaluationTotals, hasAccuracy: Bool) {
-    var rows = [("rows", "\(totals.rows)", "rows"), ("loss", "\(totals.loss)", "loss")]
-    if hasAccuracy {
-      let percent = String(format: "%.2f %%", 100 * totals.accuracy)
-      rows.append(("accuracy", json ? "\(totals.accuracy)" : percent, "accuracy"))
-    }
-    if let scores = totals.scores {
-      rows += [
-        ("MSE", "\(scores.meanSquaredError)", "mse"),
-        ("RMSE", "\(scores.rootMeanSquaredError)", "rmse"),
-        ("MAE", "\(scores.meanAbsoluteError)", "mae"),
-        ("R2", scores.r2.map { "\($0)" } ?? (json ? "null" : "undefined"), "r2"),
-      ]
-    }
-    let text =
-      json
-      ? "{" + rows.map { "\"\($0.2)\": \($0.1)" }.joined(separator: ", ") + "}\n"
-      : rows.map { name, value, _ in
-        name + String(repeating: " ", count: 10 - name.count) + value + "\n"
-      }.joined()
-    Terminal.write(text, to: .standardOutput)
   }
 }
 

@@ -14,7 +14,11 @@ struct InspectCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "inspect", abstract: "Show the contents of a checkpoint and verify its checksums.")
 
-  @Argument(help: "A checkpoint file, or a run directory for its newest intact checkpoint.")
+  @Argument(
+    help: """
+      A checkpoint file, or a run directory: for its best checkpoint where the run has monitored a \
+      metric, otherwise for its newest intact one.
+      """)
   var file: String
 
   @Flag(help: "Print the contents as JSON.")
@@ -23,7 +27,7 @@ struct InspectCommand: ParsableCommand {
   func run() throws {
     guard LaunchEnvironment.current.isFirst else { return }
     do {
-      let checkpoint = try LoadedModel.open(file)
+      let checkpoint = try LoadedModel.open(file) { Terminal.note($0) }
       try checkpoint.verify()
       Terminal.write(json ? try asJSON(checkpoint) : asText(checkpoint), to: .standardOutput)
     } catch {
@@ -37,14 +41,16 @@ struct InspectCommand: ParsableCommand {
     // The schema has a table of its own.
     var network = model
     network?.schema = nil
-    let head = TextTable([
-      (name: "file", value: checkpoint.path), (name: "step", value: "\(data.step)"),
-      (name: "epoch", value: "\(data.epoch), \(data.positionInEpoch) steps into it"),
-      (name: "seed", value: "\(data.seed)"), (name: "slices", value: "\(data.slices)"),
-      (name: "digest", value: "\(data.digest)"),
-      (name: "model", value: network?.json ?? data.model), (name: "config", value: data.config),
-      (name: "checksums", value: "all right"),
-    ])
+    let head = TextTable(
+      [
+        (name: "file", value: checkpoint.path), (name: "step", value: "\(data.step)"),
+        (name: "epoch", value: "\(data.epoch), \(data.positionInEpoch) steps into it"),
+        (name: "seed", value: "\(data.seed)"), (name: "slices", value: "\(data.slices)"),
+      ] + monitorRows(data) + [
+        (name: "digest", value: "\(data.digest)"),
+        (name: "model", value: network?.json ?? data.model), (name: "config", value: data.config),
+        (name: "checksums", value: "all right"),
+      ])
     let schema = model.flatMap { model in
       model.schema.map {
         "\nTraining data\n" + TextTable($0.summary(rows: nil, inputs: model.widths[0])).text
@@ -58,6 +64,20 @@ struct InspectCommand: ParsableCommand {
       )
     }
     return head.text + (schema ?? "") + "\n" + TextTable(tensors).text
+  }
+
+  /// What the run had seen of the metric that it monitored, if it monitored one.
+  private func monitorRows(_ data: CheckpointMetadata) -> [(name: String, value: String)] {
+    guard let monitor = data.monitor else { return [] }
+    let best = monitor.best.map { "\($0.value) at step \($0.step)" } ?? "none"
+    return [
+      (
+        name: "best so far",
+        value: "\(best); \(monitor.evaluationsSinceBest) evaluations since"
+      )
+    ]
+      + (monitor.rateFactor == 1
+        ? [] : [(name: "learning rate", value: "reduced by a factor of \(monitor.rateFactor)")])
   }
 
   private func asJSON(_ checkpoint: Checkpoint) throws -> String {

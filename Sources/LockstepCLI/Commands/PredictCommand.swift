@@ -16,7 +16,11 @@ struct PredictCommand: ParsableCommand {
     abstract: "Predict class and probabilities, or values, for each row.",
     discussion: DataHelp.text)
 
-  @Argument(help: "A checkpoint file, or a run directory for its newest intact checkpoint.")
+  @Argument(
+    help: """
+      A checkpoint file, or a run directory: for its best checkpoint where the run has monitored a \
+      metric, otherwise for its newest intact one.
+      """)
   var model: String
 
   @Argument(
@@ -74,7 +78,7 @@ struct PredictCommand: ParsableCommand {
   }
 
   private func predict(afterBlock: () throws -> Void) throws {
-    let loaded = try LoadedModel(path: model)
+    let loaded = try LoadedModel(path: model) { Terminal.note($0) }
     let passing = columns.map { CSVField.fields($0) } ?? []
     let form = try PredictionForm(output, loaded.description, passesColumns: !passing.isEmpty)
     let predictor = try Predictor(loaded, data, tableFormat.options, passing: passing)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import ArgumentParser
+import Checkpoints
 import Coordination
 import Foundation
 import NeuralCore
@@ -138,16 +139,21 @@ struct TrainingView {
       display.show(progress)
     case .noticed(let notice):
       Terminal.note(notice)
-    case .evaluated(let progress, let loss, let accuracy, let scores):
+    case .evaluated(let progress, let loss, let accuracy, let scores, let metrics):
       let percent =
         accuracy.map { String(format: ", accuracy %.2f %%", 100 * $0) }
         ?? scores.map { scores in
           ", RMSE \(Readable.significant(scores.rootMeanSquaredError))"
             + (scores.r2.map { ", R2 \(Readable.significant($0))" } ?? "")
         } ?? ""
+      let known: Set<MetricName> =
+        accuracy == nil ? scores == nil ? [.loss] : [.loss, .rmse, .r2] : [.loss, .accuracy]
       display.write(
         "epoch \(progress.epoch), step \(progress.step): held-out loss "
-          + String(format: "%.4f", loss) + percent)
+          + String(format: "%.4f", loss) + percent
+          + metrics.filter { !known.contains($0.metric) }.map { ", \($0.shown)" }.joined())
+    case .stoppedEarly(let stop):
+      display.write(Self.sentence(stop))
     case .finished(let summary, let run, let checkpoint):
       display.finish()
       Terminal.write(
@@ -156,5 +162,16 @@ struct TrainingView {
             summary, files: [(name: "run", path: run), (name: "weights", path: checkpoint)]),
         to: .standardError)
     }
+  }
+
+  private static func sentence(_ stop: EarlyStop) -> String {
+    let name = stop.metric.title
+    let start = "stopped early after epoch \(stop.epoch): "
+    guard let best = stop.best else { return start + "\(name) was never finite" }
+    let margin =
+      stop.minimumDelta == 0 ? "" : " by more than \(Readable.significant(stop.minimumDelta))"
+    return start + "\(name) has not improved\(margin) since epoch \(stop.bestEpoch) "
+      + "(\(stop.metric.text(of: best.value)))"
+      + (stop.hasBestCheckpoint ? "; checkpoints/best is step \(best.step)" : "")
   }
 }

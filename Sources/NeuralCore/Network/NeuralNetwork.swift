@@ -25,8 +25,9 @@ public final class NeuralNetwork {
   public var schedule: LearningRateSchedule
   /// The maximum norm of the global gradient, nil for no clipping.
   public var clipNorm: Double?
-  /// The maximum norm of each row of a weight matrix, the incoming weights of a unit; nil for no
-  /// limit. Longer rows are scaled down to it after each update.
+  /// The maximum norm of each unit's incoming weights, a row of W; nil for no limit.
+  ///
+  /// Longer rows are scaled down to it after each update.
   ///
   /// Source: Srivastava et al., "Dropout", Journal of Machine Learning Research 15, 2014, section 5.1.
   public var maxNorm: Double?

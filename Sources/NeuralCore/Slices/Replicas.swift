@@ -48,8 +48,9 @@ public struct ParameterUpdate {
   public let learningRate: Double
   /// The maximum global gradient norm; longer gradients are scaled down to it.
   public let clipNorm: Double?
-  /// The maximum norm of each row of a weight matrix; longer rows are scaled down to it after the
-  /// update. Nil for no limit.
+  /// The maximum norm of each row of a weight matrix, nil for no limit.
+  ///
+  /// Longer rows are scaled down to it after the update.
   public let maxNorm: Double?
   /// Sums over the batch that nobody needs earlier: the replicas add them up together with the norm,
   /// in `sums.whole`.

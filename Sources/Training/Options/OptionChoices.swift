@@ -57,6 +57,8 @@ public enum ScheduleName: String, Codable, CaseIterable, Sendable {
   case exponential
   /// Rises to the learning rate and then decays to nearly zero, along half a cosine wave each.
   case oneCycle = "one-cycle"
+  /// Multiplied by a factor whenever a metric on held-out rows has not improved for a while.
+  case plateau
 }
 
 /// Normalizations of the layers' inputs, by their names on the command line.
@@ -172,6 +174,7 @@ extension TableSeparator: WordOption {
   package init?(commandLine text: String) { self.init(named: text) }
 }
 extension ActivationName: WordOption {}
+extension MetricName: WordOption {}
 extension OptimizerName: WordOption {}
 extension ScheduleName: WordOption {}
 extension NormName: WordOption {}

@@ -352,8 +352,17 @@ extension TrainingOptions {
   }
 
   private func validateSchedule() throws(TrainingError) {
-    if !schedule.hasDecay && (decayEvery != nil || decayFactor != 0.1) {
-      throw .usage("--decay-every and --decay-factor: require --schedule step or exponential")
+    if !schedule.hasDecay && decayEvery != nil {
+      throw .usage("--decay-every: requires --schedule step or exponential")
+    }
+    if !schedule.hasDecayFactor && decayFactor != 0.1 {
+      throw .usage("--decay-factor: requires --schedule step, exponential or plateau")
+    }
+    if schedule == .plateau && decayFactor == 1 {
+      throw .usage("--decay-factor 1: must be below 1 with --schedule plateau")
+    }
+    if schedule != .plateau && plateauPatience != 10 {
+      throw .usage("--plateau-patience: requires --schedule plateau")
     }
     if schedule == .oneCycle && warmupSteps > 0 {
       throw .usage(
@@ -378,6 +387,9 @@ extension TrainingOptions {
     }
     if weightsColumn.names.count > 1 {
       throw .usage("--weights \(weightsColumn.names.joined(separator: ",")): must be one column")
+    }
+    if minDelta != 0 && !monitorsHeldOutRows {
+      throw .usage("--min-delta: requires --patience, --monitor or --schedule plateau")
     }
     if traceSteps != 100 && !trace { throw .usage("--trace-steps: requires --trace") }
   }

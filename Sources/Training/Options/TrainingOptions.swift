@@ -106,8 +106,10 @@ public struct TrainingOptions: Equatable, Sendable {
   public var warmupSteps = 0
   /// Steps per decay of the step and exponential schedules; nil for a third of all steps.
   public var decayEvery: Int?
-  /// Factor of each decay of the step and exponential schedules.
+  /// Factor of each decay of the step, exponential and plateau schedules.
   public var decayFactor = 0.1
+  /// Evaluations without improvement before the plateau schedule reduces the learning rate.
+  public var plateauPatience = 10
   /// Maximum norm of the global gradient; nil for no clipping.
   public var clipNorm: Double?
   /// Maximum norm of each row of a weight matrix; nil for no limit.
@@ -132,13 +134,23 @@ public struct TrainingOptions: Equatable, Sendable {
   public var resume: ResumeSource?
   /// Steps between checkpoints; nil for the first and the last step only, which always have one.
   public var checkpointEvery: Int?
-  /// Number of newest checkpoints kept besides the best one; nil for all.
+  /// Number of newest checkpoints kept besides the best one; nil for all but former best ones that
+  /// nothing else asks for.
   public var keep: Int?
   /// Whether training pauses while a checkpoint is written.
   public var waitsForCheckpoints = false
 
   /// Epochs between evaluations on the held-out rows.
   public var evaluateEvery = 1
+  /// Evaluations without improvement after which training stops; nil for never.
+  public var patience: Int?
+  /// The metric on held-out rows that early stopping, the best checkpoint and the plateau schedule go
+  /// by; nil for the loss.
+  public var monitor: MetricName?
+  /// The change of that metric that an improvement must exceed.
+  public var minDelta = 0.0
+  /// Metrics of the held-out rows besides loss and accuracy, or the scores of regression.
+  public var metrics: [MetricName] = []
   /// Steps between metrics records.
   public var logEvery = 10
   /// Steps between digests, which are compared over all ranks; nil for each logged step.
@@ -365,10 +377,17 @@ package struct OptionSection: Sendable {
       OptionDeclaration(
         "decay-factor", \.decayFactor,
         """
-        Factor that each decay multiplies the learning rate by; requires --schedule step or \
-        exponential.
+        Factor that each decay multiplies the learning rate by; requires --schedule step, \
+        exponential or plateau.
         """,
-        .above(0, atMost: 1), affectsResult: .when(\.schedule.hasDecay)),
+        .above(0, atMost: 1), affectsResult: .when(\.schedule.hasDecayFactor)),
+      OptionDeclaration(
+        "plateau-patience", \.plateauPatience,
+        """
+        Evaluations without improvement of --monitor that pass before the learning rate decays; \
+        requires --schedule plateau.
+        """,
+        .from(0, to: 1_000_000), affectsResult: .when { $0.schedule == .plateau }),
       OptionDeclaration(
         "clip-norm", \.clipNorm, "Maximum norm of the global gradient.", .positive,
         unset: "none", affectsResult: .always),
@@ -424,7 +443,10 @@ package struct OptionSection: Sendable {
         unset: "first and last step only"),
       OptionDeclaration(
         "keep", \.keep,
-        "Number of newest checkpoints to keep; the one with the lowest held-out loss is kept too.",
+        """
+        Number of newest checkpoints to keep; the best one (by --monitor, or else the lowest \
+        held-out loss) is kept too.
+        """,
         .atLeast(1), unset: "all"),
       OptionDeclaration(
         "wait-for-checkpoints", \.waitsForCheckpoints,
@@ -437,7 +459,30 @@ package struct OptionSection: Sendable {
     [
       OptionDeclaration(
         "evaluate-every", \.evaluateEvery, "Epochs between evaluations on the held-out rows.",
-        .atLeast(1)),
+        .atLeast(1), affectsResult: .when(\.monitorsHeldOutRows)),
+      OptionDeclaration(
+        "patience", \.patience,
+        "Early stopping: evaluations without improvement of --monitor after which training stops.",
+        .from(1, to: 1_000_000), unset: "no early stopping",
+        affectsResult: .when { $0.patience != nil }),
+      OptionDeclaration(
+        "monitor", \.monitor,
+        """
+        Metric on the held-out rows that decides about early stopping, the best checkpoint \
+        (checkpoints/best) and --schedule plateau.
+        """,
+        unset: "loss", affectsResult: .when(\.monitorsHeldOutRows)),
+      OptionDeclaration(
+        "min-delta", \.minDelta,
+        "Change of --monitor that an improvement must exceed.",
+        .nonnegative, affectsResult: .when(\.monitorsHeldOutRows)),
+      OptionDeclaration(
+        "metrics", \.metrics,
+        """
+        Metrics of the held-out rows to log besides the default ones, separated by commas: \
+        \(MetricName.allCases.map(\.rawValue).joined(separator: ", ")).
+        """,
+        unset: "none", valueName: "names"),
       OptionDeclaration(
         "log-every", \.logEvery, "Steps between metrics records.", .atLeast(1)),
       OptionDeclaration(
@@ -545,7 +590,7 @@ extension TrainingOptions {
   public func makeSchedule(totalSteps: Int) -> LearningRateSchedule {
     let shape: LearningRateSchedule.Shape =
       switch schedule {
-      case .constant: .constant
+      case .constant, .plateau: .constant
       case .step: .step(every: decayEvery ?? Swift.max(totalSteps / 3, 1), factor: decayFactor)
       case .exponential:
         .exponential(every: decayEvery ?? Swift.max(totalSteps / 3, 1), factor: decayFactor)
@@ -577,13 +622,16 @@ extension OptimizerName {
 }
 
 extension ScheduleName {
-  /// Whether `decayEvery` and `decayFactor` apply.
+  /// Whether `decayEvery` applies.
   var hasDecay: Bool { [.step, .exponential].contains(self) }
+
+  /// Whether `decayFactor` applies.
+  var hasDecayFactor: Bool { hasDecay || self == .plateau }
 
   /// Whether the learning rates of all steps depend on the number of steps.
   func dependsOnLength(_ options: TrainingOptions) -> Bool {
     switch self {
-    case .constant: false
+    case .constant, .plateau: false
     case .cosine, .oneCycle: true
     case .step, .exponential: options.decayEvery == nil
     }

@@ -65,7 +65,7 @@ package enum UnknownOption {
     ("input-dropout", ["input_dropout_rate", "dropout_input", "input_dropout_ratio"]),
     (
       "class-weight",
-      ["class_weights", "classweights", "pos_weight", "scale_pos_weight", "auto_class_weights"]
+      ["class_weights", "pos_weight", "scale_pos_weight", "auto_class_weights"]
     ),
     ("optimizer", ["optim", "opt", "solver"]),
     ("learning-rate", ["lr", "learning_rate_init", "alpha", "eta", "base_lr"]),
@@ -95,6 +95,20 @@ package enum UnknownOption {
     ("resume", ["load", "checkpoint", "restore", "resume_from_checkpoint", "ckpt_path"]),
     ("checkpoint-every", ["save_every", "save_steps", "checkpoint_freq", "save_freq"]),
     ("evaluate-every", ["eval_every", "check_val_every_n_epoch"]),
+    (
+      "patience",
+      [
+        "early_stopping", "early_stop", "early_stopping_rounds", "early_stopping_patience",
+        "n_iter_no_change",
+      ]
+    ),
+    (
+      "monitor",
+      ["metric_for_best_model", "save_best_only", "restore_best_weights", "load_best_model_at_end"]
+    ),
+    ("min-delta", ["tol", "early_stopping_threshold"]),
+    ("plateau-patience", ["lr_patience", "reduce_lr_patience"]),
+    ("metrics", ["metric", "eval_metric", "scoring", "score", "metric_name"]),
     ("log-every", ["log_interval", "log_freq", "logging_steps", "log_every_n_steps"]),
   ]
 
@@ -118,10 +132,6 @@ package enum UnknownOption {
     (
       "an index column without a name is left out by itself; others with --ignore",
       ["index_col", "index", "id_column", "id"]
-    ),
-    (
-      "early stopping is not supported yet",
-      ["patience", "early_stopping", "early_stop", "early_stopping_rounds", "n_iter_no_change"]
     ),
     (
       "mixed precision is not supported yet",
