@@ -138,7 +138,7 @@ let package = Package(
       dependencies: [
         "Failures", "Training", "NeuralCore", "Datasets", "Coordination", "Checkpoints",
         "RunRecords",
-        "Reports", "TestSupport",
+        "Reports", "GoldenSupport", "TestSupport",
       ]),
     .testTarget(name: "LockstepCLITests", dependencies: ["LockstepCLI", "TestSupport"]),
     .testTarget(

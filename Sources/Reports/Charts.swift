@@ -49,6 +49,8 @@ public struct LineChart: Sendable {
   public var startsAtZero = false
   /// Whether values are fractions, shown as percentages.
   public var isPercentage = false
+  /// Whether the points of short curves are marked.
+  public var marksPoints = true
   /// The ticks of the horizontal axis; nil for round numbers.
   public var xTicks: [Double]?
 
@@ -90,7 +92,9 @@ extension LineChart {
     let x = xAxis(points.map(\.x))
     let y = AxisScale(
       holding: points.map(\.y), isLogarithmic: isLogarithmic, includingZero: startsAtZero)
-    let lines = shown.enumerated().map { Self.line($1, color: $0, x, y) }.joined()
+    let lines = shown.enumerated().map {
+      Self.line($1, color: $0, marksPoints: marksPoints, x, y)
+    }.joined()
     return "<figure>\n\(caption)<svg viewBox=\"0 0 640 340\" role=\"img\" "
       + "aria-label=\"\(HTMLText.escaped(title))\">\n"
       + axes(x, y) + lines + "</svg>\n" + legend(shown) + "</figure>\n"
@@ -128,21 +132,23 @@ extension LineChart {
   }
 
   private static func line(
-    _ curve: Curve, color: Int, _ x: AxisScale, _ y: AxisScale
+    _ curve: Curve, color: Int, marksPoints: Bool, _ x: AxisScale, _ y: AxisScale
   ) -> String {
     let kind = curve.isReference ? "reference" : "c\(color % colors)"
-    return ([curve.points] + curve.repeats).map { line($0, kind, x, y) }.joined()
+    return ([curve.points] + curve.repeats).map {
+      line($0, kind, marksPoints: marksPoints && !curve.isReference, x, y)
+    }.joined()
   }
 
   private static func line(
-    _ points: [Point], _ kind: String, _ x: AxisScale, _ y: AxisScale
+    _ points: [Point], _ kind: String, marksPoints: Bool, _ x: AxisScale, _ y: AxisScale
   ) -> String {
     let places = points.compactMap { point in
       column(point.x, x).flatMap { column in row(point.y, y).map { (column, $0) } }
     }
     let path = places.map { "\($0.0),\($0.1)" }.joined(separator: " ")
     var svg = places.count > 1 ? "<polyline class=\"\(kind)\" points=\"\(path)\"/>\n" : ""
-    if kind != "reference" && places.count <= 30 {
+    if marksPoints && places.count <= 30 {
       for place in places {
         svg += "<circle class=\"\(kind)\" cx=\"\(place.0)\" cy=\"\(place.1)\" r=\"3.5\"/>\n"
       }

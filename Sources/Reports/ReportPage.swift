@@ -110,11 +110,14 @@ public enum ReportFigure: Sendable {
   case lines(LineChart)
   /// Stacked bars.
   case shares(ShareChart)
+  /// A confusion matrix.
+  case matrix(HeatMap)
 
   var html: String {
     switch self {
     case .lines(let chart): chart.html
     case .shares(let chart): chart.html
+    case .matrix(let chart): chart.html
     }
   }
 }
@@ -267,6 +270,10 @@ private enum ReportStyle {
     .x{text-anchor:middle}
     text.bar{fill:var(--ink)}
     text.y{text-anchor:end;dominant-baseline:middle}
+    .end{text-anchor:end}
+    .cell{fill:var(--c0);stroke:var(--grid)}
+    text.count{fill:var(--ink);font-size:12px;text-anchor:middle;dominant-baseline:middle}
+    text.count.dark{fill:var(--paper)}
     .grid{stroke:var(--grid)}
     polyline{fill:none;stroke-width:1.8;stroke-linejoin:round}
     polyline.reference{stroke:var(--soft);stroke-dasharray:6 5;stroke-width:1.4}

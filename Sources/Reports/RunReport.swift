@@ -38,6 +38,7 @@ public struct RunReport {
     page.sections.append(ReportSection("", notices))
     if study.comparesSizes { page.sections += scalingSections }
     page.sections.append(curves)
+    if let evaluations { page.sections.append(evaluations) }
     page.sections.append(overview)
     return page
   }
@@ -211,7 +212,7 @@ extension RunReport {
     }.filter { !$0.points.isEmpty }
   }
 
-  private func name(of same: [ReportedRun]) -> String {
+  func name(of same: [ReportedRun]) -> String {
     guard same.count > 1 else { return same[0].name }
     guard same.count < runs.count else { return "all \(runs.count) runs (identical)" }
     let more = same.count > 4 ? " and \(same.count - 4) more" : ""
@@ -219,7 +220,7 @@ extension RunReport {
   }
 
   /// The runs in sets of identical ones; the first of a set represents it.
-  private var identicalRuns: [[ReportedRun]] {
+  var identicalRuns: [[ReportedRun]] {
     var sets: [[ReportedRun]] = []
     for run in runs {
       if let index = sets.firstIndex(where: { RunAgreement(run, with: $0[0]) == .identical }) {
@@ -322,6 +323,9 @@ struct ReportedRun {
   let timing: TimingLog?
   /// The outcome; nil before the end of the run.
   let summary: RunSummary?
+  /// The last evaluation of the held-out rows; nil before the end of the run, and of runs by versions
+  /// that did not record it.
+  let evaluation: EvaluationRecord?
   /// The options as (name, value); empty if they are unknown.
   let options: [(name: String, value: String)]
   /// The missing files and their consequence, as the end of a sentence.
@@ -355,6 +359,9 @@ struct ReportedRun {
     missing = absent.map(\.1)
     metrics = try read(directory.metrics) { try MetricsLog(path: $0) } ?? MetricsLog()
     timing = try read(directory.timing) { try TimingLog(path: $0) }
+    evaluation =
+      FileManager.default.fileExists(atPath: directory.evaluation)
+      ? try EvaluationRecord(path: directory.evaluation) : nil
     summary = try read(directory.summary) { try RunSummary(path: $0) }
     options =
       try read(directory.configuration) { try Self.options($0, resolveOptions) } ?? []

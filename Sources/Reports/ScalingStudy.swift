@@ -76,7 +76,7 @@ struct ScalingStudy {
 
   /// Options that don't separate series: what varies with the size, and what is written when.
   private static let ignored: Set = [
-    "batch", "slices", "epochs", "steps", "log-every", "digest-every", "evaluate-every",
+    "batch", "slices", "epochs", "steps", "log-every", "digest-every", "evaluate-every", "metrics",
     "checkpoint-every", "keep", "trace", "trace-steps", "wait-for-checkpoints",
   ]
 

@@ -137,7 +137,7 @@ struct ResumePoint: Codable {
     guard !changed.isEmpty else { return }
     let list = changed.map {
       ($0.name == "ranks" ? "" : "--")
-        + "\($0.name) \($0.value) (was \(config[$0.name] ?? "unset"))"
+        + "\($0.name) \($0.value.isEmpty ? "unset" : $0.value) (was \(config[$0.name] ?? "unset"))"
     }
     throw .usage(
       "--resume: these options would change the result of \(path): "

@@ -11,7 +11,7 @@ struct GoldenRankTests {
     arguments: 1...5,
     [
       ("goldens", "goldens.json"), ("goldens", "weighted.json"),
-      ("optimizer goldens", "optimizers.json"),
+      ("optimizer goldens", "optimizers.json"), ("combinations", "combinations.json"),
     ])
   func goldens(ranks: Int, check: (name: String, file: String)) throws {
     let goldens = URL(fileURLWithPath: #filePath).deletingLastPathComponent()

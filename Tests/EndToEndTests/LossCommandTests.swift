@@ -69,7 +69,7 @@ struct LossCommandTests {
     let figures = try [1, 3].map {
       try lockstep.evaluate("t.csv", ["--slices", "4"], run: "r1", ranks: $0).numbers
     }
-    #expect(figures[0] == figures[1] && figures[0].keys.sorted() == keys)
+    #expect(figures[0] == figures[1] && Set(keys).isSubset(of: figures[0].keys))
     let lines = try lockstep.predict("t.csv", run: "r1")
     #expect(lines.count == 201 && lines[0] == header)
     let numbers = lines.dropFirst().flatMap { $0.split(separator: ",") }.compactMap { Double($0) }

@@ -107,7 +107,7 @@ struct WeightedTrainingTests {
       ),
       (
         Self.small + ["--weights", "importance"],
-        "--class-weight unset (was balanced); leave them as they were"
+        "--class-weight none (was balanced); leave them as they were"
       ),
       (
         Self.small + ["--ignore", "importance", "--class-weight", "balanced"],

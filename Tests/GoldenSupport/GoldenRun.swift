@@ -7,87 +7,32 @@ package struct GoldenRun {
   private let file: GoldenFile
   package let network: NeuralNetwork
 
-  package init(_ golden: GoldenFile.Case, of file: GoldenFile) throws {
+  /// Prepares a run of a case, with the case's initial parameters.
+  ///
+  /// - Parameter network: the network to train; by default one of the layers that the case describes.
+  package init(
+    _ golden: GoldenFile.Case, of file: GoldenFile, network: NeuralNetwork? = nil
+  ) throws {
     self.golden = golden
     self.file = file
-    network = try Self.makeNetwork(golden)
+    self.network = try network ?? GoldenNetwork(golden).make()
     guard let initial = file.initials[golden.initial] else { throw GoldenError.missing("initial") }
-    for entry in network.store.table.entries where !entry.isStatistic {
+    for entry in self.network.store.table.entries where !entry.isStatistic {
       let values = Self.values(of: entry, in: initial[entry.layer])
       values.map(Float.init).withUnsafeBufferPointer {
-        network.store.setValues(byRows: $0, of: entry)
+        self.network.store.setValues(byRows: $0, of: entry)
       }
     }
   }
-
-  private static func makeNetwork(_ golden: GoldenFile.Case) throws -> NeuralNetwork {
-    let norm = BatchNormalization(
-      backward: golden.mode == "exact" ? .exact : .frozenStatistics,
-      momentum: golden.batchNormMomentum,
-      averagesFirstBatches: golden.batchNormAveraging ?? false, epsilon: golden.batchNormEpsilon)
-    guard let hidden = activations[golden.activation] else {
-      throw GoldenError.missing("activation \(golden.activation)")
-    }
-    let last = golden.widths.count - 2
-    let layers = (0...last).map { index in
-      FullyConnectedLayer(
-        inputs: golden.widths[index], outputs: golden.widths[index + 1],
-        activation: index == last ? Identity() : hidden, normalization: norm)
-    }
-    let network = try NeuralNetwork(
-      layers: layers, loss: loss(golden.loss, golden.lossParameter),
-      optimizer: golden.optimizer.make(), clipNorm: golden.clip, seed: 0)
-    network.maxNorm = golden.optimizer.maxNorm
-    return network
-  }
-
-  /// The loss function of a name in the references.
-  ///
-  /// - Parameter parameter: delta, tau or the label smoothing; nil for losses without one.
-  package static func loss(_ name: String, _ parameter: Double?) throws -> any LossFunction {
-    switch name {
-    case "cross-entropy": return CrossEntropy(labelSmoothing: parameter ?? 0)
-    case "mse": return MeanSquaredError()
-    case "mae": return MeanAbsoluteError()
-    case "huber": return Huber(delta: parameter ?? 1)
-    case "poisson": return PoissonLoss()
-    case "quantile": return QuantileLoss(tau: parameter ?? 0.5)
-    case "binary-cross-entropy": return BinaryCrossEntropy()
-    default: throw GoldenError.missing("loss \(name)")
-    }
-  }
-
-  static let activations: [String: any ActivationFunction] = [
-    "relu": Relu(), "leaky-relu": LeakyRelu(), "elu": Elu(), "gelu": Gelu(), "silu": Silu(),
-    "softplus": Softplus(), "tanh": Tanh(), "sigmoid": Sigmoid(), "identity": Identity(),
-  ]
 
   /// Trains all steps with the group `network.replicas`, and returns the mismatches.
   ///
   /// - Parameter compareGradients: whether this replica's first gradients are the whole batch's.
   package func run(compareGradients: Bool) throws -> [String] {
     var mismatches: [String] = []
-    guard let inputs = file.inputs[golden.inputs], let targets = file.targets[golden.targets] else {
-      throw GoldenError.missing("inputs or targets")
-    }
-    for step in inputs.indices {
+    for step in golden.learningRates.indices {
       network.schedule = LearningRateSchedule(base: golden.learningRates[step])
-      let rows = inputs[step].count
-      let owned = network.replicas.slices.ownedRows(batchRows: rows)
-      let x = AlignedBuffer(inputs[step][owned].flatMap { $0.map(Float.init) })
-      let classes = AlignedBuffer(targets.classes.map { Array($0[step][owned]) } ?? [])
-      let values = AlignedBuffer(
-        targets.rows.map { $0[step][owned].flatMap { $0.map(Float.init) } } ?? [])
-      let weights = golden.weights.map { AlignedBuffer($0[step][owned].map(Float.init)) }
-      let batch = Batch(
-        globalRows: rows, inputs: x.matrix(rows: owned.count, columns: golden.widths[0]),
-        targets: targets.classes != nil
-          ? .classes(classes.elements)
-          : .values(values.matrix(rows: owned.count, columns: network.outputs)),
-        weights: weights?.elements)
-      let result = try withExtendedLifetime((x, classes, values, weights)) {
-        try network.train(batch)
-      }
+      let result = try withBatch(ofStep: step) { try network.train($0) }
       mismatches += Self.compare("loss \(step)", [result.loss], [golden.expected.losses[step]])
       mismatches += Self.compare(
         "gradient norm \(step)", [result.gradientNorm], [golden.expected.gradientNorms[step]])
@@ -99,6 +44,31 @@ package struct GoldenRun {
     }
     mismatches += try compareInference(rows)
     return mismatches
+  }
+
+  /// Calls `body` with the batch of a step, of which it holds the rows of `network.replicas`.
+  package func withBatch<Result>(
+    ofStep step: Int, _ body: (Batch) throws -> Result
+  ) throws -> Result {
+    guard let inputs = file.inputs[golden.inputs], let targets = file.targets[golden.targets] else {
+      throw GoldenError.missing("inputs or targets")
+    }
+    let rows = inputs[step].count
+    let owned = network.replicas.slices.ownedRows(batchRows: rows)
+    let x = AlignedBuffer(inputs[step][owned].flatMap { $0.map(Float.init) })
+    let classes = AlignedBuffer(targets.classes.map { Array($0[step][owned]) } ?? [])
+    let values = AlignedBuffer(
+      targets.rows.map { $0[step][owned].flatMap { $0.map(Float.init) } } ?? [])
+    let weights = golden.weights.map { AlignedBuffer($0[step][owned].map(Float.init)) }
+    return try withExtendedLifetime((x, classes, values, weights)) {
+      try body(
+        Batch(
+          globalRows: rows, inputs: x.matrix(rows: owned.count, columns: golden.widths[0]),
+          targets: targets.classes != nil
+            ? .classes(classes.elements)
+            : .values(values.matrix(rows: owned.count, columns: network.outputs)),
+          weights: weights?.elements))
+    }
   }
 
   /// Larger for Adam and its like, which divide each gradient by its magnitude, and so amplify the
@@ -119,11 +89,10 @@ package struct GoldenRun {
 
   private func compareParameters() -> [String] {
     network.store.table.entries.flatMap { entry in
-      let statistics = golden.expected.runningStatistics[entry.layer]
       let expected =
         switch entry.specification.name {
-        case "norm.running_mean": statistics.mean
-        case "norm.running_var": statistics.variance
+        case "norm.running_mean": golden.expected.runningStatistics[entry.layer].mean
+        case "norm.running_var": golden.expected.runningStatistics[entry.layer].variance
         default: Self.values(of: entry, in: golden.expected.finalParameters[entry.layer])
         }
       let memory = entry.isStatistic ? network.store.statistics : network.store.parameters

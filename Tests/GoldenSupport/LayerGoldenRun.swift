@@ -59,7 +59,8 @@ package struct LayerGoldenRun {
     network = try NeuralNetwork(
       layers: golden.layers.map(Self.layer),
       loss: golden.loss == "mse" ? MeanSquaredError() : CrossEntropy(),
-      optimizer: golden.optimizer == "adam" ? AdamOptimizer() : VanillaSGDOptimizer(momentum: 0.9),
+      optimizer: golden.optimizer == "adam"
+        ? AdamOptimizer(epsilon: 1e-3) : VanillaSGDOptimizer(momentum: 0.9),
       schedule: LearningRateSchedule(base: golden.learningRate), seed: golden.seed)
     for entry in network.store.table.entries {
       guard let values = golden.initial[entry.name] else { throw GoldenError.missing(entry.name) }
@@ -74,11 +75,10 @@ package struct LayerGoldenRun {
     let inputs = golden.inputs ?? 0
     switch golden.kind {
     case "linear":
-      guard let activation = GoldenRun.activations[golden.activation ?? ""],
-        let outputs = golden.outputs
-      else { throw GoldenError.missing("activation or outputs") }
+      guard let outputs = golden.outputs else { throw GoldenError.missing("outputs") }
       return FullyConnectedLayer(
-        inputs: inputs, outputs: outputs, activation: activation,
+        inputs: inputs, outputs: outputs,
+        activation: try GoldenNetwork.activation(golden.activation ?? ""),
         normalization: golden.norm == true ? BatchNormalization() : nil)
     case "layerNorm": return LayerNorm(features: inputs)
     case "dropout": return Dropout(features: inputs, probability: golden.probability ?? 0)

@@ -194,7 +194,7 @@ def train(spec, initial, inputs, targets):
     rate = spec["learningRate"]
     optimizer = (torch.optim.SGD(parameters, lr=rate, momentum=0.9)
                  if spec["optimizer"] == "sgd"
-                 else torch.optim.Adam(parameters, lr=rate))
+                 else torch.optim.Adam(parameters, lr=rate, eps=1e-3))
     losses, norms, first = [], [], None
     for rows, target in zip(inputs, targets):
         outputs = network(torch.tensor(rows, dtype=torch.float64))

@@ -121,8 +121,8 @@ struct CommandLineTests {
         ["train", "--lr", "0.1", "digits"], 64, "unknown option --lr; did you mean --learning-rate?"
       ),
       (
-        ["train", "digits", "--dropout=0.5"], 64,
-        "lockstep: unknown option --dropout; dropout is not supported yet\n"
+        ["train", "digits", "--amp"], 64,
+        "lockstep: unknown option --amp; mixed precision is not supported yet\n"
       ),
       (["train", "--config", "lr.yaml"], 78, "lr.yaml, line 2: unknown option LR; did you mean"),
       (["train", "digits", "--batch"], 64, "Missing value for '--batch <batch>'"),

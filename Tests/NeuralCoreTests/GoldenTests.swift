@@ -58,6 +58,51 @@ struct GoldenTests {
     }
   }
 
+  @Test(
+    "combinations of all options agree with PyTorch in Float64, for any number of slices",
+    arguments: [1, 2, 3, 4, 7, 16])
+  func combinations(slices: Int) throws {
+    let file = try GoldenFile.load(resource("combinations.json"))
+    #expect(file.cases.count >= 114)
+    for golden in file.cases {
+      let run = try GoldenRun(golden, of: file)
+      run.network.replicas = SingleReplica(
+        run.network.store, slices: slices, optimizer: run.network.optimizer)
+      let mismatches = try run.run(compareGradients: true)
+      #expect(mismatches.isEmpty, "\(golden.name): \(mismatches)")
+    }
+  }
+
+  @Test("the comparison with combinations detects the dropout masks of another step")
+  func otherMasks() throws {
+    let file = try GoldenFile.load(resource("combinations.json"))
+    for golden in file.cases
+    where golden.inputDropout != 0 || golden.dropout?.contains(where: { $0 > 0 }) == true {
+      let run = try GoldenRun(golden, of: file)
+      run.network.stepsDone = 1
+      let mismatches = try run.run(compareGradients: true)
+      #expect(mismatches.contains { $0.hasPrefix("loss 0") }, "\(golden.name)")
+    }
+  }
+
+  @Test("finite differences agree with the gradients of all combinations that are smooth")
+  func finiteDifferences() throws {
+    let file = try GoldenFile.load(resource("combinations.json"))
+    // Through the statistics of the batch, and away from kinks.
+    let smooth = file.cases.filter {
+      $0.mode == "exact" && !["relu", "leaky-relu"].contains($0.activation)
+        && !["mae", "quantile"].contains($0.loss)
+    }
+    #expect(smooth.count >= 40)
+    for golden in smooth {
+      let run = try GoldenRun(golden, of: file)
+      let report = try run.withBatch(ofStep: 0) {
+        try GradientCheck.run(run.network, on: $0, maximumElements: 8)
+      }
+      #expect(report.largestRelativeError < 5e-3, "\(golden.name): \(report)")
+    }
+  }
+
   @Test("the comparison with references detects that max-norm is missing")
   func missingMaxNorm() throws {
     let file = try GoldenFile.load(resource("optimizers.json"))

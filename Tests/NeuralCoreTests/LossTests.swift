@@ -31,7 +31,7 @@ struct LossTests {
       let targets: TargetView =
         one.classes != nil
         ? .classes(classes.elements) : .values(values.matrix(rows: rows, columns: columns))
-      let loss = try GoldenRun.loss(one.loss, one.parameter)
+      let loss = try GoldenNetwork.loss(one.loss, one.parameter)
       let gradient = AlignedBuffer<Float>(count: rows * columns)
       let matrix = outputs.matrix(rows: rows, columns: columns)
       let value = try withExtendedLifetime((outputs, classes, values)) {

@@ -10,8 +10,9 @@ import NeuralCore
 /// Training on several ranks.
 let trainingChecks: [String: RankCheck] = [
   "goldens": { try GoldenChecks.run($0) },
-  // Each case with several ways to exchange, since some optimizers exchange norms of their own.
+  // Each case with several ways to exchange: sharded and all-reduced, and with other slices.
   "optimizer goldens": { try GoldenChecks.run($0, rounds: 4) },
+  "combinations": { try GoldenChecks.run($0, rounds: 4) },
   "layers": GoldenChecks.runLayers,
   "local batch norm": LocalNormalizationChecks.run,
 ]

@@ -77,7 +77,7 @@ struct InspectCommand: ParsableCommand {
       )
     ]
       + (monitor.rateFactor == 1
-        ? [] : [(name: "learning rate", value: "reduced by a factor of \(monitor.rateFactor)")])
+        ? [] : [(name: "learning rate", value: "multiplied by \(monitor.rateFactor)")])
   }
 
   private func asJSON(_ checkpoint: Checkpoint) throws -> String {

@@ -156,11 +156,12 @@ struct TrainingView {
       display.write(Self.sentence(stop))
     case .finished(let summary, let run, let checkpoint):
       display.finish()
-      Terminal.write(
-        "\n"
-          + TextTable.summary(
-            summary, files: [(name: "run", path: run), (name: "weights", path: checkpoint)]),
-        to: .standardError)
+      let best = run + "/checkpoints/best"
+      let hasBest = summary.bestStep != nil && FileManager.default.fileExists(atPath: best)
+      let files =
+        [(name: "run", path: run), (name: "weights", path: checkpoint)]
+        + (hasBest ? [(name: "best weights", path: best)] : [])
+      Terminal.write("\n" + TextTable.summary(summary, files: files), to: .standardError)
     }
   }
 

@@ -612,13 +612,15 @@ extension OptimizerName {
   var defaultLearningRate: Double {
     switch self {
     case .adam, .rmsprop: 1e-3
-    case .sgd, .lamb: 1e-2
+    case .lamb: 3e-3
+    case .sgd: 1e-2
     case .lars: 1
     }
   }
 
   /// All of them, for the help.
-  static let defaultLearningRates = "1e-3 for adam and rmsprop, 1e-2 for sgd and lamb, 1 for lars"
+  static let defaultLearningRates =
+    "1e-3 for adam and rmsprop, 3e-3 for lamb, 1e-2 for sgd, 1 for lars"
 }
 
 extension ScheduleName {

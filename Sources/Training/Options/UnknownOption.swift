@@ -56,7 +56,7 @@ package enum UnknownOption {
     ("huber-delta", ["delta", "huber_slope"]),
     ("quantile", ["tau", "quantile_alpha"]),
     ("label-smoothing", ["smoothing", "label_smoothing_factor"]),
-    ("norm", ["norm_layer", "norm_type", "layer_norm", "layernorm", "use_layer_norm"]),
+    ("norm", ["norm_layer", "norm_type", "layer_norm", "use_layer_norm"]),
     ("batch-norm", ["batchnorm", "use_batch_norm", "use_bn", "bn"]),
     (
       "residual", ["skip", "skip_connection", "skip_connections", "residual_connections", "resnet"]
