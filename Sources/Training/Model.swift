@@ -215,7 +215,8 @@ public struct ModelDescription: Codable, Equatable, Sendable {
   ) throws -> NeuralNetwork {
     try NeuralNetwork(
       layers: (0..<widths.count - 1).map { try block($0, dropout) },
-      loss: loss.function(lossParameters), optimizer: optimizer, schedule: schedule, clipNorm: clipNorm, seed: seed)
+      loss: loss.function(lossParameters), optimizer: optimizer, schedule: schedule,
+      clipNorm: clipNorm, seed: seed)
   }
 
   /// Layer `index` of the network: a fully connected layer with what belongs to it.
