@@ -42,14 +42,15 @@ def describe(file, ranks, core=None, under=(), timeout=600):
     return json_object(run([*program, "describe", file, "--json"], None, under, timeout), "seconds", "peak_bytes")
 
 
-def train(data, run_folder, ranks, seed, validation=None, under=(), timeout=600):
-    """Trains with default options; returns the run's summary."""
+def train(data, run_folder, ranks, seed, validation=None, under=(), timeout=600, more=()):
+    """Trains with default options, but for `more`; returns the run's summary."""
     command = [ROOT / "launch/run", "-n", str(ranks), "--", "train", data, "--seed", str(seed), "--run", run_folder,
                "--quiet"]
     if validation:
         command += ["--validation", validation]
+    command += more
     run(command, None, under, timeout)
-    return json_object((pathlib.Path(run_folder) / "summary.json").read_text(encoding="utf-8"), "test_accuracy")
+    return json_object((pathlib.Path(run_folder) / "summary.json").read_text(encoding="utf-8"), "steps")
 
 
 def json_object(output, *keys):
